@@ -1,0 +1,3 @@
+//! Joins a source, the model, the daemon's control socket and a screen.
+
+pub mod source;

@@ -1,0 +1,12 @@
+//! Where events come from, as the rest of the program sees it: a channel of batches.
+
+use crate::event::Event;
+
+/// What a source sends. Bounded channels of this join its thread to the loop that applies the events.
+#[derive(Debug)]
+pub enum FromSource {
+    /// Events, mostly in the order of their times.
+    Events(Vec<Event>),
+    /// There will be no more: the recording is at its end, or the source failed with this message.
+    Ended(Result<(), String>),
+}

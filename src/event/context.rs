@@ -1,0 +1,276 @@
+//! What surrounds the packets: counters, losses, datapaths and ports, probes, the daemon and its answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Comm, DpIfindex, FlowPtr, Nanos, PortNo, Ufid, UpcallCmd};
+
+/// The kernel side's exact counters, summed over CPUs, since the probes were attached (not since the datapath was
+/// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Lookups, by datapath.
+    pub datapaths: Vec<DpCounters>,
+    /// Upcalls by datapath, port, reason, handler and outcome.
+    pub upcalls: Vec<UpcallCounter>,
+    /// `ovs_flow_cmd_new` and `_set` by outcome.
+    pub puts: Vec<ErrnoCounter>,
+    /// `ovs_packet_cmd_execute` by outcome.
+    pub execs: Vec<ErrnoCounter>,
+    /// `ovs_flow_cmd_del` by outcome.
+    pub dels: Vec<ErrnoCounter>,
+    /// Messages received by handlers.
+    pub received: u64,
+    /// Flows whose hits changed since the last of these events, with their hits so far.
+    pub flows: Vec<FlowCounter>,
+    /// Hits of flows that had no room in the kernel's table, or whose entry was taken by another.
+    pub flow_hits_uncounted: u64,
+}
+
+/// What one datapath looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DpCounters {
+    /// The datapath; 0 where its number is not known yet.
+    pub dp: DpIfindex,
+    /// Its flow table's address, which tells two datapaths of unknown number apart.
+    pub table: u64,
+    /// Lookups that found a flow.
+    pub hits: u64,
+    /// Lookups that found none.
+    pub misses: u64,
+    /// Masks tried.
+    pub mask_hits: u64,
+    /// Lookups whose mask came from the cache.
+    pub cache_hits: u64,
+}
+
+/// Upcalls of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpcallCounter {
+    /// The datapath.
+    pub dp: DpIfindex,
+    /// The port the packets came in by.
+    pub in_port: PortNo,
+    /// Why they went up.
+    pub cmd: UpcallCmd,
+    /// The handler's netlink port.
+    pub port: u32,
+    /// 0, or minus an errno: what `ovs_dp_upcall` returned. What is not 0 was lost.
+    pub ret: i32,
+    /// How many.
+    pub count: u64,
+}
+
+/// How often something ended with this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrnoCounter {
+    /// 0, or minus an errno.
+    pub ret: i32,
+    /// How often.
+    pub count: u64,
+}
+
+/// One flow's hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCounter {
+    /// The flow table it was found in, as in [`DpCounters`].
+    pub table: u64,
+    /// The flow.
+    pub flow: FlowPtr,
+    /// Its actions at the last hit.
+    pub sf_acts: FlowPtr,
+    /// Its UFID.
+    pub ufid: Option<Ufid>,
+    /// Hits so far.
+    pub hits: u64,
+    /// The last hit.
+    pub last: Nanos,
+}
+
+/// What is missing in the events, since the start, by reason. Never resets within a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Loss {
+    /// Events that did not fit into the ring buffer.
+    pub ring_full: u64,
+    /// Packets left out because the event budget was spent. Their counters are right.
+    pub over_budget: u64,
+    /// Upcalls left out because the event budget was spent. Their counters are right.
+    pub upcalls_over_budget: u64,
+    /// Packets that are not upcalled, left out by `--sample`.
+    pub not_sampled: u64,
+    /// Packets that had no room in the kernel's tracking table.
+    pub untracked: u64,
+    /// Events that came but could not be decoded.
+    pub undecoded: u64,
+    /// Events that the recorder could not keep up with.
+    pub not_recorded: u64,
+}
+
+impl Loss {
+    /// Whether anything was lost, other than left out on purpose.
+    pub fn any(&self) -> bool {
+        self.ring_full + self.untracked + self.undecoded + self.not_recorded > 0
+    }
+}
+
+/// What is looked at, and with what. Enough to read a recording on another machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Session {
+    /// The program and its version.
+    pub program: String,
+    /// The traced host's name.
+    pub host: String,
+    /// Its kernel's release, as `uname -r`.
+    pub kernel: String,
+    /// Its machine, as `uname -m`.
+    pub machine: String,
+    /// CPUs that can be.
+    pub cpus: u32,
+    /// The daemon's version as it says itself; empty where it did not answer.
+    pub ovs_version: String,
+    /// The command line of the session.
+    pub command: String,
+    /// How the monotonic clock stands to the wall.
+    pub clock: Clock,
+}
+
+/// One moment on both clocks, to read events' times as times of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Clock {
+    /// The moment on `CLOCK_MONOTONIC`.
+    pub monotonic: Nanos,
+    /// The same moment as nanoseconds since 1970 UTC.
+    pub wall: u64,
+    /// The traced host's offset from UTC then, in seconds.
+    pub utc_offset: i32,
+}
+
+/// A datapath.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Datapath {
+    /// Its number.
+    pub dp: DpIfindex,
+    /// Its name, `ovs-system` mostly. From outside: may hold anything.
+    pub name: String,
+    /// Its ports.
+    pub ports: Vec<Port>,
+    /// The kernel's own counts since the datapath was made (`struct ovs_dp_stats`): hit, missed, lost, flows.
+    pub stats: Option<DpStats>,
+}
+
+/// `struct ovs_dp_stats` and the mask count of `struct ovs_dp_megaflow_stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DpStats {
+    /// Lookups that hit.
+    pub n_hit: u64,
+    /// Lookups that missed.
+    pub n_missed: u64,
+    /// Upcalls lost, for any reason.
+    pub n_lost: u64,
+    /// Flows now.
+    pub n_flows: u64,
+    /// Masks now.
+    pub n_masks: u32,
+}
+
+/// A port of a datapath.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Its number in the datapath.
+    pub port: PortNo,
+    /// Its name. From outside: may hold anything.
+    pub name: String,
+    /// `enum ovs_vport_type` as a word: netdev, internal, gre, vxlan, geneve, …
+    pub kind: String,
+    /// The device's interface index; 0 where it has none.
+    pub ifindex: u32,
+}
+
+/// Something the program can see, with what it sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Capability {
+    /// What: `flow_lookup`, `upcall`, … as the events' `type`, or `counters`.
+    pub name: String,
+    /// How it stands.
+    pub state: CapabilityState,
+    /// What it is attached to, or would be: `fexit ovs_flow_tbl_lookup_stats`.
+    pub probe: String,
+    /// Why it is not as it should be, and what to do; empty when attached.
+    pub why: String,
+    /// What it has cost so far, where the kernel says so.
+    pub cost: Option<ProbeCost>,
+}
+
+/// How a capability stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapabilityState {
+    /// As it should be.
+    Attached,
+    /// Attached, with less than it could.
+    Degraded,
+    /// Not there.
+    Missing,
+    /// Not asked for.
+    Off,
+}
+
+/// What a BPF program has cost (`run_time_ns` and `run_cnt` of its info; only while the kernel's BPF statistics are on).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProbeCost {
+    /// Runs since it was loaded.
+    pub runs: u64,
+    /// Nanoseconds in all of them.
+    pub ns: u64,
+}
+
+/// Whether ovs-vswitchd is there and answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DaemonState {
+    /// It answers on its control socket.
+    Up {
+        /// Its process id, as the socket's name has it.
+        pid: u32,
+        /// What it says it is.
+        version: String,
+        /// How long `version` took, in nanoseconds.
+        round_trip_ns: u64,
+        /// Commands this program would use and the daemon lacks.
+        missing: Vec<String>,
+    },
+    /// It does not.
+    Down {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// What was asked about a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Query {
+    /// `dpctl/get-flow`: the datapath flow as the kernel has it.
+    GetFlow,
+    /// `ofproto/detrace`: the OpenFlow rules it comes from.
+    Detrace,
+}
+
+/// What the daemon said about a flow, at the event's time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonAnswer {
+    /// Which flow.
+    pub ufid: Ufid,
+    /// The actions the flow had when it was asked: an answer belongs to one generation.
+    pub sf_acts: Option<FlowPtr>,
+    /// What was asked.
+    pub query: Query,
+    /// The text, or why there is none. From outside: may hold anything.
+    pub answer: Result<String, String>,
+    /// How long it took, in nanoseconds.
+    pub took_ns: u64,
+}
+
+/// Names a task for messages, `handler3/130`.
+pub fn task_name(comm: Comm, tid: u32) -> String {
+    format!("{comm}/{tid}")
+}

@@ -1,0 +1,185 @@
+//! The vocabulary: every event ovscope knows, as plain typed data, with its JSON form. Knows nothing else.
+//!
+//! Data has one road: a source (ring buffer, file, stream) makes [`Event`]s, the model applies them, the screen draws
+//! the model, and the recorder sits on the same stream. Whatever any of them needs to know is therefore an event:
+//! also the kernel's counters, the names of ports, the state of the probes, losses and the daemon's answers.
+
+mod action;
+mod context;
+mod ids;
+mod names;
+mod path;
+
+pub use action::{Action, ActionError, ActionExecute, decode_action};
+pub use context::{
+    Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, ErrnoCounter,
+    DpStats, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
+};
+pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
+pub use names::{drop_reason_name, errno_meaning, errno_name};
+pub use path::{
+    DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd, UpcallEnqueue,
+    UpcallRecv, UpcallReturn,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds of the traced host's `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`).
+pub type Nanos = u64;
+
+/// One thing that happened, where, when and in whose context.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, on the traced host's monotonic clock.
+    pub ts: Nanos,
+    /// The CPU it happened on.
+    pub cpu: u32,
+    /// The kernel's thread id of the task that ran; 0 when idle (softirq on an idle CPU) or not from the kernel.
+    pub tid: u32,
+    /// Its process (thread group) id.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Comm,
+    /// The packet it belongs to. One identity through clones, the upcall and the re-injection.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub packet: Option<PacketId>,
+    /// The upcall it belongs to, from the upcall itself to the actions of the re-injected packet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub upcall: Option<UpcallId>,
+    /// What happened. In JSON its fields stand beside the others, with `type` as its name.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What happened. `type` in JSON is the variant in `snake_case`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Body {
+    /// The datapath looked a packet up in its flow table.
+    FlowLookup(FlowLookup),
+    /// The datapath decided to send a packet to userspace.
+    Upcall(Upcall),
+    /// A packet, or one GSO segment of it, was queued on a handler's netlink socket, or could not be.
+    UpcallEnqueue(UpcallEnqueue),
+    /// The datapath is done with sending it up.
+    UpcallReturn(UpcallReturn),
+    /// A handler thread took it from its socket.
+    UpcallRecv(UpcallRecv),
+    /// A flow was installed or changed.
+    FlowPut(FlowPut),
+    /// A packet was given back to the datapath with actions.
+    FlowExec(PacketExec),
+    /// A flow was deleted.
+    FlowDel(FlowOp),
+    /// The datapath executed one action on a packet.
+    ActionExecute(ActionExecute),
+    /// The first bytes of a packet, once for each packet.
+    PacketBytes(PacketBytes),
+
+    /// The kernel's exact counters so far, a few times a second.
+    Counters(Box<Counters>),
+    /// What was left out or lost so far, by reason.
+    Loss(Loss),
+    /// What is being looked at and with what: the first event of a session, repeated when it changes.
+    Session(Box<Session>),
+    /// The datapaths and their ports, at the start and when they change.
+    Datapaths {
+        /// All of them that there are now.
+        datapaths: Vec<Datapath>,
+    },
+    /// What is attached and how, at the start and when it changes.
+    Probes {
+        /// Every capability, in the order they are shown.
+        capabilities: Vec<Capability>,
+    },
+    /// Whether the daemon is there and answers.
+    Daemon(DaemonState),
+    /// What the daemon said when asked about a flow.
+    DaemonAnswer(Box<DaemonAnswer>),
+
+    /// A packet passed a generic point of the network stack before or after OVS; `type` is the point's name.
+    #[serde(untagged)]
+    Dev(DevStep),
+}
+
+impl Event {
+    /// An event that does not come from a task or a packet, such as a counter or a state.
+    pub fn host(ts: Nanos, body: Body) -> Self {
+        Self { ts, cpu: 0, tid: 0, pid: 0, comm: Comm::default(), packet: None, upcall: None, body }
+    }
+
+    /// The event's `type`, as in JSON and in the kernel's words.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            Body::Dev(step) => step.point.name(),
+            Body::FlowLookup(_) => "flow_lookup",
+            Body::Upcall(_) => "upcall",
+            Body::UpcallEnqueue(_) => "upcall_enqueue",
+            Body::UpcallReturn(_) => "upcall_return",
+            Body::UpcallRecv(_) => "upcall_recv",
+            Body::FlowPut(_) => "flow_put",
+            Body::FlowExec(_) => "flow_exec",
+            Body::FlowDel(_) => "flow_del",
+            Body::ActionExecute(_) => "action_execute",
+            Body::PacketBytes(_) => "packet_bytes",
+            Body::Counters(_) => "counters",
+            Body::Loss(_) => "loss",
+            Body::Session(_) => "session",
+            Body::Datapaths { .. } => "datapaths",
+            Body::Probes { .. } => "probes",
+            Body::Daemon(_) => "daemon",
+            Body::DaemonAnswer(_) => "daemon_answer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_two(body: Body) -> Event {
+        Event { packet: Some(PacketId(7)), ..Event::host(2, body) }
+    }
+
+    #[test]
+    fn a_generic_point_is_the_type_of_its_event() {
+        let step = DevStep {
+            point: DevPoint::NetifRx,
+            dev: Name::new("p1_l"),
+            ifindex: 3,
+            netns: 9,
+            len: 98,
+            ret: 0,
+        };
+        let event = at_two(Body::Dev(step));
+        let json = serde_json::to_value(&event).expect("plain data");
+        assert_eq!(json["type"], event.kind());
+        assert_eq!(json["dev"], "p1_l");
+        assert_eq!(serde_json::from_value::<Event>(json).expect("its own form"), event);
+    }
+
+    #[test]
+    fn the_json_type_of_every_kind_is_its_name() {
+        let bodies = [
+            Body::ActionExecute(ActionExecute {
+                dp: DpIfindex(4),
+                in_port: PortNo(1),
+                recirc_id: 0,
+                queue_id: 0,
+                action: Action::Output { port: 2 },
+            }),
+            Body::Counters(Box::default()),
+            Body::Loss(Loss::default()),
+            Body::Session(Box::default()),
+            Body::Datapaths { datapaths: vec![Datapath::default()] },
+            Body::Probes { capabilities: vec![] },
+            Body::Daemon(DaemonState::Down { why: "no socket".to_owned() }),
+        ];
+        for body in bodies {
+            let event = at_two(body);
+            let json = serde_json::to_value(&event).expect("plain data");
+            assert_eq!(json["type"], event.kind());
+            assert_eq!(serde_json::from_value::<Event>(json).expect("its own form"), event);
+        }
+    }
+}

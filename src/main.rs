@@ -1,0 +1,3 @@
+//! Reports what [`ovscope::app`] says.
+
+fn main() {}
