@@ -31,7 +31,7 @@ start_ovs() {
         ovsdb-tool create "$OVS_RUN/conf.db" /usr/share/openvswitch/vswitch.ovsschema
     fi
     ovsdb-server "$OVS_RUN/conf.db" --remote="punix:$OVS_RUN/db.sock" \
-        --pidfile --detach --no-chdir --log-file="$OVS_RUN/ovsdb-server.log" -vconsole:off
+        -vconsole:off --pidfile --detach --no-chdir --log-file="$OVS_RUN/ovsdb-server.log"
     ovs-vsctl --no-wait init
     start_daemon
 }
@@ -45,8 +45,8 @@ daemon_path() {
 
 start_daemon() {
     # Its name is what tools look for, so the other build runs under the same one.
-    (exec -a ovs-vswitchd "$(daemon_path)" --pidfile --detach --no-chdir \
-        --log-file="$OVS_RUN/ovs-vswitchd.log" -vconsole:off)
+    (exec -a ovs-vswitchd "$(daemon_path)" -vconsole:off --pidfile --detach --no-chdir \
+        --log-file="$OVS_RUN/ovs-vswitchd.log")
 }
 
 daemon_pid() { cat "$OVS_RUN/ovs-vswitchd.pid"; }
@@ -125,7 +125,9 @@ storm_rule() {
         'priority=100,udp,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],NORMAL'
 }
 
-flush_flows() { ovs-appctl dpctl/del-flows; }
+# By the daemon's own hand: after dpctl/del-flows it would still believe in its flows, and packets
+# would be upcalled and executed without a put until the next revalidation.
+flush_flows() { ovs-appctl revalidator/purge; }
 
 # usage: flood_between A B ARG...: UDP from host A to host B with the lab's generator
 flood_between() {
