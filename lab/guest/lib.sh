@@ -129,6 +129,15 @@ storm_rule() {
 # would be upcalled and executed without a put until the next revalidation.
 flush_flows() { ovs-appctl revalidator/purge; }
 
+# Until the upcalls that are on their way are handled: misses and flows stand still.
+settle() {
+    local last= now
+    while now=$(ovs-dpctl show | grep -E 'lookups|flows') && [[ $now != "$last" ]]; do
+        last=$now
+        sleep 0.5
+    done
+}
+
 # usage: flood_between A B ARG...: UDP from host A to host B with the lab's generator
 flood_between() {
     local a=$1 b=$2
