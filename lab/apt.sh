@@ -32,7 +32,7 @@ suite_apt() {
     shift 2
     mkdir -p "$dir/lists/partial"
     "$command" -q \
-        -o APT::Sandbox::User=root \
+        -o APT::Sandbox::User=root -o Acquire::Retries=3 \
         -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::State::Lists="$dir/lists" \
         -o Dir::Cache::pkgcache="$dir/pkgcache.bin" -o Dir::Cache::srcpkgcache="$dir/srcpkgcache.bin" \

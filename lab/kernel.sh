@@ -39,6 +39,8 @@ make_kernel() {
 
     modules=$(find "$tree" -type d -path '*lib/modules/*' -name kernel | head -n 1)
     release=$(basename "$(dirname "$modules")")
+    # In /boot with its release, or since 7.3 beside the modules.
+    find "$tree" -name 'vmlinuz*' -size +1M -exec mv {} "$work/vmlinuz" \;
     mkdir -p "$work/modules/lib/modules"
     mv "$(dirname "$modules")" "$work/modules/lib/modules/$release"
     # Unpacked here once, so that the emulated processor does not do it on each boot.
@@ -50,7 +52,6 @@ make_kernel() {
     pack_initrd "$work/modules/lib/modules/$release" "$work/initrd"
     mv "$work/modules.img" "$LAB_DIR/img/modules-$v.img"
     mv "$work/initrd" "$LAB_DIR/img/initrd-$v"
-    find "$tree" -name "vmlinuz-$release" -exec cp {} "$work/vmlinuz" \;
     mv "$work/vmlinuz" "$LAB_DIR/img/vmlinuz-$v"
     rm -rf "$work"
 }

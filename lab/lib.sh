@@ -48,12 +48,13 @@ recipe_hash() {
 
 # usage: step NAME[:ARG] WHAT INPUTS: run make_NAME ARG unless its product is fresh.
 # The product appears under its own name only when it is whole, and its stamp after it.
+# Never call it in a condition: bash would switch errexit off inside the recipe.
 step() {
     local name=$1 what=$2 inputs=$3 arg=
     [[ $name == *:* ]] && arg=${name#*:}
     is_fresh "$name" "$inputs" && return 0
     rm -f "$LAB_DIR/stamp/$name"
-    timed "$what" "${name//:/-}" "make_${name%%:*}" "$arg" || return
+    timed "$what" "${name//:/-}" "make_${name%%:*}" "$arg"
     recipe_hash "$name" "$inputs" >"$LAB_DIR/stamp/$name"
 }
 
@@ -62,7 +63,6 @@ timed() {
     local what=$1 log=$LAB_DIR/log/$2.log started=$EPOCHREALTIME pid status=0
     shift 2
     printf 'lab: %-60s' "$what ..." >&2
-    # Not in a condition: bash would switch errexit off inside the function.
     (set -euo pipefail; "$@") >"$log" 2>&1 </dev/null &
     pid=$!
     wait "$pid" || status=$?
@@ -70,7 +70,7 @@ timed() {
         printf ' failed\n' >&2
         tail -n 20 "$log" >&2
         say "the whole log: $log"
-        return 1
+        exit 1
     fi
     printf ' %s s\n' "$(seconds_since "$started")" >&2
 }
