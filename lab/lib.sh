@@ -31,6 +31,18 @@ make_lab_dir() {
     mkdir -p "$LAB_DIR"/{apt,img,log,stamp,vm}
 }
 
+# usage: private_dir KIND: a directory of this process for one guest. Its name holds the owner's pid,
+# so that what a killed owner left behind is cleared by the next.
+private_dir() {
+    local dir pid
+    for dir in "$LAB_DIR/vm/$1".*; do
+        pid=${dir##*/"$1".}
+        pid=${pid%%.*}
+        [[ ! -d $dir || -e /proc/$pid ]] || rm -rf "$dir"
+    done
+    (umask 077 && mktemp -d "$LAB_DIR/vm/$1.$$.XXXXXX")
+}
+
 hash_of() { sha256sum | cut -c1-32; }
 
 # usage: is_fresh NAME INPUTS: was NAME made by this very recipe from these inputs?
@@ -77,6 +89,6 @@ timed() {
 
 seconds_since() {
     local now=$EPOCHREALTIME
-    local us=$(((${now/[.,]/} - ${1/[.,]/})))
+    local us=$((${now/[.,]/} - ${1/[.,]/}))
     printf '%d.%d' $((us / 1000000)) $((us % 1000000 / 100000))
 }
