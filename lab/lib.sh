@@ -28,7 +28,7 @@ need_daemon() { member "$1" "${LAB_DAEMONS[@]}" || die "no daemon '$1' here: cho
 
 make_lab_dir() {
     (umask 077 && mkdir -p "$LAB_DIR")
-    mkdir -p "$LAB_DIR"/{apt,img,log,stamp,vm}
+    mkdir -p "$LAB_DIR"/{apt,img/.stamp,log,vm}
 }
 
 # usage: private_dir KIND: a directory of this process for one guest. Its name holds the owner's pid,
@@ -48,7 +48,7 @@ hash_of() { sha256sum | cut -c1-32; }
 # usage: is_fresh NAME INPUTS: was NAME made by this very recipe from these inputs?
 is_fresh() {
     local stamp=
-    { read -r stamp <"$LAB_DIR/stamp/$1"; } 2>/dev/null || return 1
+    { read -r stamp <"$LAB_DIR/img/.stamp/$1"; } 2>/dev/null || return 1
     [[ $stamp == "$(recipe_hash "$1" "$2")" ]]
 }
 
@@ -65,9 +65,9 @@ step() {
     local name=$1 what=$2 inputs=$3 arg=
     [[ $name == *:* ]] && arg=${name#*:}
     is_fresh "$name" "$inputs" && return 0
-    rm -f "$LAB_DIR/stamp/$name"
+    rm -f "$LAB_DIR/img/.stamp/$name"
     timed "$what" "${name//:/-}" "make_${name%%:*}" "$arg"
-    recipe_hash "$name" "$inputs" >"$LAB_DIR/stamp/$name"
+    recipe_hash "$name" "$inputs" >"$LAB_DIR/img/.stamp/$name"
 }
 
 # usage: timed WHAT LOG FUNCTION ARG...: one progress line with the time it took; the log if it fails

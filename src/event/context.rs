@@ -82,7 +82,7 @@ pub struct FlowCounter {
     pub ufid: Option<Ufid>,
     /// Hits so far.
     pub hits: u64,
-    /// The last hit.
+    /// When the hits were seen to have grown: the last hit is at most one reading (a quarter second) older.
     pub last: Nanos,
 }
 

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The generic points before and after OVS.
+ *
+ * A packet's steps before OVS are kept with its track and become events only once it is decided to record it: what
+ * never comes to OVS, the operator's own ssh session above all, makes none. */
+
+static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point, __s32 ret)
+{
+	__u64 head = (__u64)skb->head;
+	struct track *t;
+	struct wire_dev *e;
+
+	if (!head)
+		return 0;
+	t = track_of(head);
+	if (!t) {
+		struct cpu_state *cpu = this_cpu();
+
+		if (!cpu)
+			return 0;
+		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+		if (!t)
+			return 0;
+	}
+	if (t->state == TRACK_SEEN) {
+		__u32 at = t->steps;
+		struct pre_step *step;
+		__u64 task;
+
+		if (at >= PRE_STEPS)
+			return 0;
+		step = &t->pre[at];
+		t->steps = at + 1;
+		task = bpf_get_current_pid_tgid();
+		step->ts = bpf_ktime_get_ns();
+		step->pid = task >> 32;
+		step->tid = task;
+		step->cpu = bpf_get_smp_processor_id();
+		step->point = point;
+		step->ifindex = dev->ifindex;
+		step->netns = dev->nd_net.net->ns.inum;
+		step->len = skb->len;
+		bpf_get_current_comm(step->comm, sizeof(step->comm));
+		bpf_probe_read_kernel(step->dev, NAME_LEN, dev->name);
+		return 0;
+	}
+	e = reserve(struct wire_dev);
+	if (!e)
+		return 0;
+	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), t->packet, t->upcall);
+	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
+	e->ifindex = dev->ifindex;
+	e->netns = dev->nd_net.net->ns.inum;
+	e->len = skb->len;
+	e->ret = ret;
+	e->point = point;
+	e->pad = 0;
+	submit(e);
+	return 0;
+}
+
+SEC("tp_btf/net_dev_queue")
+int BPF_PROG(net_dev_queue, struct sk_buff *skb)
+{
+	return skb ? dev_step(skb, skb->dev, POINT_NET_DEV_QUEUE, 0) : 0;
+}
+
+/* After the driver had it the packet may be gone: who it was is remembered over the call, by packet and device, as
+ * devices stack and pass the same packet on. */
+struct in_driver {
+	__u64 skb;
+	__u64 dev;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct in_driver);
+	__type(value, struct track_name { __u64 packet; __u64 upcall; });
+} in_drivers SEC(".maps");
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
+{
+	struct track *t;
+
+	if (!skb || !dev)
+		return 0;
+	dev_step(skb, dev, POINT_NET_DEV_START_XMIT, 0);
+	t = track_of((__u64)skb->head);
+	if (t && t->state == TRACK_RECORDED) {
+		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
+		struct track_name name = { .packet = t->packet, .upcall = t->upcall };
+
+		bpf_map_update_elem(&in_drivers, &key, &name, BPF_ANY);
+	}
+	return 0;
+}
+
+SEC("tp_btf/net_dev_xmit")
+int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
+{
+	struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
+	struct track_name *known, name;
+	struct wire_dev *e;
+
+	if (!tracks_recorded || !dev)
+		return 0;
+	known = bpf_map_lookup_elem(&in_drivers, &key);
+	if (!known)
+		return 0;
+	name = *known;
+	bpf_map_delete_elem(&in_drivers, &key);
+	e = reserve(struct wire_dev);
+	if (!e)
+		return 0;
+	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), name.packet, name.upcall);
+	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
+	e->ifindex = dev->ifindex;
+	e->netns = dev->nd_net.net->ns.inum;
+	e->len = len;
+	e->ret = rc;
+	e->point = POINT_NET_DEV_XMIT;
+	e->pad = 0;
+	submit(e);
+	return 0;
+}
+
+SEC("tp_btf/netif_rx")
+int BPF_PROG(netif_rx, struct sk_buff *skb)
+{
+	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RX, 0) : 0;
+}
+
+SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
+{
+	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RECEIVE_SKB, 0) : 0;
+}
+
+SEC("fentry/skb_scrub_packet")
+int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
+{
+	return dev_step(skb, skb->dev, POINT_SKB_SCRUB_PACKET, 0);
+}
+
+/* The buffer is freed: whoever gets it next is another packet. */
+SEC("fentry/skb_free_head")
+int BPF_PROG(skb_free_head, struct sk_buff *skb)
+{
+	__u64 head = (__u64)skb->head;
+
+	track_forget(head);
+	return 0;
+}
+
+/* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct moving { __u64 head; __u64 packet; __u64 upcall; __u64 queue_id; });
+} moving_heads SEC(".maps");
+
+SEC("fentry/pskb_expand_head")
+int BPF_PROG(expand_head_entry, struct sk_buff *skb)
+{
+	__u64 key = (__u64)skb, head = (__u64)skb->head;
+	struct track *t;
+
+	if (!tracks_recorded)
+		return 0;
+	t = track_of(head);
+	if (t && t->state == TRACK_RECORDED) {
+		struct moving m = {
+			.head = head, .packet = t->packet, .upcall = t->upcall, .queue_id = t->queue_id,
+		};
+
+		bpf_map_update_elem(&moving_heads, &key, &m, BPF_ANY);
+	}
+	return 0;
+}
+
+SEC("fexit/pskb_expand_head")
+int BPF_PROG(expand_head_exit, struct sk_buff *skb)
+{
+	__u64 key = (__u64)skb, head = (__u64)skb->head;
+	struct moving *m, moved;
+	struct track *t;
+
+	if (!tracks_recorded)
+		return 0;
+	m = bpf_map_lookup_elem(&moving_heads, &key);
+	if (!m)
+		return 0;
+	moved = *m;
+	bpf_map_delete_elem(&moving_heads, &key);
+	if (moved.head == head)
+		return 0;
+	t = track_new(head, moved.packet, TRACK_RECORDED);
+	if (t) {
+		t->upcall = moved.upcall;
+		t->queue_id = moved.queue_id;
+	}
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Events into the ring buffer. */
+#ifndef OVSCOPE_EMIT_H
+#define OVSCOPE_EMIT_H
+
+/* The reader looks by itself many times a second: waking it up for each event would cost more than the event. Only
+ * when it falls behind is it called. */
+static __always_inline void submit(void *event)
+{
+	bool behind = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (4 << 20);
+
+	bpf_ringbuf_submit(event, behind ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void fill_head(struct wire_head *head, __u32 kind, __u64 ts, __u64 packet, __u64 upcall)
+{
+	__u64 task = bpf_get_current_pid_tgid();
+
+	head->ts = ts;
+	head->packet = packet;
+	head->upcall = upcall;
+	head->pid = task >> 32;
+	head->tid = task;
+	head->cpu = bpf_get_smp_processor_id();
+	head->kind = kind;
+	bpf_get_current_comm(head->comm, sizeof(head->comm));
+}
+
+#define reserve(type)                                                   \
+	({                                                              \
+		type *reserved = bpf_ringbuf_reserve(&ring, sizeof(type), 0); \
+		if (!reserved)                                          \
+			tally(TALLY_RING_FULL);                         \
+		reserved;                                               \
+	})
+
+static __always_inline void emit_pre_step(__u64 packet, struct pre_step *step)
+{
+	struct wire_dev *e = reserve(struct wire_dev);
+
+	if (!e)
+		return;
+	e->head.ts = step->ts;
+	e->head.packet = packet;
+	e->head.upcall = 0;
+	e->head.pid = step->pid;
+	e->head.tid = step->tid;
+	e->head.cpu = step->cpu;
+	e->head.kind = WIRE_DEV;
+	__builtin_memcpy(e->head.comm, step->comm, NAME_LEN);
+	__builtin_memcpy(e->dev, step->dev, NAME_LEN);
+	e->ifindex = step->ifindex;
+	e->netns = step->netns;
+	e->len = step->len;
+	e->ret = 0;
+	e->point = step->point;
+	e->pad = 0;
+	submit(e);
+}
+
+/* What a packet did before it was decided to record it. */
+static __noinline void emit_pre_steps(struct track *t)
+{
+	if (!t)
+		return;
+	for (__u32 i = 0; i < PRE_STEPS; i++) {
+		if (i >= t->steps)
+			break;
+		emit_pre_step(t->packet, &t->pre[i]);
+	}
+	t->steps = 0;
+}
+
+/* Its first bytes. At OVS's hooks skb->data is at the Ethernet header. */
+static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts)
+{
+	struct wire_packet *e = reserve(struct wire_packet);
+	__u32 captured;
+
+	if (!e)
+		return;
+	fill_head(&e->head, WIRE_PACKET, ts, packet, 0);
+	e->len = skb->len;
+	captured = skb->len - skb->data_len;
+	if (captured > cfg_snaplen)
+		captured = cfg_snaplen;
+	if (captured > SNAPLEN_MAX)
+		captured = SNAPLEN_MAX;
+	if (bpf_probe_read_kernel(e->data, captured, skb->data))
+		captured = 0;
+	e->captured = captured;
+	submit(e);
+}
+
+#endif

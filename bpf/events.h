@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The wire format: what the kernel side puts into the ring buffer and keeps in its counter maps.
+ *
+ * src/probes/wire.rs has the same structs; a test compares every size and offset with the object's BTF. All fields
+ * are aligned to their size and no struct has holes: the kernel's verifier and the reader see the same bytes.
+ */
+#ifndef OVSCOPE_EVENTS_H
+#define OVSCOPE_EVENTS_H
+
+#define SNAPLEN_MAX 256
+#define ACTION_ARGS_MAX 96
+
+enum wire_kind {
+	WIRE_DEV = 1,
+	WIRE_FLOW_LOOKUP = 2,
+	WIRE_UPCALL = 3,
+	WIRE_UPCALL_ENQUEUE = 4,
+	WIRE_UPCALL_RETURN = 5,
+	WIRE_UPCALL_RECV = 6,
+	WIRE_FLOW_PUT = 7,
+	WIRE_FLOW_EXEC = 8,
+	WIRE_FLOW_DEL = 9,
+	WIRE_ACTION = 10,
+	WIRE_PACKET = 11,
+};
+
+enum wire_point {
+	POINT_NET_DEV_QUEUE = 0,
+	POINT_NET_DEV_START_XMIT = 1,
+	POINT_NET_DEV_XMIT = 2,
+	POINT_NETIF_RX = 3,
+	POINT_NETIF_RECEIVE_SKB = 4,
+	POINT_SKB_SCRUB_PACKET = 5,
+};
+
+/* Before every event. packet and upcall are 0 where there is none. */
+struct wire_head {
+	__u64 ts;
+	__u64 packet;
+	__u64 upcall;
+	__u32 pid;
+	__u32 tid;
+	__u32 cpu;
+	__u32 kind;
+	char comm[NAME_LEN];
+};
+
+struct wire_dev {
+	struct wire_head head;
+	char dev[NAME_LEN];
+	__u32 ifindex;
+	__u32 netns;
+	__u32 len;
+	__s32 ret;
+	__u32 point;
+	__u32 pad;
+};
+
+struct wire_lookup {
+	struct wire_head head;
+	__u64 flow;
+	__u64 sf_acts;
+	__u32 ufid[4];
+	__u32 dp;
+	__u32 in_port;
+	__u32 recirc_id;
+	__u32 n_mask_hit;
+	__u32 n_cache_hit;
+	__u32 ufid_len;
+};
+
+struct wire_upcall {
+	struct wire_head head;
+	__u32 dp;
+	__u32 in_port;
+	__u32 recirc_id;
+	__u32 cmd;
+	__u32 portid;
+	__u32 mru;
+	__u32 len;
+	__u32 skb_hash;
+};
+
+struct wire_enqueue {
+	struct wire_head head;
+	__u64 upcall_ts;
+	__u64 queue_id;
+	__u32 upcall_cpu;
+	__s32 ret;
+	__u32 cmd;
+	__u32 portid;
+	__u32 index;
+	__u32 pad;
+};
+
+struct wire_return {
+	struct wire_head head;
+	__u64 upcall_ts;
+	__u32 upcall_cpu;
+	__s32 ret;
+};
+
+struct wire_recv {
+	struct wire_head head;
+	__u64 queue_id;
+	__u64 wait_ns;
+	__u64 batch_ts;
+	__u32 batch_idx;
+	__u32 portid;
+	__u32 pkt_size;
+	__u32 key_size;
+};
+
+/* A put, an exec or a delete, by head.kind. */
+struct wire_op {
+	struct wire_head head;
+	__u64 queue_id;
+	__u64 took_ns;
+	__u64 batch_ts;
+	__u32 ufid[4];
+	__u32 batch_idx;
+	__u32 dp;
+	__s32 ret;
+	__u32 ufid_len;
+	__u32 set; /* a put: 1 when it changed a flow */
+	__u32 len; /* an exec: bytes in the packet */
+};
+
+struct wire_action {
+	struct wire_head head;
+	__u64 queue_id;
+	__u32 dp;
+	__u32 in_port;
+	__u32 recirc_id;
+	__u16 nla_type;
+	__u16 args_len; /* of the attribute; what is in args is at most ACTION_ARGS_MAX of it */
+	__u8 args[ACTION_ARGS_MAX];
+};
+
+struct wire_packet {
+	struct wire_head head;
+	__u32 len;
+	__u32 captured;
+	__u8 data[SNAPLEN_MAX];
+};
+
+/* Counter maps. */
+
+struct table_count {
+	__u64 hits;
+	__u64 misses;
+	__u64 mask_hits;
+	__u64 cache_hits;
+	__u32 dp;
+	__u32 pad;
+};
+
+struct flow_id {
+	__u64 flow;
+	__u64 table;
+	__u32 ufid[4];
+};
+
+struct flow_count {
+	__u64 hits;
+	__u64 sf_acts;
+	__u64 since; /* when this CPU first saw these actions */
+};
+
+struct upcall_kind {
+	__u32 dp;
+	__u32 in_port;
+	__u32 cmd;
+	__u32 portid;
+	__s32 ret;
+};
+
+enum op_kind {
+	OP_PUT = 0,
+	OP_EXEC = 1,
+	OP_DEL = 2,
+};
+
+struct op_outcome {
+	__u32 op;
+	__s32 ret;
+};
+
+/* Places in the array of plain counters. */
+enum tally {
+	TALLY_RING_FULL = 0,
+	TALLY_OVER_BUDGET = 1,
+	TALLY_UPCALLS_OVER_BUDGET = 2,
+	TALLY_NOT_SAMPLED = 3,
+	TALLY_UNTRACKED = 4,
+	TALLY_RECEIVED = 5,
+	TALLY_FLOW_HITS_UNCOUNTED = 6,
+	TALLY_MAX = 7,
+};
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel's types, as far as they are read. Only names matter: offsets are relocated when the program is loaded
+ * (CO-RE), against the running kernel's BTF and the openvswitch module's.
+ */
+#ifndef OVSCOPE_KERNEL_H
+#define OVSCOPE_KERNEL_H
+
+#define NAME_LEN 16 /* TASK_COMM_LEN and IFNAMSIZ */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u64 __be64;
+typedef __u16 __sum16;
+typedef __u32 __wsum;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+/* From include/uapi/linux/bpf.h. */
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
+
+/* From include/uapi/linux/openvswitch.h and netlink.h. */
+enum { OVS_PACKET_ATTR_PACKET = 1, OVS_PACKET_ATTR_KEY = 2, OVS_PACKET_ATTR_HASH = 11 };
+enum { OVS_FLOW_ATTR_KEY = 1, OVS_FLOW_ATTR_UFID = 9 };
+#define NLMSG_HDRLEN 16
+#define GENL_HDRLEN 4
+#define NLA_HDRLEN 4
+#define NLA_TYPE_MASK 0x3fff
+#define NETLINK_GENERIC 16
+#define AF_NETLINK 16
+#define MSG_PEEK 2
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+struct net {
+	struct ns_common ns;
+};
+typedef struct {
+	struct net *net;
+} possible_net_t;
+struct net_device {
+	char name[NAME_LEN];
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned int len;
+	unsigned int data_len;
+	__u32 hash;
+	unsigned char *head;
+	unsigned char *data;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+};
+struct netlink_sock {
+	__u32 portid;
+};
+
+struct nlattr {
+	__u16 nla_len;
+	__u16 nla_type;
+};
+struct genlmsghdr {
+	__u8 cmd;
+};
+struct genl_info {
+	struct genlmsghdr *genlhdr;
+	struct nlattr **attrs;
+};
+
+/* net/openvswitch */
+struct hlist_node {
+	struct hlist_node *next;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+struct flow_table {
+	unsigned int count;
+};
+struct datapath {
+	struct flow_table table;
+	struct hlist_head *ports;
+};
+struct vport {
+	struct net_device *dev;
+	__u16 port_no;
+	struct hlist_node dp_hash_node;
+};
+struct sw_flow_key {
+	struct {
+		__u16 in_port;
+	} phy;
+	__u32 recirc_id;
+};
+struct sw_flow_id {
+	__u32 ufid_len;
+	union {
+		__u32 ufid[4];
+		struct sw_flow_key *unmasked_key;
+	};
+};
+struct sw_flow_actions;
+struct sw_flow {
+	struct sw_flow_id id;
+	struct sw_flow_actions *sf_acts;
+};
+struct dp_upcall_info {
+	__u32 portid;
+	__u8 cmd;
+	__u16 mru;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel side of ovscope: exact counters always, events within a budget. One object, a file per concern. */
+#include "kernel.h"
+#include "events.h"
+#include "state.h"
+#include "emit.h"
+#include "lookup.h"
+#include "upcall.h"
+#include "handler.h"
+#include "action.h"
+#include "dev.h"
+
+char LICENSE[] SEC("license") = "GPL";

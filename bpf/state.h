@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the programs share: settings, maps, counters, identities and the budget. */
+#ifndef OVSCOPE_STATE_H
+#define OVSCOPE_STATE_H
+
+/* Set before loading. */
+const volatile __u32 cfg_snaplen = 128; /* bytes of a packet that are taken, at most SNAPLEN_MAX */
+const volatile __u32 cfg_sample = 1;    /* of so many packets that are not upcalled one is recorded; 0: none */
+const volatile __u64 cfg_budget = 0;    /* events a second; 0: none at all */
+const volatile bool cfg_generic = true; /* the generic points and what frees packets are attached */
+
+#define PACKET_COST 10       /* events that a forwarded packet is taken to make */
+#define UPCALL_COST 8        /* and an upcall on top */
+#define WINDOW_NS 100000000ULL
+#define PRE_STEPS 8          /* generic steps kept of a packet before OVS sees it */
+#define BATCH 64             /* UPCALL_MAX_BATCH in ofproto/ofproto-dpif-upcall.c */
+#define DIGEST_MAX 2048
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TALLY_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} tallies SEC(".maps");
+
+static __always_inline void tally(__u32 which)
+{
+	__u64 *n = bpf_map_lookup_elem(&tallies, &which);
+
+	if (n)
+		++*n;
+}
+
+/* The last miss on this CPU, until the upcall that follows it in the same call of ovs_dp_process_packet. */
+struct miss {
+	__u64 ts;
+	__u32 n_mask_hit;
+	__u32 n_cache_hit;
+	__u32 valid;
+	__u32 pad;
+};
+
+/* The upcall in progress on this CPU: ovs_dp_upcall runs with bottom halves off and never within itself. */
+struct going_up {
+	__u64 id;
+	__u64 packet;
+	__u64 ts;
+	__u64 queue_id; /* of the message in progress */
+	__u32 dp;
+	__u32 in_port;
+	__u32 cmd;
+	__u32 portid;
+	__u32 index;
+	__u32 skb_data_len;
+	__u64 skb_data;
+	__u32 active;    /* between the tracepoint and the return of ovs_dp_upcall */
+	__u32 recorded;
+	__u32 enqueuing; /* between the call and the return of queue_userspace_packet */
+	__u32 cpu;
+};
+
+struct cpu_state {
+	__u64 packets; /* sequences for identities */
+	__u64 upcalls;
+	__u64 messages;
+	__u64 now_packet; /* the packet that ovs_dp_process_packet is about to look up, if it is recorded */
+	struct miss miss;
+	struct going_up up;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} cpu_states SEC(".maps");
+
+static __always_inline struct cpu_state *this_cpu(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpu_states, &zero);
+}
+
+/* cpu << 40 | sequence: unique without an atomic, and below 2^53, which every JSON reader can hold. */
+static __always_inline __u64 next_id(__u64 *sequence)
+{
+	return ((__u64)bpf_get_smp_processor_id() << 40) | ++*sequence;
+}
+
+/* The budget is spent on whole packets and upcalls, so what is shown is complete. Windows of 100 ms; two CPUs that
+ * begin one at the same time may overspend it by what both took, never more. */
+__u64 budget_window;
+__u64 budget_spent;
+
+static __always_inline bool budget_take(__u64 now, __u64 cost)
+{
+	__u64 window = now / WINDOW_NS;
+
+	if (budget_window != window) {
+		budget_window = window;
+		budget_spent = 0;
+	}
+	if (budget_spent + cost > cfg_budget / 10)
+		return false;
+	__sync_fetch_and_add(&budget_spent, cost);
+	return true;
+}
+
+/* A generic step of a packet that nothing was decided about yet. */
+struct pre_step {
+	__u64 ts;
+	__u32 pid;
+	__u32 tid;
+	__u32 cpu;
+	__u32 point;
+	__u32 ifindex;
+	__u32 netns;
+	__u32 len;
+	__u32 pad;
+	char comm[NAME_LEN];
+	char dev[NAME_LEN];
+};
+
+enum track_state { TRACK_SEEN = 0, TRACK_RECORDED = 1 };
+
+/* A packet, by the head of its buffer, which its clones share: from the first generic point, or from its
+ * re-injection, until the buffer is freed. */
+struct track {
+	__u64 packet;
+	__u64 upcall;
+	__u64 queue_id;
+	__u32 state;
+	__u32 steps;
+	struct pre_step pre[PRE_STEPS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct track);
+} tracks SEC(".maps");
+
+/* How many entries of `tracks` are recorded: while none is, the fast path has nothing to look up. */
+__u64 tracks_recorded;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct track);
+} new_tracks SEC(".maps");
+
+static __always_inline struct track *track_of(__u64 head)
+{
+	return bpf_map_lookup_elem(&tracks, &head);
+}
+
+/* A new entry, or over the one that the buffer's last owner left. */
+static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
+{
+	__u32 zero = 0;
+	struct track *t = bpf_map_lookup_elem(&new_tracks, &zero);
+
+	if (!t)
+		return NULL;
+	t->packet = packet;
+	t->upcall = 0;
+	t->queue_id = 0;
+	t->state = state;
+	t->steps = 0;
+	if (bpf_map_update_elem(&tracks, &head, t, BPF_ANY)) {
+		tally(TALLY_UNTRACKED);
+		return NULL;
+	}
+	if (state == TRACK_RECORDED)
+		__sync_fetch_and_add(&tracks_recorded, 1);
+	return track_of(head);
+}
+
+static __always_inline void track_record(struct track *t)
+{
+	t->state = TRACK_RECORDED;
+	__sync_fetch_and_add(&tracks_recorded, 1);
+}
+
+static __always_inline void track_forget(__u64 head)
+{
+	struct track *t = track_of(head);
+
+	if (!t)
+		return;
+	if (t->state == TRACK_RECORDED)
+		__sync_fetch_and_add(&tracks_recorded, -1);
+	bpf_map_delete_elem(&tracks, &head);
+}
+
+/* A datapath's number: the interface index of its local port, as get_dpifindex() in net/openvswitch/datapath.c. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, __u32);
+} dp_numbers SEC(".maps");
+
+static __noinline __u32 dp_find_number(struct datapath *dp)
+{
+	struct hlist_node *node;
+	struct hlist_head *ports = BPF_CORE_READ(dp, ports);
+
+	/* OVSP_LOCAL is port 0, in bucket 0 of 1024 by port number. */
+	bpf_core_read(&node, sizeof(node), &ports->first);
+	for (int i = 0; i < 16 && node; i++) {
+		struct vport *port = (void *)node - bpf_core_field_offset(struct vport, dp_hash_node);
+
+		if (BPF_CORE_READ(port, port_no) == 0)
+			return BPF_CORE_READ(port, dev, ifindex);
+		bpf_core_read(&node, sizeof(node), &node->next);
+	}
+	return 0;
+}
+
+static __always_inline __u32 dp_number(struct datapath *dp)
+{
+	__u64 key = (__u64)dp;
+	__u32 *known = bpf_map_lookup_elem(&dp_numbers, &key), found;
+
+	if (known)
+		return *known;
+	found = dp_find_number(dp);
+	if (found)
+		bpf_map_update_elem(&dp_numbers, &key, &found, BPF_ANY);
+	return found;
+}
+
+static __always_inline void count_outcome(void *map, const void *key)
+{
+	__u64 one = 1, *n = bpf_map_lookup_elem(map, key);
+
+	if (n)
+		++*n;
+	else
+		bpf_map_update_elem(map, key, &one, BPF_NOEXIST);
+}
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Upcalls on their way up: from ovs_dp_upcall to the handler's socket.
+ *
+ * The message to the daemon (user_skb) is remembered before it is queued: a handler on another CPU can receive it
+ * before netlink_unicast returns. Every upcall is remembered, also those that are not recorded, so that a recorded one
+ * is never taken for another that looks the same. */
+
+struct digest {
+	__u64 a;
+	__u64 b;
+};
+
+struct digest_buf {
+	__u64 words[DIGEST_MAX / 8];
+};
+
+/* An upcall's message, with all that its put and its execute can be known by. */
+struct message {
+	__u64 upcall;
+	__u64 packet;
+	__u64 queue_id;
+	__u64 skb_hash;      /* OVS_PACKET_ATTR_HASH, comes back with the execute */
+	struct digest key;   /* of OVS_PACKET_ATTR_KEY, comes back with the put */
+	struct digest bytes; /* of the packet's first `digested` bytes */
+	__u32 key_len;
+	__u32 pkt_len;
+	__u32 digested;
+	__u32 recorded;
+	__u32 put;
+	__u32 exec;
+};
+
+struct in_flight {
+	struct message m;
+	__u64 ts;
+	__u32 portid;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64); /* struct sk_buff * of the message */
+	__type(value, struct in_flight);
+} in_flights SEC(".maps");
+
+struct enqueue_scratch {
+	struct digest_buf buf;
+	struct in_flight in_flight;
+	__u64 user_skb;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct enqueue_scratch);
+} enqueue_scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct upcall_kind);
+	__type(value, __u64);
+} upcall_counts SEC(".maps");
+
+/* 128 bits over every byte, in two lanes that are mixed differently; len is at most DIGEST_MAX. Compared only within
+ * one handler's batch of at most 64, together with length, hash and key: that two different packets share it is out of
+ * the question short of an attack, and what an attacker would win is a wrong line on a screen. */
+struct digest_walk {
+	struct digest_buf *buf;
+	__u64 a;
+	__u64 b;
+};
+
+static long digest_word(__u32 i, struct digest_walk *walk)
+{
+	__u64 w;
+
+	if (i >= DIGEST_MAX / 8)
+		return 1;
+	w = walk->buf->words[i];
+	walk->a = (walk->a ^ w) * 0xff51afd7ed558ccdULL;
+	walk->a ^= walk->a >> 32;
+	walk->b = (walk->b + w) * 0x9fb21c651e98df25ULL;
+	walk->b = (walk->b << 27) | (walk->b >> 37);
+	return 0;
+}
+
+static __noinline int digest(struct digest_buf *buf, const void *from, __u32 len, struct digest *out)
+{
+	struct digest_walk walk = {
+		.buf = buf, .a = 0x9e3779b97f4a7c15ULL ^ len, .b = 0xc2b2ae3d27d4eb4fULL + len,
+	};
+
+	if (!buf || !out)
+		return -1;
+	out->a = out->b = 0;
+	if (len == 0)
+		return 0;
+	if (len > DIGEST_MAX)
+		return -1;
+	/* The last word may be read in part: zero it first. */
+	if (len & 7)
+		buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;
+	if (bpf_probe_read_kernel(buf->words, len, from))
+		return -1;
+	bpf_loop((len + 7) >> 3, digest_word, &walk, 0);
+	out->a = walk.a ^ (walk.a >> 29);
+	out->b = walk.b ^ (walk.b >> 31);
+	return 0;
+}
+
+static __always_inline bool same_digest(struct digest *x, struct digest *y)
+{
+	return x->a == y->a && x->b == y->b;
+}
+
+SEC("tp_btf/ovs_dp_upcall")
+int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
+{
+	struct cpu_state *cpu = this_cpu();
+	struct wire_lookup *lookup;
+	struct wire_upcall *e;
+	__u64 head, now;
+	struct going_up *up;
+	bool missed, bytes = false;
+	struct track *t;
+
+	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
+	if (!cpu || !dp || !skb || !key || !info)
+		return 0;
+	head = (__u64)skb->head;
+	now = bpf_ktime_get_ns();
+	up = &cpu->up;
+	missed = cpu->miss.valid && info->cmd == 1;
+	cpu->miss.valid = 0;
+	up->ts = now;
+	up->dp = dp_number(dp);
+	up->in_port = key->phy.in_port;
+	up->cmd = info->cmd;
+	up->portid = info->portid;
+	up->cpu = bpf_get_smp_processor_id();
+	up->index = 0;
+	up->enqueuing = 0;
+	up->recorded = 0;
+	up->packet = 0;
+	up->id = next_id(&cpu->upcalls);
+	up->active = 1;
+
+	t = track_of(head);
+	if (!budget_take(now, t && t->state == TRACK_RECORDED ? UPCALL_COST : UPCALL_COST + PACKET_COST)) {
+		tally(TALLY_UPCALLS_OVER_BUDGET);
+		return 0;
+	}
+	up->recorded = 1;
+	if (!t && cfg_generic)
+		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+	if (t) {
+		up->packet = t->packet;
+		if (t->state == TRACK_SEEN) {
+			track_record(t);
+			emit_pre_steps(t);
+			bytes = true;
+		}
+	} else {
+		up->packet = next_id(&cpu->packets);
+		bytes = true;
+	}
+	if (missed) {
+		lookup = reserve(struct wire_lookup);
+		if (lookup) {
+			fill_head(&lookup->head, WIRE_FLOW_LOOKUP, cpu->miss.ts, up->packet, 0);
+			lookup->flow = lookup->sf_acts = 0;
+			lookup->ufid[0] = lookup->ufid[1] = lookup->ufid[2] = lookup->ufid[3] = 0;
+			lookup->ufid_len = 0;
+			lookup->dp = up->dp;
+			lookup->in_port = up->in_port;
+			lookup->recirc_id = key->recirc_id;
+			lookup->n_mask_hit = cpu->miss.n_mask_hit;
+			lookup->n_cache_hit = cpu->miss.n_cache_hit;
+			submit(lookup);
+		}
+	}
+	if (bytes)
+		emit_bytes(skb, up->packet, missed ? cpu->miss.ts : now);
+	e = reserve(struct wire_upcall);
+	if (!e)
+		return 0;
+	fill_head(&e->head, WIRE_UPCALL, now, up->packet, up->id);
+	e->dp = up->dp;
+	e->in_port = up->in_port;
+	e->recirc_id = key->recirc_id;
+	e->cmd = up->cmd;
+	e->portid = up->portid;
+	e->mru = info->mru;
+	e->len = skb->len;
+	e->skb_hash = skb->hash;
+	submit(e);
+	return 0;
+}
+
+SEC("fentry/queue_userspace_packet")
+int BPF_PROG(enqueue_entry, struct datapath *dp, struct sk_buff *skb)
+{
+	struct cpu_state *cpu = this_cpu();
+
+	if (!cpu || !cpu->up.active)
+		return 0;
+	cpu->up.enqueuing = 1;
+	cpu->up.queue_id = 0;
+	cpu->up.skb_data = (__u64)skb->data;
+	cpu->up.skb_data_len = skb->len - skb->data_len;
+	return 0;
+}
+
+struct message_walk {
+	struct enqueue_scratch *scratch;
+	unsigned char *data;
+	__u32 linear;
+	__u32 at;
+	__u32 bytes_at;
+};
+
+static long message_attribute(__u32 i, struct message_walk *walk)
+{
+	struct message *m = &walk->scratch->in_flight.m;
+	unsigned char *payload = walk->data + walk->at + NLA_HDRLEN;
+	struct nlattr nla;
+	__u32 len;
+
+	if (walk->at + NLA_HDRLEN > walk->linear ||
+	    bpf_probe_read_kernel(&nla, sizeof(nla), walk->data + walk->at) || nla.nla_len < NLA_HDRLEN)
+		return 1;
+	len = nla.nla_len - NLA_HDRLEN;
+	switch (nla.nla_type & NLA_TYPE_MASK) {
+	case OVS_PACKET_ATTR_KEY:
+		m->key_len = len;
+		if (digest(&walk->scratch->buf, payload, len, &m->key))
+			m->key_len = 0;
+		break;
+	case OVS_PACKET_ATTR_HASH:
+		bpf_probe_read_kernel(&m->skb_hash, sizeof(m->skb_hash), payload);
+		break;
+	case OVS_PACKET_ATTR_PACKET:
+		m->pkt_len = len;
+		walk->bytes_at = walk->at + NLA_HDRLEN;
+		break;
+	}
+	walk->at += (nla.nla_len + 3) & ~3;
+	return 0;
+}
+
+/* Reads the message's attributes: they follow its three headers, each padded to four bytes. */
+static __noinline int read_message(struct enqueue_scratch *s, struct going_up *up, struct sk_buff *user_skb)
+{
+	struct message_walk walk = { .scratch = s, .at = NLMSG_HDRLEN + GENL_HDRLEN + 4 };
+	struct message *m;
+
+	if (!s || !up)
+		return -1;
+	m = &s->in_flight.m;
+	walk.data = BPF_CORE_READ(user_skb, data);
+	walk.linear = BPF_CORE_READ(user_skb, len) - BPF_CORE_READ(user_skb, data_len);
+	m->skb_hash = 0;
+	m->key_len = m->pkt_len = m->digested = 0;
+	m->key.a = m->key.b = m->bytes.a = m->bytes.b = 0;
+	bpf_loop(16, message_attribute, &walk, 0);
+	if (!walk.bytes_at)
+		return 0;
+	/* A large packet's pages are lent to the message: then what is linear in the packet itself is read. */
+	if (walk.bytes_at + m->pkt_len <= walk.linear) {
+		m->digested = m->pkt_len < DIGEST_MAX ? m->pkt_len : DIGEST_MAX;
+		if (digest(&s->buf, walk.data + walk.bytes_at, m->digested, &m->bytes))
+			m->digested = 0;
+	} else if (walk.linear == walk.bytes_at) {
+		m->digested = up->skb_data_len < m->pkt_len ? up->skb_data_len : m->pkt_len;
+		if (m->digested > DIGEST_MAX)
+			m->digested = DIGEST_MAX;
+		if (digest(&s->buf, (void *)up->skb_data, m->digested, &m->bytes))
+			m->digested = 0;
+	}
+	return 0;
+}
+
+SEC("fentry/netlink_unicast")
+int BPF_PROG(enqueue_message, struct sock *ssk, struct sk_buff *user_skb, __u32 portid)
+{
+	struct cpu_state *cpu = this_cpu();
+	struct enqueue_scratch *s;
+	__u64 key = (__u64)user_skb;
+	struct going_up *up;
+	__u32 zero = 0;
+
+	if (!cpu || !cpu->up.enqueuing)
+		return 0;
+	up = &cpu->up;
+	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
+	if (!s)
+		return 0;
+	read_message(s, up, user_skb);
+	up->queue_id = next_id(&cpu->messages);
+	s->user_skb = key;
+	s->in_flight.m.upcall = up->id;
+	s->in_flight.m.packet = up->packet;
+	s->in_flight.m.queue_id = up->queue_id;
+	s->in_flight.m.recorded = up->recorded;
+	s->in_flight.m.put = s->in_flight.m.exec = 0;
+	s->in_flight.portid = portid;
+	s->in_flight.ts = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))
+		tally(TALLY_UNTRACKED);
+	return 0;
+}
+
+SEC("fexit/queue_userspace_packet")
+int BPF_PROG(enqueue_exit)
+{
+	struct cpu_state *cpu = this_cpu();
+	struct enqueue_scratch *s;
+	struct wire_enqueue *e;
+	struct going_up *up;
+	__u64 ret = 0;
+	__u32 zero = 0;
+
+	if (!cpu || !cpu->up.enqueuing)
+		return 0;
+	up = &cpu->up;
+	up->enqueuing = 0;
+	bpf_get_func_ret(ctx, &ret);
+	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
+	if (!s)
+		return 0;
+	if ((__s32)ret && up->queue_id)
+		bpf_map_delete_elem(&in_flights, &s->user_skb);
+	if (!up->recorded)
+		return 0;
+	e = reserve(struct wire_enqueue);
+	if (!e)
+		return 0;
+	/* The time it was queued: its receive may be earlier than this return. */
+	fill_head(&e->head, WIRE_UPCALL_ENQUEUE, up->queue_id ? s->in_flight.ts : bpf_ktime_get_ns(), up->packet,
+		  up->id);
+	e->upcall_ts = up->ts;
+	e->upcall_cpu = up->cpu;
+	e->queue_id = up->queue_id;
+	e->ret = ret;
+	e->cmd = up->cmd;
+	e->portid = up->portid;
+	e->index = up->index++;
+	e->pad = 0;
+	submit(e);
+	return 0;
+}
+
+SEC("fexit/ovs_dp_upcall")
+int BPF_PROG(upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
+	     struct dp_upcall_info *info)
+{
+	struct cpu_state *cpu = this_cpu();
+	struct wire_return *e;
+	struct upcall_kind kind = {};
+	__u64 ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	kind.dp = dp_number(dp);
+	kind.in_port = key->phy.in_port;
+	kind.cmd = info->cmd;
+	kind.portid = info->portid;
+	kind.ret = ret;
+	count_outcome(&upcall_counts, &kind);
+	if (!cpu || !cpu->up.active)
+		return 0;
+	cpu->up.active = 0;
+	if (!cpu->up.recorded)
+		return 0;
+	e = reserve(struct wire_return);
+	if (!e)
+		return 0;
+	fill_head(&e->head, WIRE_UPCALL_RETURN, bpf_ktime_get_ns(), cpu->up.packet, cpu->up.id);
+	e->upcall_ts = cpu->up.ts;
+	e->upcall_cpu = cpu->up.cpu;
+	e->ret = ret;
+	submit(e);
+	return 0;
+}

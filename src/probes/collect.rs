@@ -1,0 +1,306 @@
+//! The probes' thread: loads, attaches, then reads the ring buffer and the counters until it is told to stop.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs,
+    mem::MaybeUninit,
+    os::fd::AsFd,
+    sync::{Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use libbpf_rs::{
+    Link, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
+    query::ProgInfoIter,
+    skel::{OpenSkel, Skel, SkelBuilder},
+};
+
+use super::{
+    Config, Error, Sink,
+    capability::{PLANS, Plan, Wanted, missing_functions},
+    counters::{CounterReader, read_loss},
+    datapaths::read_datapaths,
+    decode::decode,
+    host::{monotonic_now, session},
+    skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
+};
+use crate::event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost};
+
+/// How often the ring buffer is emptied. It holds the events of a full-speed storm for a second.
+const RING_PERIOD: Duration = Duration::from_millis(40);
+/// How often the counters are read.
+const COUNTER_PERIOD: Duration = Duration::from_millis(250);
+/// How often datapaths, ports and the probes' cost are looked at.
+const SLOW_PERIOD: Duration = Duration::from_secs(1);
+/// Events to a batch, at most about so many.
+const BATCH: usize = 4096;
+
+/// A negative answer of the ring buffer's callback ends its reading early.
+const EARLY: i32 = 1;
+
+/// What libbpf says while it loads: it names the program that the kernel refused, and why.
+static LIBBPF_SAID: Mutex<String> = Mutex::new(String::new());
+
+fn remember(_level: PrintLevel, message: String) {
+    if let Ok(mut said) = LIBBPF_SAID.lock() {
+        said.push_str(&message);
+    }
+}
+
+type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
+
+/// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
+pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
+    libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
+    let mut storage = MaybeUninit::uninit();
+    let (mut skel, why_not) = match load(config, &mut storage) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command))))];
+    if !sink(begun) {
+        return;
+    }
+    let (capabilities, links) = attach(config, &mut skel, &why_not);
+    if ready.send(Ok(capabilities.clone())).is_ok() {
+        read(&skel, capabilities, sink, stopped);
+    }
+    drop(links);
+}
+
+/// Loads every program that is wanted and can be. One that the kernel refuses is left out, with its reason, and the
+/// rest is loaded without it.
+fn load<'obj>(
+    config: &Config,
+    storage: &'obj mut MaybeUninit<OpenObject>,
+) -> Result<(OvscopeSkel<'obj>, BTreeMap<&'static str, String>), Error> {
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let mut why_not = missing_functions(&symbols);
+    // Which are refused is found out on objects of their own: a load that failed cannot be tried again.
+    for _ in 0..PLANS.len() {
+        let mut trial = MaybeUninit::uninit();
+        let Err(error) = open(config, &why_not, &mut trial)?.load() else { break };
+        let said = LIBBPF_SAID.lock().map(|s| s.clone()).unwrap_or_default();
+        let Some(plan) = PLANS.iter().find(|p| p.programs.iter().any(|name| refused(&said, name))) else {
+            return Err(Error::Kernel { what: "loading the probes", source: error });
+        };
+        if why_not.contains_key(plan.name) || plan.wanted == Wanted::Always {
+            return Err(Error::Refused { probe: plan.probe, why: last_words(&said) });
+        }
+        why_not.insert(plan.name, format!("the kernel refused it ({}): {}", last_words(&said), plan.without));
+    }
+    let skel = open(config, &why_not, storage)?
+        .load()
+        .map_err(|source| Error::Kernel { what: "loading the probes", source })?;
+    Ok((skel, why_not))
+}
+
+fn refused(said: &str, program: &str) -> bool {
+    said.contains(&format!("prog '{program}': failed to load")) || said.contains(&format!("prog '{program}': BPF program load failed"))
+}
+
+/// The verifier's last words, which mostly are the reason.
+fn last_words(said: &str) -> String {
+    said.lines()
+        .rev()
+        .map(str::trim)
+        .find(|l| !l.is_empty() && !l.starts_with("libbpf:") && !l.starts_with("processed ") && !l.starts_with("--"))
+        .unwrap_or("it gave no reason")
+        .to_owned()
+}
+
+fn open<'obj>(
+    config: &Config,
+    why_not: &BTreeMap<&'static str, String>,
+    storage: &'obj mut MaybeUninit<OpenObject>,
+) -> Result<super::skeleton::OpenOvscopeSkel<'obj>, Error> {
+    if let Ok(mut said) = LIBBPF_SAID.lock() {
+        said.clear();
+    }
+    let mut open = OvscopeSkelBuilder::default()
+        .open(storage)
+        .map_err(|source| Error::Kernel { what: "opening the BPF object", source })?;
+    if let Some(settings) = open.maps.rodata_data.as_deref_mut() {
+        settings.cfg_snaplen = config.snaplen.min(super::SNAPLEN_MAX);
+        settings.cfg_sample = config.sample;
+        settings.cfg_budget = config.event_budget;
+        settings.cfg_generic = generic(config, why_not);
+    }
+    for mut program in open.open_object_mut().progs_mut() {
+        let wanted = PLANS
+            .iter()
+            .find(|p| p.programs.iter().any(|name| program.name() == *name))
+            .is_some_and(|plan| !why_not.contains_key(plan.name) && is_wanted(plan, config, why_not));
+        program.set_autoload(wanted);
+    }
+    Ok(open)
+}
+
+/// Packets are followed around OVS only where it is seen when they end: else a buffer's next owner would be taken for
+/// the last.
+fn generic(config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
+    config.sample > 0 && !why_not.contains_key("packet_end")
+}
+
+fn is_wanted(plan: &Plan, config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
+    match plan.wanted {
+        Wanted::Always => true,
+        Wanted::Follow => config.follow,
+        Wanted::Generic => generic(config, why_not),
+    }
+}
+
+fn attach(
+    config: &Config,
+    skel: &mut OvscopeSkel<'_>,
+    why_not: &BTreeMap<&'static str, String>,
+) -> (Vec<Capability>, Vec<Link>) {
+    let mut links = Vec::new();
+    let mut programs: BTreeMap<String, ProgramMut<'_>> =
+        skel.object_mut().progs_mut().map(|p| (p.name().to_string_lossy().into_owned(), p)).collect();
+    let mut capabilities = Vec::new();
+    for plan in PLANS {
+        if let Some(why) = why_not.get(plan.name) {
+            capabilities.push(plan.state(CapabilityState::Missing, why.clone()));
+            continue;
+        }
+        if !is_wanted(plan, config, why_not) {
+            let why = match plan.wanted {
+                Wanted::Generic if config.sample > 0 => "needs packet_end".to_owned(),
+                Wanted::Generic => "--sample off".to_owned(),
+                _ => "--track off".to_owned(),
+            };
+            capabilities.push(plan.state(CapabilityState::Off, why));
+            continue;
+        }
+        let mut whole = Vec::new();
+        let mut failed = None;
+        for name in plan.programs {
+            match programs.get_mut(*name).map(|p| p.attach()) {
+                Some(Ok(link)) => whole.push(link),
+                Some(Err(error)) => failed = Some(format!("could not be attached ({error}): {}", plan.without)),
+                None => failed = Some(format!("program {name} is not in the object: {}", plan.without)),
+            }
+        }
+        capabilities.push(match failed {
+            // A capability's programs only make sense together: what was attached of it is detached again.
+            Some(why) => plan.state(CapabilityState::Missing, why),
+            None => {
+                links.append(&mut whole);
+                plan.state(CapabilityState::Attached, String::new())
+            }
+        });
+    }
+    (capabilities, links)
+}
+
+/// What is read slowly, and what it was last time.
+#[derive(Default)]
+struct Surroundings {
+    datapaths: Option<Vec<Datapath>>,
+    loss: Loss,
+    undecoded: u64,
+}
+
+fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
+    let batch = RefCell::new(Vec::with_capacity(BATCH));
+    let undecoded = RefCell::new(0u64);
+    let mut builder = RingBufferBuilder::new();
+    let callback = |bytes: &[u8]| {
+        match decode(bytes) {
+            Some(event) => batch.borrow_mut().push(event),
+            None => *undecoded.borrow_mut() += 1,
+        }
+        // A full batch interrupts the reading, so that it can be passed on.
+        if batch.borrow().len() >= BATCH { -EARLY } else { 0 }
+    };
+    let Ok(ring) = builder.add(&skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
+        return;
+    };
+    let mut counters = CounterReader::default();
+    let mut around = Surroundings::default();
+    let (mut next_counters, mut next_slow) = (Instant::now(), Instant::now());
+    loop {
+        let stop = match stopped.recv_timeout(RING_PERIOD) {
+            Err(mpsc::RecvTimeoutError::Timeout) => false,
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
+        };
+        loop {
+            let _ = ring.consume_raw();
+            let events = batch.take();
+            let full = events.len() >= BATCH;
+            if !events.is_empty() && !sink(events) {
+                return;
+            }
+            if !full {
+                break;
+            }
+        }
+        let now = Instant::now();
+        let mut events = Vec::new();
+        around.undecoded = *undecoded.borrow();
+        if stop || now >= next_slow {
+            next_slow = now + SLOW_PERIOD;
+            slow(skel, &mut around, &mut capabilities, &mut events);
+        }
+        if stop || now >= next_counters {
+            next_counters = now + COUNTER_PERIOD;
+            quick(&skel.maps, &mut counters, &mut around, &mut events);
+        }
+        if (!events.is_empty() && !sink(events)) || stop {
+            return;
+        }
+    }
+}
+
+fn quick(maps: &OvscopeMaps<'_>, counters: &mut CounterReader, around: &mut Surroundings, events: &mut Vec<Event>) {
+    let now = monotonic_now();
+    if let Ok(counters) = counters.read(maps, now) {
+        events.push(Event::host(now, Body::Counters(Box::new(counters))));
+    }
+    if let Ok(loss) = read_loss(maps) {
+        let loss = Loss { undecoded: around.undecoded, ..loss };
+        if loss != around.loss {
+            around.loss = loss;
+            events.push(Event::host(now, Body::Loss(loss)));
+        }
+    }
+}
+
+fn slow(skel: &OvscopeSkel<'_>, around: &mut Surroundings, capabilities: &mut [Capability], events: &mut Vec<Event>) {
+    let now = monotonic_now();
+    let datapaths = read_datapaths().unwrap_or_default();
+    if around.datapaths.as_ref() != Some(&datapaths) {
+        around.datapaths = Some(datapaths.clone());
+        events.push(Event::host(now, Body::Datapaths { datapaths }));
+    }
+    read_costs(skel, capabilities);
+    events.push(Event::host(now, Body::Probes { capabilities: capabilities.to_vec() }));
+}
+
+/// Runs and nanoseconds of each capability's programs, where the kernel's BPF statistics are on.
+fn read_costs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) {
+    let mut names: BTreeMap<u32, String> = BTreeMap::new();
+    for program in skel.object().progs() {
+        if let Ok(id) = Program::id_from_fd(program.as_fd()) {
+            names.insert(id, program.name().to_string_lossy().into_owned());
+        }
+    }
+    let costs: BTreeMap<String, ProbeCost> = ProgInfoIter::default()
+        .filter_map(|info| {
+            Some((names.get(&info.id)?.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns }))
+        })
+        .collect();
+    for (plan, capability) in PLANS.iter().zip(capabilities) {
+        let mut sum = ProbeCost::default();
+        for cost in plan.programs.iter().filter_map(|name| costs.get(*name)) {
+            sum.runs += cost.runs;
+            sum.ns += cost.ns;
+        }
+        capability.cost = (capability.state == CapabilityState::Attached && sum.runs > 0).then_some(sum);
+    }
+}

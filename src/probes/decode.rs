@@ -1,0 +1,214 @@
+//! Bytes from the ring buffer become events.
+
+use super::wire::{
+    self, WIRE_ACTION, WIRE_DEV, WIRE_FLOW_DEL, WIRE_FLOW_EXEC, WIRE_FLOW_LOOKUP, WIRE_FLOW_PUT, WIRE_PACKET,
+    WIRE_UPCALL, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireAction, WireDev, WireEnqueue, WireHead,
+    WireLookup, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, read,
+};
+use crate::event::{
+    ActionExecute, Body, DevPoint, DevStep, DpIfindex, Event, FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes,
+    PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    decode_action,
+};
+
+/// One event from one record of the ring buffer; none when it is not one that this program knows, which the caller
+/// counts.
+pub fn decode(bytes: &[u8]) -> Option<Event> {
+    let head: WireHead = read(bytes)?;
+    let body = match head.kind {
+        WIRE_DEV => dev(&read(bytes)?)?,
+        WIRE_FLOW_LOOKUP => lookup(&read(bytes)?),
+        WIRE_UPCALL => upcall(&read(bytes)?),
+        WIRE_UPCALL_ENQUEUE => enqueue(&read(bytes)?),
+        WIRE_UPCALL_RETURN => upcall_return(&read(bytes)?),
+        WIRE_UPCALL_RECV => recv(&read(bytes)?),
+        WIRE_FLOW_PUT => put(&read(bytes)?),
+        WIRE_FLOW_EXEC => exec(&read(bytes)?),
+        WIRE_FLOW_DEL => Body::FlowDel(flow_op(&read(bytes)?)),
+        WIRE_ACTION => action(&read(bytes)?)?,
+        WIRE_PACKET => packet(&read(bytes)?),
+        _ => return None,
+    };
+    Some(Event {
+        ts: head.ts,
+        cpu: head.cpu,
+        tid: head.tid,
+        pid: head.pid,
+        comm: Name(head.comm),
+        packet: (head.packet != 0).then_some(PacketId(head.packet)),
+        upcall: (head.upcall != 0).then_some(UpcallId(head.upcall)),
+        body,
+    })
+}
+
+fn ufid(words: [u32; 4], len: u32) -> Option<Ufid> {
+    (len != 0).then_some(Ufid(words))
+}
+
+fn dev(e: &WireDev) -> Option<Body> {
+    let point = match e.point {
+        0 => DevPoint::NetDevQueue,
+        1 => DevPoint::NetDevStartXmit,
+        2 => DevPoint::NetDevXmit,
+        3 => DevPoint::NetifRx,
+        4 => DevPoint::NetifReceiveSkb,
+        5 => DevPoint::SkbScrubPacket,
+        _ => return None,
+    };
+    Some(Body::Dev(DevStep { point, dev: Name(e.dev), ifindex: e.ifindex, netns: e.netns, len: e.len, ret: e.ret }))
+}
+
+fn lookup(e: &WireLookup) -> Body {
+    let hit = e.flow != 0;
+    Body::FlowLookup(FlowLookup {
+        dp: DpIfindex(e.dp),
+        in_port: Some(PortNo(e.in_port)),
+        recirc_id: e.recirc_id,
+        flow: hit.then_some(FlowPtr(e.flow)),
+        sf_acts: hit.then_some(FlowPtr(e.sf_acts)),
+        ufid: ufid(e.ufid, e.ufid_len),
+        n_mask_hit: e.n_mask_hit,
+        n_cache_hit: e.n_cache_hit,
+    })
+}
+
+fn cmd(number: u32) -> UpcallCmd {
+    UpcallCmd::from(number as u8)
+}
+
+fn upcall(e: &WireUpcall) -> Body {
+    Body::Upcall(Upcall {
+        dp: DpIfindex(e.dp),
+        in_port: PortNo(e.in_port),
+        recirc_id: e.recirc_id,
+        cmd: cmd(e.cmd),
+        port: e.portid,
+        mru: e.mru,
+        len: e.len,
+        skb_hash: e.skb_hash,
+    })
+}
+
+fn enqueue(e: &WireEnqueue) -> Body {
+    Body::UpcallEnqueue(UpcallEnqueue {
+        ret: e.ret,
+        cmd: cmd(e.cmd),
+        port: e.portid,
+        upcall_ts: e.upcall_ts,
+        upcall_cpu: e.upcall_cpu,
+        queue_id: e.queue_id,
+        index: e.index,
+    })
+}
+
+fn upcall_return(e: &WireReturn) -> Body {
+    Body::UpcallReturn(UpcallReturn { ret: e.ret, upcall_ts: e.upcall_ts, upcall_cpu: e.upcall_cpu })
+}
+
+fn recv(e: &WireRecv) -> Body {
+    Body::UpcallRecv(UpcallRecv {
+        port: e.portid,
+        pkt_size: e.pkt_size,
+        key_size: e.key_size,
+        queue_id: e.queue_id,
+        wait_ns: e.wait_ns,
+        batch_ts: e.batch_ts,
+        batch_idx: e.batch_idx,
+    })
+}
+
+fn flow_op(e: &WireOp) -> FlowOp {
+    FlowOp {
+        dp: DpIfindex(e.dp),
+        ret: e.ret,
+        ufid: ufid(e.ufid, e.ufid_len),
+        took_ns: e.took_ns,
+        batch_ts: e.batch_ts,
+        batch_idx: e.batch_idx,
+        queue_id: e.queue_id,
+    }
+}
+
+fn put(e: &WireOp) -> Body {
+    Body::FlowPut(FlowPut { kind: if e.set == 0 { PutKind::New } else { PutKind::Set }, op: flow_op(e) })
+}
+
+fn exec(e: &WireOp) -> Body {
+    Body::FlowExec(PacketExec {
+        dp: DpIfindex(e.dp),
+        ret: e.ret,
+        len: e.len,
+        took_ns: e.took_ns,
+        batch_ts: e.batch_ts,
+        batch_idx: e.batch_idx,
+        queue_id: e.queue_id,
+    })
+}
+
+fn action(e: &WireAction) -> Option<Body> {
+    let args = &e.args[..usize::from(e.args_len).min(wire::ACTION_ARGS_MAX)];
+    Some(Body::ActionExecute(ActionExecute {
+        dp: DpIfindex(e.dp),
+        in_port: PortNo(e.in_port),
+        recirc_id: e.recirc_id,
+        queue_id: e.queue_id,
+        action: decode_action(e.nla_type, args).ok()?,
+    }))
+}
+
+fn packet(e: &WirePacket) -> Body {
+    let captured = (e.captured as usize).min(wire::SNAPLEN_MAX);
+    Body::PacketBytes(PacketBytes { len: e.len, data: e.data[..captured].into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn head(kind: u32) -> WireHead {
+        WireHead { ts: 5, packet: 7, kind, comm: *b"handler3\0\0\0\0\0\0\0\0", ..Zeroable::zeroed() }
+    }
+
+    #[test]
+    fn a_miss_has_no_flow() {
+        let e = WireLookup { head: head(WIRE_FLOW_LOOKUP), n_mask_hit: 5, ..Zeroable::zeroed() };
+        let event = decode(bytemuck::bytes_of(&e)).expect("whole");
+        assert_eq!((event.ts, event.packet, event.upcall), (5, Some(PacketId(7)), None));
+        let Body::FlowLookup(lookup) = event.body else { panic!("{event:?}") };
+        assert_eq!((lookup.flow, lookup.ufid, lookup.n_mask_hit), (None, None, 5));
+    }
+
+    #[test]
+    fn an_action_whose_arguments_were_cut_is_read_from_what_there_is() {
+        let e = WireAction { head: head(WIRE_ACTION), nla_type: 5, args_len: 500, ..Zeroable::zeroed() };
+        assert!(decode(bytemuck::bytes_of(&e)).is_some());
+    }
+
+    #[test]
+    fn every_cut_of_every_kind_is_refused() {
+        let whole = vec![0u8; size_of::<WirePacket>()];
+        for kind in 0..20u32 {
+            for len in 0..size_of::<WireHead>() {
+                let mut bytes = whole[..len].to_vec();
+                if len >= 40 {
+                    bytes[36..40].copy_from_slice(&kind.to_ne_bytes());
+                }
+                assert!(decode(&bytes).is_none());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u32..13) {
+            let mut bytes = bytes;
+            if bytes.len() >= 40 {
+                bytes[36..40].copy_from_slice(&kind.to_ne_bytes());
+            }
+            let _ = decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The wire format, as in bpf/events.h: what the kernel side writes, byte for byte.
+//!
+//! A test compares every size and offset with the compiled object's BTF.
+use bytemuck::{Pod, Zeroable};
+
+pub const NAME_LEN: usize = 16;
+pub const SNAPLEN_MAX: usize = 256;
+pub const ACTION_ARGS_MAX: usize = 96;
+
+pub const WIRE_DEV: u32 = 1;
+pub const WIRE_FLOW_LOOKUP: u32 = 2;
+pub const WIRE_UPCALL: u32 = 3;
+pub const WIRE_UPCALL_ENQUEUE: u32 = 4;
+pub const WIRE_UPCALL_RETURN: u32 = 5;
+pub const WIRE_UPCALL_RECV: u32 = 6;
+pub const WIRE_FLOW_PUT: u32 = 7;
+pub const WIRE_FLOW_EXEC: u32 = 8;
+pub const WIRE_FLOW_DEL: u32 = 9;
+pub const WIRE_ACTION: u32 = 10;
+pub const WIRE_PACKET: u32 = 11;
+
+pub const OP_PUT: u32 = 0;
+pub const OP_EXEC: u32 = 1;
+pub const OP_DEL: u32 = 2;
+
+pub const TALLY_RING_FULL: u32 = 0;
+pub const TALLY_OVER_BUDGET: u32 = 1;
+pub const TALLY_UPCALLS_OVER_BUDGET: u32 = 2;
+pub const TALLY_NOT_SAMPLED: u32 = 3;
+pub const TALLY_UNTRACKED: u32 = 4;
+pub const TALLY_RECEIVED: u32 = 5;
+pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
+
+macro_rules! wire {
+    ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, Pod, Zeroable)]
+            #[repr(C)]
+            #[allow(dead_code, reason = "padding is named")]
+            pub struct $name { $(pub $field: $type,)* }
+        )*
+
+        /// Every struct's name in C, size and fields with their offsets, for the comparison with the object's BTF.
+        #[cfg(test)]
+        pub fn layouts() -> Vec<(&'static str, usize, Vec<(&'static str, usize)>)> {
+            vec![$((
+                stringify!($name),
+                size_of::<$name>(),
+                vec![$((stringify!($field), std::mem::offset_of!($name, $field)),)*],
+            ),)*]
+        }
+    };
+}
+
+wire! {
+    /// `struct wire_head`.
+    struct WireHead {
+        ts: u64,
+        packet: u64,
+        upcall: u64,
+        pid: u32,
+        tid: u32,
+        cpu: u32,
+        kind: u32,
+        comm: [u8; NAME_LEN],
+    }
+    /// `struct wire_dev`.
+    struct WireDev {
+        head: WireHead,
+        dev: [u8; NAME_LEN],
+        ifindex: u32,
+        netns: u32,
+        len: u32,
+        ret: i32,
+        point: u32,
+        pad: u32,
+    }
+    /// `struct wire_lookup`.
+    struct WireLookup {
+        head: WireHead,
+        flow: u64,
+        sf_acts: u64,
+        ufid: [u32; 4],
+        dp: u32,
+        in_port: u32,
+        recirc_id: u32,
+        n_mask_hit: u32,
+        n_cache_hit: u32,
+        ufid_len: u32,
+    }
+    /// `struct wire_upcall`.
+    struct WireUpcall {
+        head: WireHead,
+        dp: u32,
+        in_port: u32,
+        recirc_id: u32,
+        cmd: u32,
+        portid: u32,
+        mru: u32,
+        len: u32,
+        skb_hash: u32,
+    }
+    /// `struct wire_enqueue`.
+    struct WireEnqueue {
+        head: WireHead,
+        upcall_ts: u64,
+        queue_id: u64,
+        upcall_cpu: u32,
+        ret: i32,
+        cmd: u32,
+        portid: u32,
+        index: u32,
+        pad: u32,
+    }
+    /// `struct wire_return`.
+    struct WireReturn {
+        head: WireHead,
+        upcall_ts: u64,
+        upcall_cpu: u32,
+        ret: i32,
+    }
+    /// `struct wire_recv`.
+    struct WireRecv {
+        head: WireHead,
+        queue_id: u64,
+        wait_ns: u64,
+        batch_ts: u64,
+        batch_idx: u32,
+        portid: u32,
+        pkt_size: u32,
+        key_size: u32,
+    }
+    /// `struct wire_op`.
+    struct WireOp {
+        head: WireHead,
+        queue_id: u64,
+        took_ns: u64,
+        batch_ts: u64,
+        ufid: [u32; 4],
+        batch_idx: u32,
+        dp: u32,
+        ret: i32,
+        ufid_len: u32,
+        set: u32,
+        len: u32,
+    }
+    /// `struct wire_action`.
+    struct WireAction {
+        head: WireHead,
+        queue_id: u64,
+        dp: u32,
+        in_port: u32,
+        recirc_id: u32,
+        nla_type: u16,
+        args_len: u16,
+        args: [u8; ACTION_ARGS_MAX],
+    }
+    /// `struct wire_packet`.
+    struct WirePacket {
+        head: WireHead,
+        len: u32,
+        captured: u32,
+        data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct table_count`, a value of `table_counts`.
+    struct TableCount {
+        hits: u64,
+        misses: u64,
+        mask_hits: u64,
+        cache_hits: u64,
+        dp: u32,
+        pad: u32,
+    }
+    /// `struct flow_id`, a key of `flow_counts`.
+    struct FlowId {
+        flow: u64,
+        table: u64,
+        ufid: [u32; 4],
+    }
+    /// `struct flow_count`, a value of `flow_counts`.
+    struct FlowCount {
+        hits: u64,
+        sf_acts: u64,
+        since: u64,
+    }
+    /// `struct upcall_kind`, a key of `upcall_counts`.
+    struct UpcallKind {
+        dp: u32,
+        in_port: u32,
+        cmd: u32,
+        portid: u32,
+        ret: i32,
+    }
+    /// `struct op_outcome`, a key of `op_counts`.
+    struct OpOutcome {
+        op: u32,
+        ret: i32,
+    }
+}
+
+/// Reads one struct from the front of `bytes`; none when there are too few.
+pub fn read<T: Pod>(bytes: &[u8]) -> Option<T> {
+    bytes.get(..size_of::<T>()).map(bytemuck::pod_read_unaligned)
+}
+
+#[cfg(test)]
+mod tests {
+    use libbpf_rs::btf::{Btf, types::Struct};
+
+    use super::*;
+
+    fn c_name(rust: &str) -> String {
+        rust.chars().flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] }).skip(1).collect()
+    }
+
+    #[test]
+    fn every_struct_lies_as_the_compiled_object_has_it() {
+        let btf = Btf::from_path(concat!(env!("OUT_DIR"), "/ovscope.bpf.o")).expect("build.rs leaves the object");
+        for (name, size, fields) in layouts() {
+            let name = c_name(name);
+            let in_c: Struct<'_> = btf.type_by_name(&name).unwrap_or_else(|| panic!("{name} is in the BTF"));
+            assert_eq!(in_c.size(), size, "size of {name}");
+            let offsets: Vec<(String, u32)> = in_c
+                .iter()
+                .map(|m| {
+                    let name = m.name.expect("named").to_string_lossy().into_owned();
+                    let libbpf_rs::btf::types::MemberAttr::Normal { offset } = m.attr else { panic!("a bit field") };
+                    (name, offset / 8)
+                })
+                .collect();
+            let expected: Vec<(String, u32)> = fields.into_iter().map(|(f, at)| (f.to_owned(), at as u32)).collect();
+            assert_eq!(offsets, expected, "fields of {name}");
+        }
+    }
+}
