@@ -198,4 +198,24 @@ enum tally {
 	TALLY_MAX = 7,
 };
 
+/* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */
+union wire_types {
+	struct wire_head wire_head;
+	struct wire_dev wire_dev;
+	struct wire_lookup wire_lookup;
+	struct wire_upcall wire_upcall;
+	struct wire_enqueue wire_enqueue;
+	struct wire_return wire_return;
+	struct wire_recv wire_recv;
+	struct wire_op wire_op;
+	struct wire_action wire_action;
+	struct wire_packet wire_packet;
+	struct table_count table_count;
+	struct flow_id flow_id;
+	struct flow_count flow_count;
+	struct upcall_kind upcall_kind;
+	struct op_outcome op_outcome;
+};
+union wire_types *wire_types __attribute__((unused));
+
 #endif

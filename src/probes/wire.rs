@@ -206,7 +206,10 @@ pub fn read<T: Pod>(bytes: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use libbpf_rs::btf::{Btf, types::Struct};
+    use libbpf_rs::{
+        HasSize as _,
+        btf::{Btf, types::Struct},
+    };
 
     use super::*;
 
