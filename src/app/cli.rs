@@ -79,6 +79,11 @@ pub struct ProbeArgs {
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
+}
+
+/// How the daemon is asked.
+#[derive(Debug, Clone, Args)]
+pub struct DaemonArgs {
     /// Where ovs-vswitchd has its control socket: a directory or the socket itself
     #[arg(long, value_name = "PATH")]
     pub ovs_rundir: Option<PathBuf>,
@@ -143,6 +148,9 @@ pub struct LiveArgs {
     pub probes: ProbeArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
+    pub daemon: DaemonArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
     pub look: LookArgs,
 }
 
@@ -176,9 +184,15 @@ pub struct RecordArgs {
     /// Stop after so long: 30s, 5m, 1h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
+    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each); 0: never
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub ask: u32,
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub probes: ProbeArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub daemon: DaemonArgs,
 }
 
 /// `stat`.
