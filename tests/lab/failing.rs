@@ -27,5 +27,5 @@ fn what_is_missing_is_named_with_what_to_do() {
     check("good-doctor", 0, &["ovs-vswitchd 3.5", "flow_lookup", "attached"]);
     check("good-doctor-json", 0, &["\"capabilities\""]);
     check("dead-daemon-doctor", 0, &["ovs-vswitchd"]);
-    check("file-there", 1, &["/root/there", "exists"]);
+    check("file-there", 1, &["/root/there is there already"]);
 }
