@@ -16,7 +16,7 @@ use std::{sync::mpsc, thread};
 
 use crate::event::{Capability, Event};
 
-pub use capability::{Missing, Prerequisite, look};
+pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
 
