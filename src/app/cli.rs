@@ -1,6 +1,6 @@
 //! The command line: what can be asked of the program. Help and the manual are made from it.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -13,12 +13,13 @@ use crate::probes::{Config, SNAPLEN_MAX};
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
-        sudo ovscope                         the live screen\n  \
-        ovscope demo                         the screen on a recording of a real storm: no root, no Open vSwitch\n  \
-        sudo ovscope record -o storm.mcap    record until Ctrl-C; a colleague: ovscope replay storm.mcap\n  \
-        sudo ovscope stat -i 1s              one line per second, for a log\n  \
-        sudo ovscope doctor                  what works on this host, what does not, and what to do\n\n\
-        Keys on the screen: ? shows them all.  The manual: ovscope man | man -l -"
+        sudo ovscope                     the live screen\n  \
+        ovscope demo                     a recording of a real storm: no root needed\n  \
+        sudo ovscope record -o f.mcap    record until Ctrl-C\n  \
+        ovscope replay f.mcap            the same screen, anywhere, without root\n  \
+        sudo ovscope stat -i 1s          one line per second, for a log\n  \
+        sudo ovscope doctor              what works on this host, and what to do\n\n\
+        On the screen ? shows the keys. The manual: ovscope man | man -l -"
 )]
 pub struct Cli {
     /// What to do; without one: live.
@@ -87,9 +88,9 @@ pub struct DaemonArgs {
     /// Where ovs-vswitchd has its control socket: a directory or the socket itself
     #[arg(long, value_name = "PATH")]
     pub ovs_rundir: Option<PathBuf>,
-    /// Requests a second to ovs-vswitchd at most
-    #[arg(long, value_name = "N", default_value = "20")]
-    pub rpc_rate: NonZeroU32,
+    /// Requests a second to ovs-vswitchd at most; 0: it is never asked
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub rpc_rate: u32,
 }
 
 /// How upcalls are followed.

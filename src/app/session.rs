@@ -35,7 +35,7 @@ impl Session {
     pub async fn start(args: &ProbeArgs, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
         let (out, events) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(ASKS);
-        let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate.get()), asked, &out));
+        let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
         let config = args.config();
         let last = Last(out.clone());
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());

@@ -49,7 +49,7 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something without which nothing can be seen is not there.
-    #[error("{0}")]
+    #[error(transparent)]
     Missing(#[from] Missing),
     /// The kernel refused a program that nothing can be seen without.
     #[error(
