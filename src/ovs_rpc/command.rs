@@ -22,7 +22,7 @@ pub enum Command {
         /// Which.
         ufid: Ufid,
     },
-    /// `ofproto/detrace`: the OpenFlow rules that a flow comes from. OVS 3.4 and later.
+    /// `ofproto/detrace`: the `OpenFlow` rules that a flow comes from. OVS 3.4 and later.
     Detrace {
         /// Which flow.
         ufid: Ufid,
