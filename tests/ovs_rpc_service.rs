@@ -28,12 +28,14 @@ const LIST: &str =
 const FLOW: &str = "recirc_id(0),in_port(2), packets:3, actions:3\n";
 const RULES: &str = "bridge br0:\n  table_id=0, priority=0,actions=NORMAL\n";
 
-/// A daemon that knows everything.
+/// A daemon that knows everything; its list of commands comes in pieces, as long ones do.
 fn good(line: &str) -> Say {
+    if line == "list-commands" {
+        return Say::Drip(LIST.to_owned());
+    }
     Say::Text(
         match line.split(' ').next() {
             Some("version") => NEW,
-            Some("list-commands") => LIST,
             Some("dpctl/get-flow") => FLOW,
             _ => RULES,
         }
@@ -375,6 +377,28 @@ async fn a_daemon_that_starts_anew_is_found_again_and_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_daemon_that_goes_in_the_middle_of_an_answer_is_asked_anew() {
+    let dir = test_dir();
+    let tries = AtomicUsize::new(0);
+    let server = Server::start(dir.path(), 7, move |line| {
+        if line == detrace(1) && tries.fetch_add(1, Ordering::Relaxed) == 0 {
+            Say::Hangup(b"{\"id\":4,\"result\":\"bridge".to_vec())
+        } else {
+            good(line)
+        }
+    });
+    let mut bench = Bench::start(dir.path(), 20);
+    bench.ask(ask(1)).await;
+    bench.pass(secs(3)).await;
+    let states = bench.states();
+    assert!(why(&states[1]).contains("it ended or starts anew") && states.len() == 3, "{states:?}");
+    let texts = bench.texts();
+    assert!(texts[1].1.as_ref().is_err_and(|why| why.contains("it ended or starts anew")), "{texts:?}");
+    assert_eq!(texts[2..], both_texts());
+    assert_eq!(questions(&server), [get_flow(1), detrace(1), get_flow(1), detrace(1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stalled_daemon_gets_no_more_requests_and_is_up_when_it_answers() {
     let dir = test_dir();
     let go = Arc::new(Notify::new());
@@ -388,7 +412,7 @@ async fn a_stalled_daemon_gets_no_more_requests_and_is_up_when_it_answers() {
     });
     let mut bench = Bench::start(dir.path(), 20);
     bench.ask(ask(1)).await;
-    bench.pass(secs(60)).await;
+    bench.pass(secs(25)).await;
     let states = bench.states();
     assert!(matches!(&states[0], DaemonState::Up { .. }));
     assert!(why(&states[1]).contains("did not answer dpctl/get-flow within 1s: its main thread is busy or stopped"));
@@ -402,6 +426,28 @@ async fn a_stalled_daemon_gets_no_more_requests_and_is_up_when_it_answers() {
     let mut texts = bench.texts();
     texts.sort_by_key(|(query, _)| *query as usize);
     assert_eq!(texts, both_texts(), "asked anew: the late answer is nobody's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_never_comes_is_not_waited_for_for_ever() {
+    let dir = test_dir();
+    let never = Arc::new(Notify::new());
+    let (waits, tries) = (Arc::clone(&never), AtomicUsize::new(0));
+    let server = Server::start(dir.path(), 7, move |line| {
+        if line == detrace(1) && tries.fetch_add(1, Ordering::Relaxed) == 0 {
+            Say::Later(Arc::clone(&waits), String::new())
+        } else {
+            good(line)
+        }
+    });
+    let mut bench = Bench::start(dir.path(), 20);
+    bench.ask(ask(1)).await;
+    bench.pass(secs(60)).await;
+    let states = bench.states();
+    assert!(matches!(states.last(), Some(DaemonState::Up { .. })), "{states:?}");
+    let texts = bench.texts();
+    assert_eq!(texts[texts.len() - 2..], both_texts());
+    assert_eq!(questions(&server), [get_flow(1), detrace(1), get_flow(1), detrace(1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,10 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// … up to this.
 const RETRY_MOST: Duration = Duration::from_secs(5);
 
+/// A reply that is owed for so long is not waited for any more: a new connection is made. Should the daemon have
+/// forgotten it, this one would be waiting for ever; should it be stalled, it has one request more to work off.
+const OWED_MOST: Duration = Duration::from_secs(30);
+
 /// Starts the service on the present tokio runtime. It ends when `out` is closed; when `asks` is, it goes on telling
 /// how the daemon is. Only the newest ask counts: an older one that is not finished is given up, so a small channel
 /// will do. Every ask gets a [`Body::DaemonAnswer`] for each [`Query`], a failure too; an answer that still holds is
@@ -130,6 +134,8 @@ struct Connected {
     version_due: Instant,
     /// Whether the last request was answered in time, and the daemon is known: only then it is asked about flows.
     well: bool,
+    /// Since when a reply is owed, as far as a deadline has passed over it.
+    owed_since: Option<Instant>,
     /// Whether get-flow must name the datapath.
     several_datapaths: bool,
 }
@@ -242,6 +248,7 @@ impl<C: Fn() -> Nanos> Service<C> {
                     round_trip_ns: 0,
                     version_due: Instant::now(),
                     well: false,
+                    owed_since: None,
                     several_datapaths: false,
                 }));
                 Ok(())
@@ -295,11 +302,13 @@ impl<C: Fn() -> Nanos> Service<C> {
 
     /// A request failed, or the connection did.
     async fn failed(&mut self, error: &CallError) -> Result<(), Gone> {
-        let later = Instant::now() + self.backoff.next_wait();
+        let now = Instant::now();
+        let later = now + self.backoff.next_wait();
         match &mut self.link {
             // It may answer yet, and then `watch` says so at once.
-            Link::Up(link) if !error.ends_connection() => {
+            Link::Up(link) if !error.ends_connection() && now - link.owed_since.unwrap_or(now) < OWED_MOST => {
                 link.well = false;
+                link.owed_since.get_or_insert(now);
                 link.version_due = later;
             }
             link => *link = Link::Down { retry: later },
@@ -310,6 +319,7 @@ impl<C: Fn() -> Nanos> Service<C> {
     async fn tell_up(&mut self) -> Result<(), Gone> {
         let Link::Up(link) = &mut self.link else { return Ok(()) };
         link.well = true;
+        link.owed_since = None;
         self.down = None;
         self.backoff.reset();
         let state = DaemonState::Up {
