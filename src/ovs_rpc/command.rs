@@ -8,7 +8,8 @@ use crate::event::Ufid;
 
 /// A command of `ovs-vswitchd`'s control socket. The variants are all that this program can send; each of them only
 /// reads, and none of them walks all flows: a slow command would stall the bridges, as commands run in the daemon's
-/// main thread. (The form of each: `ovs-appctl list-commands`.)
+/// main thread. (The form of each: `ovs-appctl list-commands`.) `dpif-netlink/dispatch-mode` is not among them: where
+/// the kernel's module is missing, OVS 3.1 never replies to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `version`: what the daemon is. The cheapest one; its round trip is the daemon's health.
@@ -22,7 +23,7 @@ pub enum Command {
         /// Which.
         ufid: Ufid,
     },
-    /// `ofproto/detrace`: the OpenFlow rules that a flow comes from. OVS 3.4 and later.
+    /// `ofproto/detrace`: the `OpenFlow` rules that a flow comes from. OVS 3.4 and later.
     Detrace {
         /// Which flow.
         ufid: Ufid,
@@ -39,8 +40,6 @@ pub enum Command {
     UpcallShow,
     /// `coverage/show`: the daemon's own event counters.
     CoverageShow,
-    /// `dpif-netlink/dispatch-mode`: whether upcalls go by port or by CPU.
-    DispatchMode,
     /// `fdb/stats-show`: a bridge's MAC learning counts.
     FdbStats {
         /// The bridge's name.
@@ -74,7 +73,6 @@ impl Command {
             Self::DpifShow => "dpif/show",
             Self::UpcallShow => "upcall/show",
             Self::CoverageShow => "coverage/show",
-            Self::DispatchMode => "dpif-netlink/dispatch-mode",
             Self::FdbStats { .. } => "fdb/stats-show",
         }
     }

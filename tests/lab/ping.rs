@@ -106,7 +106,11 @@ fn a_first_ping_goes_up_and_back_as_one_packet_and_the_second_hits_its_flows() {
         for request in [true, false] {
             let ufid = check_miss(&timeline(&events, Echo { request, seq: 1 }));
             flows.insert(request, ufid);
-            assert_eq!(check_hit(&timeline(&events, Echo { request, seq: 2 })), ufid, "{kernel}: the flow that was put");
+            assert_eq!(
+                check_hit(&timeline(&events, Echo { request, seq: 2 })),
+                ufid,
+                "{kernel}: the flow that was put"
+            );
         }
         assert_ne!(flows[&true], flows[&false]);
         let lost = events.iter().any(|e| matches!(&e.body, Body::Loss(loss) if loss.any()));
