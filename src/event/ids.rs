@@ -165,7 +165,9 @@ mod tests {
 
     #[test]
     fn what_is_no_ufid_is_refused() {
-        for bad in ["", "ufid:", "5f74d01b", "5f74d01b-0102-0304-a0b0-c0d0000000fg", "+f74d01b-0102-0304-a0b0-c0d0000000ff"] {
+        for bad in
+            ["", "ufid:", "5f74d01b", "5f74d01b-0102-0304-a0b0-c0d0000000fg", "+f74d01b-0102-0304-a0b0-c0d0000000ff"]
+        {
             assert!(bad.parse::<Ufid>().is_err(), "{bad}");
         }
     }

@@ -52,7 +52,9 @@ pub enum Error {
     #[error("{0}")]
     Missing(#[from] Missing),
     /// The kernel refused a program that nothing can be seen without.
-    #[error("the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project")]
+    #[error(
+        "the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project"
+    )]
     Refused {
         /// What the program attaches to.
         probe: &'static str,
