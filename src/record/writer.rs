@@ -24,7 +24,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 const CHUNK_SPAN: Nanos = 1_000_000_000;
 /// Time between keyframes.
 const KEYFRAME_SPAN: Nanos = 10_000_000_000;
-/// Level of zstd: the next ones take twice the time for a twentieth of the bytes.
+/// Level of zstd. On the storm of benches/recording.rs, 3 takes a tenth more time for a fiftieth fewer bytes.
 const LEVEL: u32 = 1;
 
 /// Who recorded and what, to be read without any of the events.
