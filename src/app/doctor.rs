@@ -179,13 +179,33 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     writeln!(out, "\n{verdict}")
 }
 
-/// A state, a name, and the rest beside it; long ones below it.
+/// Where a line ends, and where its parts begin.
+const WIDTH: usize = 96;
+const NAME_AT: usize = 12;
+const REST_AT: usize = NAME_AT + 18;
+
+/// A state, a name, and the rest beside it where both fit; else below it.
 fn line(out: &mut impl Write, state: &str, name: &str, rest: &str) -> io::Result<()> {
-    if rest.chars().count() > 60 {
-        writeln!(out, "  {state:9} {name}")?;
-        return rest.lines().try_for_each(|l| writeln!(out, "            {l}"));
+    let beside = name.chars().count() < REST_AT - NAME_AT && rest.chars().count() <= WIDTH - REST_AT;
+    if beside {
+        return writeln!(out, "{}", format!("  {state:8}  {name:18}{rest}").trim_end());
     }
-    writeln!(out, "  {}", format!("{state:9} {name:42} {rest}").trim_end())
+    writeln!(out, "  {state:8}  {name}")?;
+    for paragraph in rest.lines() {
+        let mut row = String::new();
+        for word in paragraph.split_whitespace() {
+            if !row.is_empty() && NAME_AT + row.chars().count() + word.chars().count() >= WIDTH {
+                writeln!(out, "{:NAME_AT$}{row}", "")?;
+                row.clear();
+            }
+            if !row.is_empty() {
+                row.push(' ');
+            }
+            row.push_str(word);
+        }
+        writeln!(out, "{:NAME_AT$}{row}", "")?;
+    }
+    Ok(())
 }
 
 /// Text from outside, without what could steer the terminal.
