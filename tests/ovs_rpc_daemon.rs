@@ -100,7 +100,7 @@ impl Ovs {
     }
 
     fn signal(&self, signal: signal::Signal) {
-        signal::kill(Pid::from_raw(self.daemon.id() as i32), signal).expect("our own child");
+        signal::kill(Pid::from_raw(self.daemon.id().try_into().expect("a pid")), signal).expect("our own child");
     }
 
     async fn client(&self) -> Client {

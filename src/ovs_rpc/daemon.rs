@@ -133,6 +133,8 @@ pub fn explain_refusal(query: Query, refusal: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn daemon(version: &str, commands: &str) -> Daemon {
@@ -200,5 +202,29 @@ mod tests {
     fn a_flow_that_dpctl_complains_about_is_no_flow() {
         assert!(judge(Query::GetFlow, "ovs-vswitchd: parsing flow ufid\n".to_owned()).is_err());
         assert!(judge(Query::GetFlow, "recirc_id(0),in_port(1), packets:0, actions:2\n".to_owned()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_and_rules_are_never_lost(
+            lines in prop::collection::vec("UFID was not found for [a-z@]{1,9}|Cache was not found for x|\\PC{0,30}| {0,3}", 0..6),
+        ) {
+            let rules = |line: &&String| !line.contains("was not found for") && !line.trim().is_empty();
+            match judge(Query::Detrace, lines.join("\n")) {
+                Ok(text) => lines.iter().filter(rules).for_each(|rule| assert!(text.contains(rule.as_str()))),
+                Err(why) => {
+                    prop_assert_eq!(lines.iter().find(rules), None);
+                    prop_assert!(why.starts_with("ovs-vswitchd "));
+                }
+            }
+        }
+
+        #[test]
+        fn any_version_and_list_are_read(version in "\\PC{0,40}|[0-9. v\n-]{0,40}", listed in "(\\PC|\n){0,60}") {
+            let read = daemon(&version, &listed);
+            prop_assert!(read.missing().len() <= 2 && read.is_known());
+            prop_assert!(read.detrace_pmd().is_none() || version.contains('3'));
+            prop_assert_eq!(read.cannot(Query::Detrace).is_some(), read.missing().contains(&"ofproto/detrace".to_owned()));
+        }
     }
 }

@@ -36,9 +36,13 @@ const RETRY_MOST: Duration = Duration::from_secs(5);
 const OWED_MOST: Duration = Duration::from_secs(30);
 
 /// Starts the service on the present tokio runtime. It ends when `out` is closed; when `asks` is, it goes on telling
-/// how the daemon is. Only the newest ask counts: an older one that is not finished is given up, so a small channel
-/// will do. Every ask gets a [`Body::DaemonAnswer`] for each [`Query`], a failure too; an answer that still holds is
-/// told again without asking (get-flow's at most 5 s old, detrace's 60 s). `clock` is the traced host's monotonic one.
+/// how the daemon is.
+///
+/// Only the newest ask counts: one that is not finished when the next comes is given up, so the channel can be small.
+/// An ask makes two requests, so a caller that wants each of many to be answered sends at most half of `rate` a second.
+/// Each [`Query`] of it gets a [`Body::DaemonAnswer`], be it a failure; while the daemon cannot answer, one that says
+/// so, and another when it can. An answer that still holds is told again without asking (get-flow's is at most 5 s
+/// old, detrace's 60 s). `clock` is the traced host's monotonic one.
 pub fn spawn<C>(config: Config, asks: mpsc::Receiver<Ask>, out: mpsc::Sender<Vec<Event>>, clock: C) -> JoinHandle<()>
 where
     C: Fn() -> Nanos + Send + Sync + 'static,
@@ -97,7 +101,6 @@ async fn decline<C: Fn() -> Nanos>(mut asks: mpsc::Receiver<Ask>, teller: &Telle
             Some(ask) = asks.recv() => for query in QUERIES {
                 teller.answer(&ask, query, Err(why.to_owned()), 0).await?;
             },
-            else => return Err(Gone),
         }
     }
 }
