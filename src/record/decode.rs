@@ -347,10 +347,10 @@ fn named_pairs(names: &[Vec<u8>], one: &[u32], two: &[u32]) -> Result<Vec<(Comm,
     if one.len() != names.len() || two.len() != names.len() {
         return Err(RAGGED);
     }
-    let named = names.iter().zip(one).zip(two).map(|((name, &one), &two)| {
+    let entries = names.iter().zip(one).zip(two).map(|((name, &one), &two)| {
         let mut comm = Comm::default();
         comm.0.get_mut(..name.len()).ok_or(Malformed("a name of more than 16 bytes"))?.copy_from_slice(name);
         Ok((comm, one, two))
     });
-    named.collect()
+    entries.collect()
 }
