@@ -251,7 +251,7 @@ impl Reader {
             if self.ended {
                 return None;
             }
-            if let Err(error) = self.step(|content, at, opcode, data| content.record(at, opcode, data)) {
+            if let Err(error) = self.step(Content::record) {
                 self.ended = true;
                 return Some(Err(error));
             }

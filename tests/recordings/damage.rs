@@ -30,11 +30,11 @@ fn cut_off_anywhere_it_gives_the_whole_chunks_and_says_so() {
                     assert!(reader.info().is_none());
                     let events = read(&mut reader);
                     assert_eq!(events, all[..events.len()]);
-                    assert!(events.len() >= most && events.len() % 3 == 0, "{len}: {}", events.len());
+                    assert!(events.len() >= most && events.len().is_multiple_of(3), "{len}: {}", events.len());
                     most = events.len();
                     let damage = reader.damage().expect("it is cut off");
-                    let count = format!("cut off: it ends in the middle of what begins at byte ");
-                    assert!(damage.contains(&count), "{damage}");
+                    let cut = "cut off: it ends in the middle of what begins at byte ";
+                    assert!(damage.contains(cut), "{damage}");
                     assert!(damage.ends_with(&format!("; {most} events were read")), "{damage}");
                 }
             }

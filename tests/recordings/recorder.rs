@@ -220,8 +220,8 @@ fn what_does_not_fit_is_counted_in_the_recording() {
     assert_eq!(summary.not_recorded, lost);
     let bytes = gate.bytes.lock().expect("no panic").clone();
     let events = read(&mut reader(&bytes));
-    let Some(Body::Loss(last)) = events.last().map(|event| &event.body) else { panic!("it ends with its losses") };
-    assert_eq!(last.not_recorded, lost);
+    let Some(Body::Loss(told)) = events.last().map(|event| &event.body) else { panic!("it ends with its losses") };
+    assert_eq!(told.not_recorded, lost);
     // All that was not lost, and the event that says so.
     assert_eq!(events.len() as u64, pushed - lost + 1);
 }
