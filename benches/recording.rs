@@ -86,9 +86,12 @@ struct Storm {
     ts: u64,
     packets: [u64; CPUS as usize],
     upcalls: [u64; CPUS as usize],
-    /// Messages that wait at each handler: packet, upcall, message, time, length.
-    waiting: Vec<Vec<(PacketId, UpcallId, u64, u64, u32)>>,
+    /// Messages that wait at each handler.
+    waiting: Vec<Vec<Message>>,
 }
+
+/// Packet, upcall, message, time of the enqueue, length.
+type Message = (PacketId, UpcallId, u64, u64, u32);
 
 /// The storm's first events.
 fn storm(count: usize) -> Vec<Event> {
@@ -122,9 +125,10 @@ impl Storm {
     /// One event, so many nanoseconds after the one before.
     fn emit(&mut self, within: u64, cpu: u32, handler: bool, packet: PacketId, upcall: Option<UpcallId>, body: Body) {
         self.ts += 150 + self.random.below(within);
-        let (tid, pid, comm) = match handler {
-            true => (1300 + cpu, 1290, Name::new(&format!("handler{cpu}"))),
-            false => (0, 0, Name::new(&format!("swapper/{cpu}"))),
+        let (tid, pid, comm) = if handler {
+            (1300 + cpu, 1290, Name::new(&format!("handler{cpu}")))
+        } else {
+            (0, 0, Name::new(&format!("swapper/{cpu}")))
         };
         self.events.push(Event { ts: self.ts, cpu, tid, pid, comm, packet: Some(packet), upcall, body });
     }

@@ -86,11 +86,8 @@ impl Content {
 
     /// All the damages so far in one text.
     pub(super) fn damages(&self) -> Option<String> {
-        let mut text = self.damages.join("; ");
-        if self.more_damages > 0 {
-            text += &format!("; and {} more", self.more_damages);
-        }
-        (!text.is_empty()).then_some(text)
+        let more = (self.more_damages > 0).then(|| format!("and {} more", self.more_damages));
+        self.damages.iter().cloned().chain(more).reduce(|a, b| format!("{a}; {b}"))
     }
 
     fn channel(&mut self, record: Record<'_>) {

@@ -39,7 +39,7 @@ pub(super) fn decode(bytes: &[u8], unknown: &mut Unknown) -> Result<Vec<Event>, 
     let mut events = Vec::with_capacity(count);
     let mut ts = message.base_ts;
     for (index, &kind) in message.kinds.iter().enumerate() {
-        ts = ts.wrapping_add(at(&message.ts, index) as u64);
+        ts = ts.wrapping_add_signed(at(&message.ts, index));
         let (tid, pid, comm) =
             *decoder.tasks.get(at(&message.task, index) as usize).ok_or(Malformed("a task that is not there"))?;
         let packet = decoder.packets.get(at(&message.packet, index))?.map(PacketId);
@@ -314,7 +314,7 @@ impl<'a> Decoder<'a> {
                     sf_acts: FlowPtr(pointer(at(&c.sf_acts, row))?),
                     ufid: at_place(&self.ufids, at(&c.ufid, row))?,
                     hits: at(&c.hits, row),
-                    last: ts.wrapping_sub(at(&c.last, row) as u64),
+                    last: ts.wrapping_sub(at(&c.last, row).cast_unsigned()),
                 })
             })
             .collect()
@@ -347,10 +347,10 @@ fn named_pairs(names: &[Vec<u8>], one: &[u32], two: &[u32]) -> Result<Vec<(Comm,
     if one.len() != names.len() || two.len() != names.len() {
         return Err(RAGGED);
     }
-    let named = names.iter().zip(one).zip(two).map(|((name, &one), &two)| {
+    let entries = names.iter().zip(one).zip(two).map(|((name, &one), &two)| {
         let mut comm = Comm::default();
         comm.0.get_mut(..name.len()).ok_or(Malformed("a name of more than 16 bytes"))?.copy_from_slice(name);
         Ok((comm, one, two))
     });
-    named.collect()
+    entries.collect()
 }

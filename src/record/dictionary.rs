@@ -58,14 +58,12 @@ impl Recent {
         if self.entries.last() == Some(&number) {
             return 2;
         }
-        match self.seen.get(&number) {
-            Some(&index) => 1 + count - index,
-            None => {
-                self.seen.insert(number, count);
-                self.entries.push(number);
-                1
-            }
+        if let Some(&index) = self.seen.get(&number) {
+            return 1 + count - index;
         }
+        self.seen.insert(number, count);
+        self.entries.push(number);
+        1
     }
 
     /// As identities, and empty again.
@@ -79,7 +77,7 @@ impl Recent {
             let (cpu, sequence) = ((id >> SEQUENCE_BITS) as u32, id & ((1 << SEQUENCE_BITS) - 1));
             ids.cpu.push(cpu);
             // 40 bits: the difference always fits.
-            ids.sequence.push(sequence as i64 - before.insert(cpu, sequence).unwrap_or(0) as i64);
+            ids.sequence.push(sequence.wrapping_sub(before.insert(cpu, sequence).unwrap_or(0)).cast_signed());
         }
         self.clear();
         Some(ids)
@@ -88,7 +86,8 @@ impl Recent {
     /// As times, each a difference to the one before, and empty again.
     pub(super) fn take_times(&mut self, base: u64) -> Vec<i64> {
         let mut before = base;
-        let times = self.entries.iter().map(|&t| t.wrapping_sub(std::mem::replace(&mut before, t)) as i64).collect();
+        let step = |&t: &u64| t.wrapping_sub(std::mem::replace(&mut before, t)).cast_signed();
+        let times = self.entries.iter().map(step).collect();
         self.clear();
         times
     }
@@ -116,7 +115,7 @@ impl Named {
         let mut before: HashMap<u32, u64> = HashMap::new();
         let entries = std::iter::zip(&ids.cpu, &ids.sequence).map(|(&cpu, &step)| {
             let last = before.entry(cpu).or_default();
-            *last = last.wrapping_add(step as u64) & ((1 << SEQUENCE_BITS) - 1);
+            *last = last.wrapping_add_signed(step) & ((1 << SEQUENCE_BITS) - 1);
             u64::from(cpu) << SEQUENCE_BITS | *last
         });
         Ok(Self { entries: entries.collect(), named: 0 })
@@ -124,7 +123,7 @@ impl Named {
 
     pub(super) fn from_times(base: u64, times: &[i64]) -> Self {
         let entries = times.iter().scan(base, |t, &step| {
-            *t = t.wrapping_add(step as u64);
+            *t = t.wrapping_add_signed(step);
             Some(*t)
         });
         Self { entries: entries.collect(), named: 0 }

@@ -74,7 +74,7 @@ impl Encoder {
             self.last_ts = ts;
         }
         self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        self.message.ts.push(ts.wrapping_sub(self.last_ts) as i64);
+        self.message.ts.push(ts.wrapping_sub(self.last_ts).cast_signed());
         self.last_ts = ts;
         self.size += 32;
         self.message.cpu.push(cpu);
@@ -250,7 +250,7 @@ impl Encoder {
             flows.sf_acts.push(self.pointer(Some(flow.sf_acts)));
             flows.ufid.push(self.ufid(flow.ufid));
             flows.hits.push(flow.hits);
-            flows.last.push(ts.wrapping_sub(flow.last) as i64);
+            flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
         }
         self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
         self.message.counters.push(proto::Counters {

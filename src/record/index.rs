@@ -30,7 +30,12 @@ impl Index {
                     let got = input.read(reader.insert(need))?;
                     reader.notify_read(got);
                 }
-                Ok(SummaryReadEvent::SeekRequest(to)) => reader.notify_seeked(input.seek(to)?),
+                Ok(SummaryReadEvent::SeekRequest(to)) => match input.seek(to) {
+                    Ok(position) => reader.notify_seeked(position),
+                    // Before the begin: the file is shorter than a summary.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+                    Err(error) => return Err(error),
+                },
                 // A damaged summary is as good as none: the events are read without it.
                 Err(_) => return Ok(None),
             }

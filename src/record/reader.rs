@@ -196,6 +196,20 @@ impl Reader {
         cut_off.into_iter().chain(damages).reduce(|a, b| format!("{a}\n{b}"))
     }
 
+    /// All that somebody who relies on what was read has to know: the damage, and what was passed over.
+    pub fn remarks(&self) -> Option<String> {
+        let Unknown { events, messages } = self.content.unknown;
+        let newer = (events + messages > 0).then(|| {
+            format!(
+                "{}: a newer version made this recording: {events} events of kinds that this one does not know were \
+                 passed over, and fields in {messages} batches; read it with a version not older than {}",
+                self.name,
+                if self.header.program.is_empty() { "its own" } else { &self.header.program }
+            )
+        });
+        self.damage().into_iter().chain(newer).reduce(|a, b| format!("{a}\n{b}"))
+    }
+
     /// What was passed over because a newer version wrote it.
     pub fn unknown(&self) -> Unknown {
         self.content.unknown
@@ -237,7 +251,7 @@ impl Reader {
             if self.ended {
                 return None;
             }
-            if let Err(error) = self.step(|content, at, opcode, data| content.record(at, opcode, data)) {
+            if let Err(error) = self.step(Content::record) {
                 self.ended = true;
                 return Some(Err(error));
             }

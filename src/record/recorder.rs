@@ -192,16 +192,16 @@ impl Work {
     fn tell_losses(&mut self, events: &mut Vec<Event>, lost: u64) {
         for event in &mut *events {
             self.last_ts = self.last_ts.max(event.ts);
-            if let Body::Loss(loss) = &mut event.body {
-                self.loss = *loss;
-                loss.not_recorded += lost;
+            if let Body::Loss(told) = &mut event.body {
+                self.loss = *told;
+                told.not_recorded += lost;
             }
         }
         if lost > self.noted {
             self.noted = lost;
             let ts = events.first().map_or(self.last_ts, |first| first.ts);
-            let loss = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
-            events.insert(0, Event::host(ts, Body::Loss(loss)));
+            let told = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
+            events.insert(0, Event::host(ts, Body::Loss(told)));
         }
     }
 

@@ -206,20 +206,15 @@ fn context() -> BoxedStrategy<Body> {
         }));
     let datapath =
         (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });
-    let states = prop::sample::select(vec![
+    let conditions = prop::sample::select(vec![
         CapabilityState::Attached,
         CapabilityState::Degraded,
         CapabilityState::Missing,
         CapabilityState::Off,
     ]);
     let cost = option::of((long(), long()).prop_map(|(runs, ns)| ProbeCost { runs, ns }));
-    let capability = (text(), states, text(), text(), cost).prop_map(|(name, state, probe, why, cost)| Capability {
-        name,
-        state,
-        probe,
-        why,
-        cost,
-    });
+    let capability = (text(), conditions, text(), text(), cost)
+        .prop_map(|(name, state, probe, why, cost)| Capability { name, state, probe, why, cost });
     let clock =
         (long(), long(), errno()).prop_map(|(monotonic, wall, utc_offset)| Clock { monotonic, wall, utc_offset });
     let session = (text(), text(), text(), text(), int(), text(), text(), clock).prop_map(
