@@ -1,0 +1,85 @@
+//! Shapes made of block characters: curves, bars and the cells of the heat map.
+
+/// A curve's column for a value from 0 to `top`: a space where nothing is known, `▁` for 0, and above it for all else.
+pub fn step(value: Option<f64>, top: f64) -> char {
+    const STEPS: [char; 7] = ['▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    match value {
+        None => ' ',
+        Some(value) if value > 0.0 && top > 0.0 => STEPS[((value / top * 7.0).ceil() as usize).clamp(1, 7) - 1],
+        Some(_) => '▁',
+    }
+}
+
+/// Values brought to `columns`: the newest at the right end, one value a column where they fit, else as many a column
+/// as needed, the largest of them shown, so that no peak is lost. Fewer values than columns leave the left empty
+/// (`None`).
+pub fn squeeze(values: &[f64], columns: usize) -> Vec<Option<f64>> {
+    if columns == 0 {
+        return Vec::new();
+    }
+    let per_column = values.len().div_ceil(columns).max(1);
+    let mut out: Vec<Option<f64>> =
+        values.rchunks(per_column).map(|chunk| Some(chunk.iter().copied().fold(0.0, f64::max))).collect();
+    out.resize(columns, None);
+    out.reverse();
+    out
+}
+
+/// A bar of eighth blocks for a part of the whole, in `columns`. What is not 0 is seen.
+pub fn bar(part: f64, columns: usize) -> String {
+    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    if part.is_nan() || part <= 0.0 || columns == 0 {
+        return String::new();
+    }
+    let eighths = ((part.min(1.0) * columns as f64 * 8.0).round() as usize).max(1);
+    let mut out: String = std::iter::repeat_n('█', eighths / 8).collect();
+    if !eighths.is_multiple_of(8) {
+        out.push(EIGHTHS[eighths % 8 - 1]);
+    }
+    out
+}
+
+/// How dark a heat map's cell is: 0 (nothing) to 4, on a logarithmic scale against the darkest.
+pub fn shade(count: u64, most: u64) -> usize {
+    if count == 0 || most == 0 {
+        return 0;
+    }
+    let part = ((count as f64).ln() + 1.0) / ((most as f64).ln() + 1.0);
+    ((part * 4.0).ceil() as usize).clamp(1, 4)
+}
+
+/// The cells of the heat map by [`shade`].
+pub const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_tells_unknown_from_zero_from_little() {
+        let curve: String = [None, Some(0.0), Some(0.001), Some(4.0), Some(8.0)].map(|v| step(v, 8.0)).into_iter().collect();
+        assert_eq!(curve, " ▁▂▅█");
+        assert_eq!(step(Some(1.0), 0.0), '▁');
+    }
+
+    #[test]
+    fn no_peak_is_lost_when_squeezed() {
+        assert_eq!(squeeze(&[9.0, 1.0, 1.0, 1.0], 2), [Some(9.0), Some(1.0)]);
+        assert_eq!(squeeze(&[1.0], 3), [None, None, Some(1.0)]);
+        assert!(squeeze(&[1.0], 0).is_empty());
+    }
+
+    #[test]
+    fn a_bar_is_never_longer_than_its_room() {
+        assert_eq!(bar(1.0, 3), "███");
+        assert_eq!(bar(7.0, 3), "███");
+        assert_eq!(bar(0.0001, 3), "▏");
+        assert_eq!(bar(0.5, 1), "▌");
+        assert_eq!(bar(f64::NAN, 3), "");
+    }
+
+    #[test]
+    fn shades_go_from_one_to_all() {
+        assert_eq!([shade(0, 9), shade(1, 1000), shade(1000, 1000), shade(1, 1)], [0, 1, 4, 4]);
+    }
+}
