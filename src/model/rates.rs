@@ -1,0 +1,102 @@
+//! Rates and totals from the kernel side's exact counters.
+
+use crate::event::{DpIfindex, DpStats, Nanos};
+
+/// What happened since the probes were attached, exactly: the kernel side's counters, summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Lookups in the flow table: hits and misses.
+    pub lookups: u64,
+    /// Those that found a flow.
+    pub hits: u64,
+    /// Those that found none.
+    pub misses: u64,
+    /// Masks tried in all of them.
+    pub masks_tried: u64,
+    /// Those whose mask came from the mask cache.
+    pub cache_hits: u64,
+    /// Upcalls, whatever became of them.
+    pub upcalls: u64,
+    /// Upcalls that `ovs_dp_upcall` failed with: their packets are lost.
+    pub upcalls_lost: u64,
+    /// Flows put, new or changed, whatever came of it.
+    pub puts: u64,
+    /// Those that failed.
+    pub puts_failed: u64,
+    /// Packets given back with actions, whatever came of it.
+    pub execs: u64,
+    /// Those that failed.
+    pub execs_failed: u64,
+    /// Flows deleted, or tried to.
+    pub dels: u64,
+    /// Messages received by handlers.
+    pub received: u64,
+}
+
+/// The same as [`Totals`], each per second, over the last two seconds of counters or as many as there are.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[expect(missing_docs, reason = "each is its namesake in Totals, per second")]
+pub struct Rates {
+    pub lookups: f64,
+    pub hits: f64,
+    pub misses: f64,
+    pub masks_tried: f64,
+    pub cache_hits: f64,
+    pub upcalls: f64,
+    pub upcalls_lost: f64,
+    pub puts: f64,
+    pub puts_failed: f64,
+    pub execs: f64,
+    pub execs_failed: f64,
+    pub dels: f64,
+    pub received: f64,
+    /// Nanoseconds that these are the rates of.
+    pub span: Nanos,
+}
+
+/// What there is a value for in every second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is its namesake in Totals")]
+pub enum Metric {
+    Lookups,
+    Hits,
+    Misses,
+    MasksTried,
+    CacheHits,
+    Upcalls,
+    UpcallsLost,
+    Puts,
+    PutsFailed,
+    Execs,
+    ExecsFailed,
+    Dels,
+    Received,
+    /// Flows in all datapaths by the kernel's own count: at the second's end, not per second.
+    Flows,
+    /// Masks in all datapaths by the kernel's own count: at the second's end, not per second.
+    Masks,
+}
+
+/// One datapath's figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DatapathRow {
+    /// The datapath; 0 for lookups in tables whose datapath is not known.
+    pub dp: DpIfindex,
+    /// Lookups that hit since the probes were attached.
+    pub hits: u64,
+    /// Lookups that missed.
+    pub misses: u64,
+    /// Masks tried.
+    pub masks_tried: u64,
+    /// Lookups whose mask came from the cache.
+    pub cache_hits: u64,
+    /// Hits per second, over the last second or two.
+    pub hit_rate: f64,
+    /// Misses per second, over the last second or two.
+    pub miss_rate: f64,
+    /// The kernel's own counts since the datapath was made, as last read (once a second).
+    pub kernel: Option<DpStats>,
+    /// The kernel's own counts since the session began: `n_hit`, `n_missed` and `n_lost` as what was added;
+    /// `n_flows` and `n_masks` as they are.
+    pub kernel_delta: Option<DpStats>,
+}
