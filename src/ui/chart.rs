@@ -10,18 +10,19 @@ pub fn step(value: Option<f64>, top: f64) -> char {
     }
 }
 
-/// Values brought to `columns`: the newest at the right end, one value a column where they fit, else as many a column
-/// as needed, the largest of them shown, so that no peak is lost. Fewer values than columns leave the left empty
-/// (`None`).
-pub fn squeeze(values: &[f64], columns: usize) -> Vec<Option<f64>> {
-    if columns == 0 {
-        return Vec::new();
+/// Values of consecutive seconds, the last of them `end`, brought to `columns`: the newest at the right. Where they
+/// are more than the columns, as many as needed share one, and the largest is shown, so that no peak is lost. Which
+/// share one depends on the seconds alone: a curve that moves on keeps its shape. What is not known is `None`.
+pub fn squeeze(values: &[f64], end: u64, per_column: usize, columns: usize) -> Vec<Option<f64>> {
+    let per = per_column.max(1) as u64;
+    let mut out = vec![None; columns];
+    for (value, age) in values.iter().rev().zip(0u64..) {
+        let Some(second) = end.checked_sub(age) else { break };
+        let back = (end / per - second / per) as usize;
+        let Some(place) = columns.checked_sub(back + 1) else { break };
+        let cell: &mut Option<f64> = &mut out[place];
+        *cell = Some(cell.unwrap_or(0.0).max(*value));
     }
-    let per_column = values.len().div_ceil(columns).max(1);
-    let mut out: Vec<Option<f64>> =
-        values.rchunks(per_column).map(|chunk| Some(chunk.iter().copied().fold(0.0, f64::max))).collect();
-    out.resize(columns, None);
-    out.reverse();
     out
 }
 
@@ -63,10 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn no_peak_is_lost_when_squeezed() {
-        assert_eq!(squeeze(&[9.0, 1.0, 1.0, 1.0], 2), [Some(9.0), Some(1.0)]);
-        assert_eq!(squeeze(&[1.0], 3), [None, None, Some(1.0)]);
-        assert!(squeeze(&[1.0], 0).is_empty());
+    fn no_peak_is_lost_and_none_moves_between_columns() {
+        assert_eq!(squeeze(&[9.0, 1.0, 1.0, 2.0], 7, 2, 3), [None, Some(9.0), Some(2.0)]);
+        assert_eq!(squeeze(&[9.0, 1.0, 1.0, 2.0, 3.0], 8, 2, 3), [Some(9.0), Some(2.0), Some(3.0)]);
+        assert_eq!(squeeze(&[1.0], 7, 1, 3), [None, None, Some(1.0)]);
+        assert!(squeeze(&[1.0], 7, 1, 0).is_empty());
+        assert_eq!(squeeze(&[1.0, 2.0], 0, 1, 2), [None, Some(2.0)]);
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Layout {
         Self(places.collect())
     }
 
+    /// Where a column's cells stand: start and width; `None` where it is left out.
+    pub fn place(&self, column: usize) -> Option<(u16, u16)> {
+        self.0.get(column).copied().flatten()
+    }
+
     /// Writes the headings; the one at `sorted` with an arrow for its direction (true: largest first).
     pub fn head(&self, pen: &mut Pen<'_>, y: u16, columns: &[Column], sorted: Option<(usize, bool)>) {
         let (quiet, strong) = (pen.theme.quiet, pen.theme.strong);

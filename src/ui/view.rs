@@ -151,13 +151,11 @@ pub struct ViewState {
     pub ports: ListState<(DpIfindex, PortNo)>,
     /// The order of Ports.
     pub port_order: Order<PortSort>,
-    /// In Probes, by place.
-    pub probes: ListState<usize>,
     /// The line in an open packet's timeline, by place.
     pub timeline: ListState<usize>,
     /// What is open, by view.
     pub opened: [bool; 7],
-    /// Lines that the open text is scrolled by.
+    /// Lines that the text of an open flow, or of Probes, is scrolled by.
     pub scroll: usize,
     /// Lines that the help is scrolled by, while it is shown.
     pub help: Option<usize>,
@@ -168,14 +166,13 @@ impl Default for ViewState {
         Self {
             view: View::Storm,
             flows: ListState::default(),
-            flow_order: Order { by: FlowSort::Rate, largest_first: true },
+            flow_order: Order { by: FlowSort::HitRate, largest_first: true },
             upcalls: ListState::default(),
             packets: ListState::default(),
             handlers: ListState::default(),
             handler_order: Order { by: HandlerSort::Rate, largest_first: true },
             ports: ListState::default(),
             port_order: Order { by: PortSort::Rate, largest_first: true },
-            probes: ListState::default(),
             timeline: ListState::default(),
             opened: [false; 7],
             scroll: 0,
