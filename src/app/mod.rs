@@ -2,7 +2,9 @@
 
 pub mod actions;
 pub mod keys;
+mod navigate;
 pub mod playback;
 pub mod screen;
 pub mod source;
+pub mod state;
 mod terminal;

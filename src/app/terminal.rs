@@ -38,6 +38,10 @@ impl Guard {
 
     /// Draws a frame; the terminal shows it at once, where it knows synchronized updates.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if !TAKEN.load(Ordering::SeqCst) {
+            // Another thread's panic gave it back to tell its story there; the screen goes on.
+            self.resume()?;
+        }
         queue!(io::stdout(), BeginSynchronizedUpdate)?;
         let drawn = self.terminal.draw(draw).map(|_| ());
         // Also after an error: a terminal that waits for the end of an update shows nothing.
