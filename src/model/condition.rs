@@ -38,3 +38,44 @@ pub struct Condition {
     /// Misses among lookups, 0 to 1; none without lookups.
     pub miss_share: Option<f64>,
 }
+
+impl Condition {
+    /// The state that rates mean.
+    pub fn of(rates: Option<Rates>) -> Self {
+        let Some(r) = rates else { return Self { state: State::Waiting, rates: None, miss_share: None } };
+        let miss_share = (r.lookups > 0.0).then(|| r.misses / r.lookups);
+        let state = if r.upcalls_lost > 0.0 {
+            State::Losing
+        } else if r.upcalls > STORM_UPCALLS
+            || (r.misses > STORM_MISSES && miss_share.is_some_and(|share| share > STORM_MISS_SHARE))
+        {
+            State::Storm
+        } else if r.lookups > BUSY_LOOKUPS || r.upcalls > BUSY_UPCALLS {
+            State::Busy
+        } else {
+            State::Quiet
+        };
+        Self { state, rates, miss_share }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(lookups: f64, misses: f64, upcalls: f64, upcalls_lost: f64) -> State {
+        Condition::of(Some(Rates { lookups, misses, upcalls, upcalls_lost, ..Rates::default() })).state
+    }
+
+    #[test]
+    fn thresholds_are_as_documented() {
+        assert_eq!(Condition::of(None).state, State::Waiting);
+        assert_eq!(state(1000.0, 10.0, 50.0, 0.0), State::Quiet);
+        assert_eq!(state(1001.0, 10.0, 10.0, 0.0), State::Busy);
+        assert_eq!(state(100.0, 10.0, 51.0, 0.0), State::Busy);
+        assert_eq!(state(400.0, 201.0, 201.0, 0.0), State::Storm);
+        assert_eq!(state(402.0, 201.0, 201.0, 0.0), State::Busy);
+        assert_eq!(state(1e6, 1001.0, 1001.0, 0.0), State::Storm);
+        assert_eq!(state(0.0, 0.0, 0.0, 0.5), State::Losing);
+    }
+}
