@@ -1,11 +1,12 @@
 //! Shapes made of block characters: curves, bars and the cells of the heat map.
 
 /// A curve's column for a value from 0 to `top`: a space where nothing is known, `▁` for 0, and above it for all else.
+/// Never a full block: curves on two lines would grow together.
 pub fn step(value: Option<f64>, top: f64) -> char {
-    const STEPS: [char; 7] = ['▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    const STEPS: [char; 6] = ['▂', '▃', '▄', '▅', '▆', '▇'];
     match value {
         None => ' ',
-        Some(value) if value > 0.0 && top > 0.0 => STEPS[((value / top * 7.0).ceil() as usize).clamp(1, 7) - 1],
+        Some(value) if value > 0.0 && top > 0.0 => STEPS[((value / top * 6.0).ceil() as usize).clamp(1, 6) - 1],
         Some(_) => '▁',
     }
 }
@@ -26,16 +27,15 @@ pub fn squeeze(values: &[f64], end: u64, per_column: usize, columns: usize) -> V
     out
 }
 
-/// A bar of eighth blocks for a part of the whole, in `columns`. What is not 0 is seen.
+/// A bar for a part of the whole, in `columns`, to half a column. What is not 0 is seen.
 pub fn bar(part: f64, columns: usize) -> String {
-    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     if part.is_nan() || part <= 0.0 || columns == 0 {
         return String::new();
     }
-    let eighths = ((part.min(1.0) * columns as f64 * 8.0).round() as usize).max(1);
-    let mut out: String = std::iter::repeat_n('█', eighths / 8).collect();
-    if !eighths.is_multiple_of(8) {
-        out.push(EIGHTHS[eighths % 8 - 1]);
+    let halves = ((part.min(1.0) * columns as f64 * 2.0).round() as usize).max(1);
+    let mut out: String = std::iter::repeat_n('━', halves / 2).collect();
+    if halves % 2 == 1 {
+        out.push('╸');
     }
     out
 }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_curve_tells_unknown_from_zero_from_little() {
         let curve: String = [None, Some(0.0), Some(0.001), Some(4.0), Some(8.0)].map(|v| step(v, 8.0)).into_iter().collect();
-        assert_eq!(curve, " ▁▂▅█");
+        assert_eq!(curve, " ▁▂▄▇");
         assert_eq!(step(Some(1.0), 0.0), '▁');
     }
 
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn a_bar_is_never_longer_than_its_room() {
-        assert_eq!(bar(1.0, 3), "███");
-        assert_eq!(bar(7.0, 3), "███");
-        assert_eq!(bar(0.0001, 3), "▏");
-        assert_eq!(bar(0.5, 1), "▌");
+        assert_eq!(bar(1.0, 3), "━━━");
+        assert_eq!(bar(7.0, 3), "━━━");
+        assert_eq!(bar(0.0001, 3), "╸");
+        assert_eq!(bar(0.5, 3), "━╸");
         assert_eq!(bar(f64::NAN, 3), "");
     }
 

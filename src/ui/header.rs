@@ -154,9 +154,10 @@ fn losses(screen: &Screen<'_>) -> Vec<(String, Style)> {
     if loss.not_recorded > 0 {
         parts.push((format!("not recorded {}", format::short_count(loss.not_recorded)), theme.bad));
     }
-    let over = loss.over_budget.saturating_add(loss.upcalls_over_budget);
-    if over > 0 {
-        parts.push((format!("over budget {}", format::short_count(over)), theme.text));
+    for (n, what) in [(loss.upcalls_over_budget, "upcalls"), (loss.over_budget, "packets")] {
+        if n > 0 {
+            parts.push((format!("{what} over budget {}", format::short_count(n)), theme.text));
+        }
     }
     if loss.not_sampled > 0 {
         parts.push((format!("not sampled {}", format::short_count(loss.not_sampled)), theme.text));

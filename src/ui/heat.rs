@@ -24,8 +24,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         pen.put(1, 2, "no upcall in the last two minutes", theme.text);
         return;
     };
+    let (low, high) = widened(low, high, rows);
     let per_row = (high - low + 1).div_ceil(rows).max(1);
-    // Whole rows, upwards from the lowest; with room left over there are quiet rows above and below.
     let used = (high - low + 1).div_ceil(per_row);
     let per_column = heat.len().div_ceil(columns).max(1) as u64;
     let mut cells = vec![vec![0u64; columns]; used];
@@ -40,7 +40,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     for (row, counts) in cells.iter().enumerate() {
         let y = (used - row) as u16;
         let bound = heat_bound(low + row * per_row);
-        if row % 2 == 0 || used <= 8 {
+        // One label for each decade, where there are three rows to one.
+        if used <= 8 || per_row > 1 || (low + row) % 3 == 1 {
             let words = if bound == 0 { "<1 µs".to_owned() } else { format::duration(bound) };
             pen.put_right(SCALE, y, &words, theme.quiet);
         }
@@ -59,6 +60,21 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     if columns >= 24 {
         pen.put(SCALE + 1, y, &at(last.second.saturating_sub(span - 1)), theme.quiet);
     }
+}
+
+/// The buckets to show: those that are used and, where there is room, more on both sides, so that the scale moves
+/// seldom.
+fn widened(low: usize, high: usize, rows: usize) -> (usize, usize) {
+    let (mut low, mut high) = (low, high);
+    while high - low + 1 < rows.min(HEAT_BUCKETS) {
+        if low > 0 {
+            low -= 1;
+        }
+        if high - low + 1 < rows && high + 1 < HEAT_BUCKETS {
+            high += 1;
+        }
+    }
+    (low, high)
 }
 
 /// The lowest and the highest bucket that anything is in.

@@ -13,7 +13,7 @@ const NUMBER: u16 = 8;
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let model = screen.model;
-    let sample = if model.loss().upcalls_over_budget > 0 { ", of a sample" } else { "" };
+    let sample = if model.loss().upcalls_over_budget > 0 { ", sampled" } else { "" };
     let all: Vec<(Stage, Option<Percentiles>)> =
         Stage::ALL.into_iter().map(|stage| (stage, model.latency(stage, Window::Last10))).collect();
     if all.iter().all(|(_, found)| found.is_none()) {
@@ -23,7 +23,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
     let wide = pen.width();
     let long_names = wide >= 52;
-    let names: u16 = if long_names { 17 } else { 10 };
+    let names: u16 = if wide >= 76 { 30 } else if long_names { 20 } else { 10 };
     let pick: &[(&str, fn(&Percentiles) -> u64)] = if wide >= names + 2 + 4 * NUMBER {
         &[("p50", |p| p.p50), ("p90", |p| p.p90), ("p99", |p| p.p99), ("max", |p| p.max)]
     } else if wide >= names + 2 + 3 * NUMBER {
@@ -34,15 +34,18 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let numbers_end = 1 + names + NUMBER * pick.len() as u16;
     let bars = usize::from(wide.saturating_sub(numbers_end + 2));
 
-    let title = if long_names { "upcall time, last 10 s" } else { "last 10 s" };
-    let title = format!("{title}{}", if usize::from(names) + 4 > title.len() + sample.len() { sample } else { "" });
-    pen.put(1, 0, &title, theme.heading);
+    // Up to where the first column's heading begins.
+    let room = usize::from(names) + 1;
+    let titles = [format!("upcall time, last 10 s{sample}"), format!("upcall time{sample}"), "upcall time".to_owned()];
+    if let Some(title) = titles.iter().find(|title| title.len() <= room) {
+        pen.put(1, 0, title, theme.heading);
+    }
     for ((name, _), i) in pick.iter().zip(1..) {
         // Above the digits, not above the unit.
         pen.put_right(1 + names + NUMBER * i - 3, 0, name, theme.quiet);
     }
-    if bars >= 8 {
-        pen.put(numbers_end + 2, 0, "share of p99", theme.quiet);
+    if bars >= 13 {
+        pen.put(numbers_end + 2, 0, "p99, to scale", theme.quiet);
     }
     let slowest = all
         .iter()

@@ -24,7 +24,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         stages::ROWS.min(room)
     };
     rates::draw(&mut pen.part(0, top, middle - 2, rates_rows), screen);
-    stages::draw(&mut pen.part(middle, top, wide - middle, stages::ROWS), screen);
+    stages::draw(&mut pen.part(middle, top, wide - middle - 1, stages::ROWS), screen);
     let below = top + rates_rows + 1;
     let left = high.saturating_sub(below);
     if with_heat {

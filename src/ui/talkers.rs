@@ -1,6 +1,6 @@
 //! Who makes the upcalls.
 
-use super::{Screen, chart, format, label, pen::Pen, text};
+use super::{Screen, chart, format, label, pen::Pen};
 use crate::model::{Dimension, Talkers};
 
 /// The dimensions in the order of their use to somebody who looks for a culprit.
@@ -32,8 +32,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let wide = pen.width();
     let bars: u16 = if wide >= 70 { 14 } else if wide >= 50 { 8 } else { 0 };
     let percent_end = wide - 1;
-    let bar_x = percent_end.saturating_sub(5 + bars);
+    let bar_x = percent_end.saturating_sub(6 + bars);
     let rate_end = bar_x.saturating_sub(if bars > 0 { 2 } else { 1 });
+    let sampled = screen.model.loss().upcalls_over_budget > 0;
     let who_x = 10;
     let who_wide = rate_end.saturating_sub(who_x + 10);
     let mut y = 1;
@@ -46,13 +47,16 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             let style = if bad { theme.bad } else if i == 0 { theme.strong } else { theme.text };
             let mark = if bad { "▲ " } else { "" };
             pen.put_in(who_x, y, who_wide, &format!("{mark}{}", label::talker(screen.model, talker.key)), style);
-            let about = if talkers.exact { "" } else { "~" };
-            pen.put_right(rate_end, y, &format!("{}/s", format::rate(talker.per_second)), style);
+            // A rate of a sample is no rate of upcalls; its shares still say who.
+            if talkers.exact || !sampled {
+                pen.put_right(rate_end, y, &format!("{}/s", format::rate(talker.per_second)), style);
+            } else {
+                pen.put_right(rate_end, y, "of a sample", theme.quiet);
+            }
             if bars > 0 {
                 pen.put(bar_x, y, &chart::bar(talker.share, usize::from(bars)), theme.shape);
             }
-            let share = format!("{about}{}", format::share(talker.share));
-            pen.put_right(percent_end, y, &share, if text::width(&share) > 5 { theme.text } else { theme.quiet });
+            pen.put_right(percent_end, y, &format::share(talker.share), theme.text);
             y += 1;
         }
     }

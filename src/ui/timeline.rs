@@ -140,7 +140,7 @@ fn line(
         x = pen.put_in(x + 2, y, end.saturating_sub(x + 3), &waited, style) + 1;
         let room = usize::from(end.saturating_sub(x + 1)).min(20);
         if total > 0 && room >= 4 {
-            let bar = chart::bar(recv.wait_ns as f64 / total as f64, room).replace('█', "▓");
+            let bar = chart::bar(recv.wait_ns as f64 / total as f64, room);
             pen.put_in(x, y, end.saturating_sub(x + 1), &bar, style);
         }
     }
