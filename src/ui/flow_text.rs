@@ -16,15 +16,8 @@ pub fn put_kind(kind: PutKind) -> &'static str {
     }
 }
 
-/// The figures and the answers, for so many columns.
-pub fn whole(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
-    let mut lines = figures(screen, flow);
-    lines.push(Vec::new());
-    lines.extend(answers(screen, flow, columns));
-    lines
-}
-
-fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
+/// What was seen of the flow itself.
+pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     let theme = screen.theme;
     let model = screen.model;
     let now = model.now();
@@ -34,12 +27,14 @@ fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     };
     let mut lines: Lines = Vec::new();
     let name = flow.ufid.map_or_else(|| "known by its key alone, no ufid".to_owned(), |ufid| format!("ufid {ufid}"));
-    let datapath = model.datapath(flow.dp).map_or_else(String::new, |datapath| format!("  {}", datapath.name));
+    let datapath = model.datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
     lines.push(vec![
         (" flow  ".to_owned(), theme.heading),
         (name, theme.strong),
-        (datapath, theme.text),
     ]);
+    if !datapath.is_empty() {
+        lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
+    }
     let mut field = |name: &str, value: String, style: Style| {
         lines.push(vec![(format!(" {name:<12}"), theme.quiet), (value, style)]);
     };
@@ -47,7 +42,7 @@ fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     field("hits", rate, theme.text);
     let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
     field("last hit", format!("{hit}, first seen {}", ago(flow.first_seen)), theme.text);
-    field("upcalls", format!("{} were answered with a put of it", format::count(flow.upcalls)), theme.text);
+    field("upcalls", format!("{} answered with a put of it", format::count(flow.upcalls)), theme.text);
     match flow.last_put {
         Some(put) => {
             let words = format!(
@@ -76,7 +71,8 @@ fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     if let Some(summary) = &flow.summary {
         let from = flow.in_port.map(|port| format!("   by {}", label::port(model, Some(flow.dp), port)));
         let id = flow.last_packet.map_or_else(String::new, |id| format!("{}  ", label::packet(id)));
-        field("last packet", format!("{id}{}{}", label::summary(summary), from.unwrap_or_default()), theme.text);
+        field("last packet", label::summary(summary), theme.text);
+        field("", format!("{id}{}", from.unwrap_or_default().trim_start()), theme.text);
     }
     lines
 }
@@ -143,8 +139,14 @@ fn megaflow(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines)
         };
         let at = fields.iter().position(|field| field.starts_with("actions:")).unwrap_or(fields.len());
         let (matched, actions) = fields.split_at(at);
-        for field in matched.iter().filter(|field| !is_count(field)) {
+        let is_ufid = |field: &&String| field.starts_with("ufid:");
+        let is_open = |field: &&String| field.ends_with("(0/0)") || field.ends_with("(0/0x0)");
+        for field in matched.iter().filter(|field| !is_count(field) && !is_ufid(field) && !is_open(field)) {
             push_wrapped(lines, field, columns, theme.text);
+        }
+        let open: Vec<&str> = matched.iter().filter(is_open).map(|field| name_of(field)).collect();
+        if !open.is_empty() {
+            push_wrapped(lines, &format!("any {}", open.join(", ")), columns, theme.quiet);
         }
         let counts: Vec<&str> = matched.iter().filter(is_count).map(String::as_str).collect();
         if !counts.is_empty() {
@@ -163,6 +165,11 @@ fn rules(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines) {
         let rule = line.contains("cookie=") || line.contains("table=") || line.contains("priority=");
         push_wrapped(lines, line, columns, if rule { theme.strong } else { theme.text });
     }
+}
+
+/// A field without what it matches: `skb_mark` of `skb_mark(0/0)`.
+fn name_of(field: &str) -> &str {
+    field.split('(').next().unwrap_or(field)
 }
 
 /// Parts of a flow's text between the commas that stand in no parentheses.

@@ -10,14 +10,14 @@ use crate::model::{Flow, FlowSort, LastPut};
 
 const COLUMNS: [Column; 10] = [
     Column::number("hits/s", 7, 0),
-    Column::number("hits", 10, 0),
+    Column::number("hits", 7, 0),
     Column::number("upcalls", 7, 1),
-    Column::words("last put", 10, 14, 2),
+    Column::words("last put", 8, 10, 2),
     Column::number("masks", 5, 4),
     Column::number("last hit", 8, 3),
     Column::number("age", 6, 5),
     Column::words("in port", 8, 15, 6),
-    Column::words("last packet", 22, 64, 0),
+    Column::words("last packet", 36, 64, 0),
     Column::words("ufid", 8, 36, 7),
 ];
 
@@ -39,8 +39,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if screen.view.is_open()
         && let Some(flow) = screen.view.flows.selected.and_then(|key| screen.model.flow(key))
     {
-        let lines = flow_text::whole(screen, flow, usize::from(pen.width()));
-        return scrolled(pen, &lines, screen.view.scroll);
+        return detail(pen, screen, flow, screen.view.scroll);
     }
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high / 2 - 2 } else { 0 };
@@ -60,12 +59,27 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         let selected = window.first + i == window.selected;
         layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, flow), selected);
         if selected && preview > 0 {
-            let lines = flow_text::whole(screen, flow, usize::from(wide));
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
-            scrolled(&mut pen.part(0, table_high + 1, wide, preview - 1), &lines, 0);
+            detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, flow, 0);
         }
     }
     Drawn { page, scroll_max: 0 }
+}
+
+/// Draws all that is known about a flow: below each other, or side by side where there is room.
+fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow, scroll: usize) -> Drawn {
+    let (wide, high) = (pen.width(), pen.height());
+    let figures = flow_text::figures(screen, flow);
+    if wide < 116 {
+        let mut lines = figures;
+        lines.push(Vec::new());
+        lines.extend(flow_text::answers(screen, flow, usize::from(wide)));
+        return scrolled(pen, &lines, scroll);
+    }
+    let middle = (wide / 2).min(76);
+    scrolled(&mut pen.part(0, 0, middle - 2, high), &figures, 0);
+    let lines = flow_text::answers(screen, flow, usize::from(wide - middle));
+    scrolled(&mut pen.part(middle, 0, wide - middle, high), &lines, scroll)
 }
 
 fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {

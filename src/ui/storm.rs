@@ -5,7 +5,8 @@ use crate::model::{Dimension, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
-    let (wide, high) = (pen.width(), pen.height());
+    // The last row is left free: it parts the tables from the keys.
+    let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
     condition(pen, screen.model);
     let top = 3;
     let room = high.saturating_sub(top);

@@ -64,12 +64,18 @@ impl Layout {
             let Some((least, _)) = candidates.max_by_key(|(_, column)| column.spare) else { break };
             shown[least] = false;
         }
+        // What is never left out matters most, so it also gets what is left over first.
         let mut extra = room.saturating_sub(needed(&shown));
+        let mut more = vec![0; columns.len()];
+        for vital in [true, false] {
+            for (i, column) in columns.iter().enumerate().filter(|(i, c)| shown[*i] && (c.spare == 0) == vital) {
+                more[i] = column.max.saturating_sub(column.min).min(extra);
+                extra -= more[i];
+            }
+        }
         let mut x = 1;
-        let places = columns.iter().zip(shown).map(|(column, shown)| {
+        let places = columns.iter().zip(shown).zip(more).map(|((column, shown), more)| {
             shown.then(|| {
-                let more = (column.max - column.min.min(column.max)).min(extra);
-                extra -= more;
                 let place = (x, column.min + more);
                 x += column.min + more + GAP;
                 place
@@ -141,7 +147,7 @@ mod tests {
     #[test]
     fn the_most_spared_column_goes_first() {
         assert_eq!(Layout::new(&COLUMNS, 33).0, [Some((1, 4)), Some((7, 6)), Some((15, 5)), Some((22, 10))]);
-        assert_eq!(Layout::new(&COLUMNS, 32).0, [Some((1, 8)), Some((11, 6)), None, Some((19, 12))].map(|p| p.map(|(x, w)| (x, w))));
+        assert_eq!(Layout::new(&COLUMNS, 32).0, [Some((1, 10)), Some((13, 6)), None, Some((21, 10))]);
         assert_eq!(Layout::new(&COLUMNS, 20).0[3], None);
     }
 
