@@ -12,7 +12,7 @@ use crate::model::Packet;
 const COLUMNS: [Column; 8] = [
     Column::words("time", 8, 8, 3),
     Column::words("packet", 7, 11, 2),
-    Column::words("in port", 8, 15, 0),
+    Column::words("in port", 8, 12, 0),
     Column::words("what", 28, 72, 0),
     Column::words("what became of it", 17, 40, 0),
     Column::number("upcalls", 7, 5),
@@ -64,7 +64,7 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let theme = *pen.theme;
     let x = pen.pieces(1, 0, &[("packets  ", theme.heading), (&format::count(count as u64), theme.strong)]);
     let loss = screen.model.loss();
-    let mut words = " newest".to_owned();
+    let mut words = " kept".to_owned();
     for (n, what) in [
         (screen.model.evicted().packets, "older let go"),
         (loss.over_budget, "over budget"),
@@ -149,6 +149,10 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Draw
     let lines = (events as u16).min(room.saturating_sub(below_least + 1)).max(3);
     let cursor = screen.view.timeline;
     timeline::draw(&mut pen.part(0, top, wide, lines), screen, packet, Some(&cursor));
+    let below = events.saturating_sub(timeline::first(screen, packet, usize::from(lines)) + usize::from(lines));
+    if below > 0 {
+        pen.put(4, top + lines, &format!("↓ {below} more"), pen.theme.quiet);
+    }
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
     let flow = line_flow(screen, packet);

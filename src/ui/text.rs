@@ -49,33 +49,35 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
-/// `text` in lines of at most `columns`, broken at spaces, or within a word that is longer than a line. Its own line
-/// ends are kept. At least one column is taken for granted.
+/// `text` in lines of at most `columns`, broken at spaces and after commas, or within a word that is longer than a
+/// line. Its own line ends are kept. At least one column is taken for granted.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         let mut used = 0;
-        for word in paragraph.replace('\t', " ").split(' ') {
-            let word_width = width(word);
-            if used > 0 && used + 1 + word_width > columns {
-                lines.push(std::mem::take(&mut line));
+        for word in paragraph.split_inclusive([' ', ',', '\t']) {
+            // The space behind a word may hang over the end.
+            if used > 0 && used + width(word.trim_end()) > columns {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
                 used = 0;
-            } else if used > 0 {
-                line.push(' ');
-                used += 1;
             }
-            for (c, w) in word.chars().map(harmless) {
-                if used + w > columns && used > 0 {
-                    lines.push(std::mem::take(&mut line));
-                    used = 0;
+            for (c, w) in word.chars().map(|c| if c == '\t' { (' ', 1) } else { harmless(c) }) {
+                if used + w > columns {
+                    if c == ' ' {
+                        continue;
+                    }
+                    if used > 0 {
+                        lines.push(std::mem::take(&mut line));
+                        used = 0;
+                    }
                 }
                 line.push(c);
                 used += w;
             }
         }
-        lines.push(line);
+        lines.push(line.trim_end().to_owned());
     }
     lines
 }
@@ -134,6 +136,8 @@ mod tests {
     fn lines_break_at_spaces_and_long_words_anywhere() {
         assert_eq!(wrap("to be or not", 6), ["to be", "or not"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("ipv4(src=1,dst=2)", 12), ["ipv4(src=1,", "dst=2)"]);
+        assert_eq!(wrap("  indented a", 10), ["  indented", "a"]);
         assert_eq!(wrap("a\n\nb", 3), ["a", "", "b"]);
     }
 

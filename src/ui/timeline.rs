@@ -4,9 +4,12 @@ use ratatui::style::Style;
 
 use super::{Screen, chart, format, label, pen::Pen, text, view::ListState};
 use crate::{
-    event::{Action, Body, Event, Nanos, UpcallId, task_name},
+    event::{Action, Body, Event, Nanos, UpcallId, UpcallRecv, task_name},
     model::{FlowKey, Model, Packet},
 };
+
+/// The column that a line's details begin in.
+const DETAILS: u16 = 43;
 
 /// The place of the line at the cursor.
 pub fn cursor(state: &ListState<usize>) -> usize {
@@ -25,6 +28,13 @@ pub fn line_flow(model: &Model, packet: &Packet, line: usize) -> Option<FlowKey>
         _ => return None,
     };
     model.flow(key).map(|flow| flow.key)
+}
+
+/// The first line of the window of `height` lines around the cursor.
+pub fn first(screen: &Screen<'_>, packet: &Packet, height: usize) -> usize {
+    let lines = screen.model.timeline(packet).len();
+    let state = &screen.view.timeline;
+    state.window(Some(cursor(state).min(lines.saturating_sub(1))), lines, height).first
 }
 
 /// Draws the lines around the cursor; without one, from the first on.
@@ -48,7 +58,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet, state: Opti
     let last = lines.saturating_sub(window.first);
     if cut && last < high {
         let words = format!("{} more events of this packet are not kept", packet.events_cut);
-        pen.put(27, last as u16, &words, pen.theme.bad);
+        pen.put(24, last as u16, &words, pen.theme.bad);
     } else if last > high && high > 0 && state.is_none() {
         let words = format!("↓ {} more lines: Enter", last - high + 1);
         let y = high as u16 - 1;
@@ -112,15 +122,15 @@ fn line(
 ) {
     let theme = *pen.theme;
     let total = packet.total();
-    pen.put_right(13, y, &offset(event.ts.saturating_sub(packet.first), total), theme.quiet);
+    pen.put_right(12, y, &offset(event.ts.saturating_sub(packet.first), total), theme.quiet);
     if let Some(before) = before {
         let step = event.ts.saturating_sub(before);
         // A step that is a good part of the whole is where to look.
         let slow = total > 0 && step as f64 > total as f64 * 0.25;
-        pen.put_right(22, y, &format::duration(step), if slow { theme.strong } else { theme.text });
+        pen.put_right(21, y, &format::duration(step), if slow { theme.strong } else { theme.text });
     }
-    pen.put(23, y, bracket.encode_utf8(&mut [0; 4]), theme.quiet);
-    pen.put_in(25, y, 16, event.kind(), theme.text);
+    pen.put(22, y, bracket.encode_utf8(&mut [0; 4]), theme.quiet);
+    pen.put_in(24, y, 18, event.kind(), theme.text);
 
     let wide = pen.width();
     let who = format!("{}  cpu {}", task(event), event.cpu);
@@ -131,18 +141,30 @@ fn line(
     } else {
         wide
     };
-    let (words, style) = details(screen, event);
-    let mut x = pen.put_in(42, y, end.saturating_sub(43), &words, style);
+    let (words, style) = details(screen, packet, event);
+    let x = pen.put_in(DETAILS, y, end.saturating_sub(DETAILS + 1), &words, style);
     if let Body::UpcallRecv(recv) = &event.body {
-        let heavy = total > 0 && recv.wait_ns as f64 > total as f64 * 0.5 && recv.wait_ns > 1_000_000;
-        let style = if heavy { theme.bad } else { theme.strong };
-        let waited = format!("waited {}", format::duration(recv.wait_ns).trim_end());
-        x = pen.put_in(x + 2, y, end.saturating_sub(x + 3), &waited, style) + 1;
-        let room = usize::from(end.saturating_sub(x + 1)).min(20);
-        if total > 0 && room >= 4 {
-            let bar = chart::bar(recv.wait_ns as f64 / total as f64, room);
-            pen.put_in(x, y, end.saturating_sub(x + 1), &bar, style);
-        }
+        waited(pen, x + 2, y, end, recv, total);
+    }
+}
+
+/// How long a message waited for its handler, with a bar of its part of the packet's whole time.
+fn waited(pen: &mut Pen<'_>, x: u16, y: u16, end: u16, recv: &UpcallRecv, total: Nanos) {
+    let theme = *pen.theme;
+    let part = if total > 0 { recv.wait_ns as f64 / total as f64 } else { 0.0 };
+    let heavy = part > 0.5 && recv.wait_ns > 1_000_000;
+    let style = if heavy { theme.bad } else { theme.strong };
+    let mark = if heavy { "▲ " } else { "" };
+    let words = format!("{mark}waited {}", format::duration(recv.wait_ns).trim_end());
+    let x = pen.put_in(x, y, end.saturating_sub(x + 1), &words, style) + 1;
+    let room = usize::from(end.saturating_sub(x + 1)).min(20);
+    let mut x = x;
+    if room >= 6 {
+        x = pen.put(x, y, &chart::bar(part, room), style) + 1;
+    }
+    let batch = format!(" {} in its batch", ordinal(recv.batch_idx));
+    if recv.batch_idx > 0 && usize::from(end.saturating_sub(x)) > batch.len() {
+        pen.put(x, y, &batch, theme.quiet);
     }
 }
 
@@ -151,7 +173,7 @@ fn task(event: &Event) -> String {
 }
 
 /// What a line says after the event's name.
-fn details(screen: &Screen<'_>, event: &Event) -> (String, Style) {
+fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Style) {
     let theme = screen.theme;
     let model = screen.model;
     let good_or_bad = |ret: i32| if ret == 0 { theme.text } else { theme.bad };
@@ -159,7 +181,12 @@ fn details(screen: &Screen<'_>, event: &Event) -> (String, Style) {
     match &event.body {
         Body::Dev(step) => {
             let failed = if step.ret == 0 { String::new() } else { format!("  ▲ returned {}", step.ret) };
-            (format!("{:<15} netns {}  {} B{failed}", step.dev, step.netns, step.len), good_or_bad(step.ret))
+            let names = screen.model.timeline(packet).filter_map(|event| match &event.body {
+                Body::Dev(step) => Some(text::width(&step.dev.to_string())),
+                _ => None,
+            });
+            let wide = names.max().unwrap_or(0);
+            (format!("{:<wide$}  ns {}  {} B{failed}", step.dev, step.netns, step.len), good_or_bad(step.ret))
         }
         Body::FlowLookup(lookup) => {
             let masks = format!("{} tried, {} from cache", plural(lookup.n_mask_hit, "mask"), lookup.n_cache_hit);
@@ -183,10 +210,7 @@ fn details(screen: &Screen<'_>, event: &Event) -> (String, Style) {
             (format!("{}{which}", outcome(queued.ret)), good_or_bad(queued.ret))
         }
         Body::UpcallReturn(done) => (outcome(done.ret), good_or_bad(done.ret)),
-        Body::UpcallRecv(recv) => {
-            let batch = if recv.batch_idx > 0 { format!(" · {} in its batch", ordinal(recv.batch_idx)) } else { String::new() };
-            (format!("{}{batch}", task(event)), theme.text)
-        }
+        Body::UpcallRecv(_) => (task(event), theme.text),
         Body::FlowPut(put) => {
             let ufid = put.op.ufid.map_or_else(String::new, |ufid| format!(" · ufid {}", short(&ufid.to_string())));
             let took = format::duration(put.op.took_ns);

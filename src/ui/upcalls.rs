@@ -15,12 +15,12 @@ use crate::{
 const COLUMNS: [Column; 9] = [
     Column::words("time", 8, 8, 4),
     Column::words("upcall", 7, 11, 3),
-    Column::words("in port", 8, 15, 0),
+    Column::words("in port", 8, 12, 0),
     Column::words("why", 6, 6, 5),
-    Column::words("handler", 9, 15, 2),
-    Column::words("how it ended", 15, 24, 0),
+    Column::words("handler", 9, 12, 2),
+    Column::words("how it ended", 15, 18, 0),
     Column::number("whole", 7, 0),
-    Column::words("where the time went", 16, 40, 0),
+    Column::words("where the time went", 19, 40, 0),
     Column::words("packet", 30, 64, 6),
 ];
 
@@ -30,11 +30,11 @@ const BAR: usize = 7;
 /// The stages of the bar, with the glyph of each: they must be told apart without colours.
 const PARTS: [(Stage, char); 6] = [
     (Stage::Lookup, '·'),
-    (Stage::Enqueue, '░'),
-    (Stage::Wait, '▒'),
-    (Stage::Translate, '▓'),
-    (Stage::Put, '█'),
-    (Stage::Execute, '▄'),
+    (Stage::Enqueue, '-'),
+    (Stage::Wait, '░'),
+    (Stage::Translate, '▒'),
+    (Stage::Put, '▓'),
+    (Stage::Execute, '█'),
 ];
 
 /// Draws the view.
@@ -79,7 +79,7 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let mut x = pen.pieces(1, 0, &[("upcalls  ", theme.heading), (&format::count(count as u64), theme.strong)]);
     let over = screen.model.loss().upcalls_over_budget;
     let left_out = if over > 0 { format!(", {} left out", format::short_count(over)) } else { String::new() };
-    x = pen.put(x, 0, &format!(" newest{left_out}"), theme.text);
+    x = pen.put(x, 0, &format!(" kept{left_out}"), theme.text);
     let legend: usize = PARTS.iter().map(|(stage, _)| short(*stage).len() + 3).sum();
     x = x.max(pen.width().saturating_sub(legend as u16 + 1));
     for (stage, glyph) in PARTS {
@@ -95,9 +95,8 @@ fn short(stage: Stage) -> &'static str {
 fn part_style(screen: &Screen<'_>, stage: Stage) -> Style {
     let theme = screen.theme;
     match stage {
-        Stage::Wait => theme.heat[3],
-        Stage::Translate => theme.heat[2],
-        Stage::Put | Stage::Execute => theme.heat[1],
+        Stage::Wait => theme.heat[2],
+        Stage::Translate | Stage::Put | Stage::Execute => theme.heat[1],
         _ => theme.heat[0],
     }
 }
