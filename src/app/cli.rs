@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::probes::{Config, SNAPLEN_MAX};
+use crate::{
+    probes::{Config, SNAPLEN_MAX},
+    ui::Choice,
+};
 
 /// See who makes upcalls in a live Open vSwitch kernel datapath, where their time goes, and follow each packet.
 #[derive(Debug, Parser)]
@@ -118,12 +121,31 @@ impl ProbeArgs {
 /// How the screen looks.
 #[derive(Debug, Clone, Args)]
 pub struct LookArgs {
-    /// Colours
+    /// Colours; colour-blind eyes tell all of them apart
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub theme: ThemeName,
     /// Draw with ASCII characters only (the default where the locale is not UTF-8)
     #[arg(long)]
     pub ascii: bool,
+}
+
+impl LookArgs {
+    /// The colours, with what the environment says of them.
+    pub fn choice(&self) -> Choice {
+        let named = match self.theme {
+            ThemeName::Auto => Choice::Auto,
+            ThemeName::Dark => Choice::Dark,
+            ThemeName::Light => Choice::Light,
+            ThemeName::Mono => Choice::Mono,
+        };
+        named.for_terminal(|name| std::env::var(name).ok())
+    }
+
+    /// Whether only ASCII may be written: where it is asked for, or the locale is not UTF-8.
+    pub fn ascii_only(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+        self.ascii || !locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
+    }
 }
 
 /// A theme by its name.
@@ -135,8 +157,6 @@ pub enum ThemeName {
     Dark,
     /// For a light background.
     Light,
-    /// Told apart by any eyes.
-    ColourBlind,
     /// No colours.
     Mono,
 }

@@ -39,8 +39,9 @@ pub fn page() -> anyhow::Result<Vec<u8>> {
         }
     }
     out.extend_from_slice(b".SH KEYS\n");
-    for action in actions::ALL {
-        out.extend(format!(".TP\n\\fB{}\\fR\n{}\n", text(&action.keys_label()), text(action.help)).into_bytes());
+    for entry in actions::ACTIONS {
+        let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
+        out.extend(format!(".TP\n\\fB{}\\fR\n{}\n", text(&keys.join(", ")), text(entry.says)).into_bytes());
     }
     out.extend_from_slice(
         b".SH EXIT STATUS\n.TP\n0\ngood\n.TP\n1\nfailed; the message says why and what to do\n.TP\n2\nbad usage\n",

@@ -1,13 +1,23 @@
 //! Joins a source, the model, the daemon's control socket and a screen.
 
+pub mod actions;
 pub mod cli;
 mod doctor;
+pub mod export;
+pub mod keys;
 mod live;
 mod manual;
+mod navigate;
+pub mod playback;
 mod record;
+pub mod replay;
+pub mod screen;
 mod session;
 pub mod source;
+pub mod state;
 mod stat;
+mod tape;
+mod terminal;
 
 use std::{
     io::{self, Write as _},
@@ -16,7 +26,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, ExportFormat};
 
 /// Does what the command line asks for. An error is what to print, and means exit code 1.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -38,7 +48,13 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
         Command::Record(args) => record::run(&args).await?,
         Command::Stat(args) => stat::run(&args).await?,
         Command::Doctor(args) => return doctor::run(&args).await,
-        Command::Export(args) => export::run(&args)?,
+        Command::Export(args) => {
+            let ExportFormat::Json = args.format;
+            let exported = export::to_json(&args.file, args.output.as_deref())?;
+            if let Some(remarks) = exported.remarks {
+                eprintln!("ovscope: {remarks}");
+            }
+        }
         Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
         Command::Man => to_stdout(&manual::page()?)?,
     }
