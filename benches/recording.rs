@@ -161,7 +161,7 @@ impl Storm {
         let (packet, on) = (self.packet(cpu), cpu as u32);
         let flow = self.random.below(200);
         self.emit(800, on, false, packet, None, Self::dev(DevPoint::NetifReceiveSkb, 1, 1460));
-        let ufid = Ufid([flow as u32 * 0x9e37_79b9, 7, 8, 9]);
+        let ufid = Ufid([(flow as u32).wrapping_mul(0x9e37_79b9), 7, 8, 9]);
         let pointer = |base: u64| Some(FlowPtr(base + flow * 0x340));
         let lookup = FlowLookup {
             dp: DP,
@@ -275,7 +275,7 @@ impl Storm {
             table: 0xffff_8b2a_0000_1000,
             flow: FlowPtr(0xffff_8b2a_4c00_0000 + flow * 0x340),
             sf_acts: FlowPtr(0xffff_8b2a_5d00_0000 + flow * 0x340),
-            ufid: Some(Ufid([flow as u32 * 0x9e37_79b9, 7, 8, 9])),
+            ufid: Some(Ufid([(flow as u32).wrapping_mul(0x9e37_79b9), 7, 8, 9])),
             hits: self.packets[0] + flow,
             last: self.ts,
         });

@@ -14,7 +14,7 @@ use mcap::{
 
 use super::{
     HEADER, PROFILE,
-    content::{Batch, Content, RECORD_LIMIT},
+    content::{Batch, Content, RECORD_LIMIT, printable},
     decode::Unknown,
     index::Index,
     writer::{Header, Summary},
@@ -82,7 +82,7 @@ impl std::fmt::Display for CutOff {
             McapError::RecordTooLarge { len, .. } => {
                 write!(f, "what begins at byte {at} is damaged: it claims to have {len} bytes")
             }
-            error => write!(f, "nothing from byte {at} on can be read ({error})"),
+            error => write!(f, "nothing from byte {at} on can be read ({})", printable(&error.to_string())),
         }
     }
 }
@@ -204,7 +204,7 @@ impl Reader {
                 "{}: a newer version made this recording: {events} events of kinds that this one does not know were \
                  passed over, and fields in {messages} batches; read it with a version not older than {}",
                 self.name,
-                if self.header.program.is_empty() { "its own" } else { &self.header.program }
+                if self.header.program.is_empty() { "its own".to_owned() } else { printable(&self.header.program) }
             )
         });
         self.damage().into_iter().chain(newer).reduce(|a, b| format!("{a}\n{b}"))
@@ -245,7 +245,7 @@ impl Reader {
     /// The next events; none at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch, ReadError>> {
         loop {
-            if let Some(batch) = self.content.batches.pop_front() {
+            if let Some(batch) = self.content.batch() {
                 return Some(Ok(batch));
             }
             if self.ended {
