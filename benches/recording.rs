@@ -59,11 +59,13 @@ fn seek(mut events: Vec<Event>) {
     let path = std::env::temp_dir().join(format!("ovscope-bench-{}.mcap", std::process::id()));
     let mut writer = Writer::new(create_new(&path).expect("room"), &Header::default(), &Preamble::default())
         .expect("room for 1 GB in the folder for temporary files");
-    let begin = events[0].ts;
-    let span = events[events.len() - 1].ts - begin;
+    let first = events[0].ts;
+    let span = events[events.len() - 1].ts - first;
     while writer.sealed().bytes < 1_000_000_000 {
         writer.write(&events).expect("room for 1 GB in the folder for temporary files");
-        events.iter_mut().for_each(|event| event.ts += span);
+        for event in &mut events {
+            event.ts += span;
+        }
     }
     let summary = writer.finish().expect("room for 1 GB in the folder for temporary files");
     let last = summary.span.expect("there are events").1;
@@ -73,7 +75,7 @@ fn seek(mut events: Vec<Event>) {
     let mut slowest = std::time::Duration::ZERO;
     for part in [50, 3, 97, 20, 71, 99, 1, 64, 38, 85] {
         let begun = Instant::now();
-        reader.seek(begin + (last - begin) / 100 * part).expect("a file");
+        reader.seek(first + (last - first) / 100 * part).expect("a file");
         while reader.next_batch().expect("more").expect("whole").keyframe {}
         slowest = slowest.max(begun.elapsed());
     }
