@@ -1,1 +1,244 @@
-//! model
+//! Events in, state out: what the screen shows is read from here.
+//!
+//! A [`Model`] is a pure function of the events applied to it: it reads no clock, no file and no socket, so a replay is
+//! the live session. "Now" is the largest time of any event. Everything is bounded ([`Limits`]), and what had to go is
+//! counted ([`Evicted`]).
+
+mod answers;
+mod condition;
+mod flows;
+mod host;
+mod kinds;
+mod latency;
+mod limits;
+mod meter;
+mod packets;
+mod rates;
+mod read;
+mod recent;
+mod summary;
+mod tables;
+mod talkers;
+mod upcalls;
+
+pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
+pub use flows::{Flow, FlowKey, FlowSort, LastPut};
+pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
+pub use limits::{Evicted, Limits};
+pub use meter::SECOND;
+pub use packets::{Fate, Packet};
+pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
+pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
+pub use tables::{HandlerRow, PortRow};
+pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
+pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
+
+use crate::event::{Body, Counters, Event, Nanos, Session};
+use answers::Answers;
+use flows::Flows;
+use host::Host;
+use kinds::UpcallKinds;
+use latency::Latency;
+use packets::Packets;
+use rates::{Counting, Reading};
+use tables::Handlers;
+use talkers::Sketch;
+use upcalls::Upcalls;
+
+/// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
+#[derive(Debug, Clone)]
+pub struct Model {
+    limits: Limits,
+    evicted: Evicted,
+    now: Nanos,
+    /// The monotonic second of `now`.
+    second: u64,
+    started: Option<Nanos>,
+    events_seen: u64,
+    host: Host,
+    counting: Counting,
+    kinds: UpcallKinds,
+    /// The first reading of the counters that the ten seconds of `kinds` can begin with.
+    counted_from: Option<Nanos>,
+    latency: Latency,
+    packets: Packets,
+    upcalls: Upcalls,
+    flows: Flows,
+    answers: Answers,
+    handlers: Handlers,
+    sources: Sketch,
+    destinations: Sketch,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Model {
+    /// An empty model within `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            evicted: Evicted::default(),
+            now: 0,
+            second: 0,
+            started: None,
+            events_seen: 0,
+            host: Host::default(),
+            counting: Counting::default(),
+            kinds: UpcallKinds::default(),
+            counted_from: None,
+            latency: Latency::new(),
+            packets: Packets::default(),
+            upcalls: Upcalls::default(),
+            flows: Flows::default(),
+            answers: Answers::default(),
+            handlers: Handlers::default(),
+            sources: Sketch::default(),
+            destinations: Sketch::default(),
+        }
+    }
+
+    /// Applies events in their order.
+    pub fn apply_all(&mut self, events: &[Event]) {
+        for event in events {
+            self.apply(event);
+        }
+    }
+
+    /// Applies one event. Any event is taken: what does not fit together is kept as it came, nothing panics.
+    ///
+    /// Events may come a little out of the order of their times, as those of several CPUs and those that are told at
+    /// the end of a call do.
+    pub fn apply(&mut self, event: &Event) {
+        self.events_seen += 1;
+        if event.ts > self.now {
+            self.now = event.ts;
+            if event.ts / SECOND > self.second {
+                self.begin_second(event.ts / SECOND);
+            }
+        }
+        match &event.body {
+            Body::Session(session) => self.begin_session(event.ts, session),
+            Body::Datapaths { datapaths } => {
+                self.host.set_datapaths(datapaths);
+                self.counting.datapaths(datapaths);
+            }
+            Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
+            Body::Daemon(state) => self.host.daemon = Some(state.clone()),
+            Body::DaemonAnswer(answer) => self.answers.insert(answer, &self.limits, &mut self.evicted),
+            Body::Loss(loss) => self.host.loss = *loss,
+            Body::Counters(counters) => {
+                self.started.get_or_insert(event.ts);
+                self.count(event.ts, counters);
+            }
+            _ => {
+                self.started.get_or_insert(event.ts);
+                self.follow(event);
+            }
+        }
+    }
+
+    fn begin_second(&mut self, second: u64) {
+        self.second = second;
+        self.latency.advance(second);
+        for sketch in [&mut self.sources, &mut self.destinations] {
+            let gone = sketch.advance(second, self.limits.talkers);
+            self.evicted.talkers += gone;
+        }
+    }
+
+    /// The first session, the same one said again, or another.
+    fn begin_session(&mut self, ts: Nanos, session: &Session) {
+        if let Some(before) = &self.host.session {
+            let is_other_host = before.host != session.host || self.now.saturating_sub(ts) > SECOND;
+            if is_other_host {
+                // Recordings one behind the other: nothing of the first means anything in the second.
+                *self = Self { events_seen: self.events_seen, now: ts, second: ts / SECOND, ..Self::new(self.limits) };
+            } else if before.clock.monotonic != session.clock.monotonic {
+                // Probes attached anew on the same host: they count from 0, and give identities from 1.
+                self.packets.clear(&mut self.evicted);
+                self.upcalls.clear(&mut self.evicted);
+                self.flows.restart();
+                self.counting.restart();
+            }
+        }
+        self.host.session = Some(Box::new(session.clone()));
+    }
+
+    fn count(&mut self, ts: Nanos, counters: &Counters) {
+        let reading = self.counting.apply(ts, counters);
+        let before = match reading {
+            Reading::Stale => return,
+            Reading::First => {
+                self.counted_from = Some(ts);
+                None
+            }
+            Reading::After(before) => Some(before),
+        };
+        self.kinds.apply(reading, ts, &counters.upcalls, &self.limits, &mut self.evicted);
+        if self.host.learn_tables(&counters.datapaths) {
+            self.flows.forget_unknown_datapath();
+        }
+        for flow in &counters.flows {
+            let dp = self.host.datapath_of_table(flow.table);
+            self.flows.count(before, ts, dp, flow, &self.limits, &mut self.evicted);
+        }
+    }
+
+    /// An event on a packet's way, or of a handler's hand.
+    fn follow(&mut self, event: &Event) {
+        let (limits, evicted) = (&self.limits, &mut self.evicted);
+        if let Some(id) = event.packet {
+            self.packets.apply(id, event, limits, evicted);
+        }
+        let mut miss = None;
+        if let Body::Upcall(_) = &event.body {
+            let packet = event.packet.and_then(|id| self.packets.get_mut(id));
+            miss = packet.and_then(|packet| packet.pending_miss.take_if(|miss| *miss <= event.ts));
+        }
+        if let Some(id) = event.upcall {
+            self.upcalls.apply(id, event, miss, limits, evicted, &mut self.latency);
+        }
+        match &event.body {
+            Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
+            Body::FlowLookup(e) => {
+                let packet = event.packet.and_then(|id| self.packets.get(id));
+                self.flows.hit(event.ts, e, packet, limits, evicted);
+            }
+            Body::FlowPut(e) => {
+                let packet = event.packet.and_then(|id| self.packets.get(id));
+                self.flows.put(event.ts, e, event.upcall.is_some(), packet, limits, evicted);
+            }
+            Body::FlowDel(e) => self.flows.del(event.ts, e),
+            Body::UpcallRecv(e) => self.handlers.apply(event, e, limits, evicted),
+            Body::Upcall(_) => self.count_ends(event),
+            _ => {}
+        }
+    }
+
+    fn late_miss(&mut self, event: &Event) {
+        let Some(packet) = event.packet.and_then(|id| self.packets.get_mut(id)) else { return };
+        if let Some(&upcall) = packet.upcalls.last()
+            && self.upcalls.late_miss(upcall, event.ts, &mut self.latency)
+        {
+            packet.pending_miss = None;
+        }
+    }
+
+    /// Where the packet of an upcall comes from and goes.
+    fn count_ends(&mut self, event: &Event) {
+        let second = event.ts / SECOND;
+        let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary);
+        let Some((source, destination)) = summary.as_ref().map(talkers::ends_of) else {
+            self.sources.add_unknown(second);
+            self.destinations.add_unknown(second);
+            return;
+        };
+        for (sketch, key) in [(&mut self.sources, source), (&mut self.destinations, destination)] {
+            self.evicted.talkers += u64::from(!sketch.add(key, second, self.limits.talkers));
+        }
+    }
+}

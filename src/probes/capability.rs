@@ -190,6 +190,21 @@ pub enum Prerequisite {
     ModuleBtf,
 }
 
+impl Prerequisite {
+    /// All, in the order they are looked at.
+    pub const ALL: [Self; 4] = [Self::Privilege, Self::KernelBtf, Self::Module, Self::ModuleBtf];
+
+    /// What it is, for a list.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Privilege => "allowed to load BPF programs",
+            Self::KernelBtf => "the kernel describes its types",
+            Self::Module => "the openvswitch module is loaded",
+            Self::ModuleBtf => "the openvswitch module describes its types",
+        }
+    }
+}
+
 /// It is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {

@@ -16,7 +16,7 @@ use std::{sync::mpsc, thread};
 
 use crate::event::{Capability, Event};
 
-pub use capability::{Missing, Prerequisite, look};
+pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
 
@@ -49,7 +49,7 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something without which nothing can be seen is not there.
-    #[error("{0}")]
+    #[error(transparent)]
     Missing(#[from] Missing),
     /// The kernel refused a program that nothing can be seen without.
     #[error(

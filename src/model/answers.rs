@@ -1,0 +1,45 @@
+//! The daemon's answers about flows.
+
+use lru::LruCache;
+
+use super::limits::{Evicted, Limits};
+use crate::event::{DaemonAnswer, FlowPtr, Query, Ufid};
+
+/// The last answers, by flow, generation and question.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    answers: LruCache<(Ufid, Option<FlowPtr>, Query), DaemonAnswer>,
+    bytes: usize,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { answers: LruCache::unbounded(), bytes: 0 }
+    }
+}
+
+fn size(answer: &DaemonAnswer) -> usize {
+    match &answer.answer {
+        Ok(text) | Err(text) => text.len(),
+    }
+}
+
+impl Answers {
+    pub fn insert(&mut self, answer: &DaemonAnswer, limits: &Limits, evicted: &mut Evicted) {
+        self.bytes += size(answer);
+        if let Some(before) = self.answers.put((answer.ufid, answer.sf_acts, answer.query), answer.clone()) {
+            self.bytes -= size(&before);
+        }
+        while self.answers.len() > 1
+            && (self.answers.len() > limits.answers.max(1) || self.bytes > limits.answer_bytes)
+            && let Some((_, gone)) = self.answers.pop_lru()
+        {
+            self.bytes -= size(&gone);
+            evicted.answers += 1;
+        }
+    }
+
+    pub fn get(&self, ufid: Ufid, sf_acts: Option<FlowPtr>, query: Query) -> Option<&DaemonAnswer> {
+        self.answers.peek(&(ufid, sf_acts, query))
+    }
+}

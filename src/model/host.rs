@@ -1,0 +1,57 @@
+//! What surrounds the packets, as it stands.
+
+use std::collections::HashMap;
+
+use crate::event::{Capability, DaemonState, Datapath, DpCounters, DpIfindex, Loss, Port, PortNo, Session};
+
+/// The host's state. Bounded by what the host has.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    pub session: Option<Box<Session>>,
+    pub datapaths: Vec<Datapath>,
+    pub capabilities: Vec<Capability>,
+    pub daemon: Option<DaemonState>,
+    pub loss: Loss,
+    /// Places in `datapaths` and in their `ports`.
+    ports: HashMap<(DpIfindex, PortNo), (usize, usize)>,
+    /// The datapaths of flow tables, as the counters last said.
+    tables: Vec<(u64, DpIfindex)>,
+}
+
+/// Flow tables that are told apart.
+const TABLES_MAX: usize = 1024;
+
+impl Host {
+    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) {
+        self.datapaths = datapaths.to_vec();
+        self.ports.clear();
+        for (at, datapath) in datapaths.iter().enumerate() {
+            for (port_at, port) in datapath.ports.iter().enumerate() {
+                self.ports.insert((datapath.dp, port.port), (at, port_at));
+            }
+        }
+    }
+
+    pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {
+        let &(at, port_at) = self.ports.get(&(dp, port))?;
+        self.datapaths.get(at)?.ports.get(port_at)
+    }
+
+    /// Takes which table is which datapath's. Says whether a datapath became known that was not.
+    pub fn learn_tables(&mut self, counters: &[DpCounters]) -> bool {
+        let was_unknown = |c: &DpCounters| self.datapath_of_table(c.table) == DpIfindex(0);
+        let learned = !self.tables.is_empty() && counters.iter().any(|c| c.dp != DpIfindex(0) && was_unknown(c));
+        self.tables.clear();
+        self.tables.extend(counters.iter().take(TABLES_MAX).map(|c| (c.table, c.dp)));
+        learned
+    }
+
+    /// The datapath of a flow table; where that is not known and there is only one datapath, that; else 0.
+    pub fn datapath_of_table(&self, table: u64) -> DpIfindex {
+        let known = self.tables.iter().find(|(of, _)| *of == table).map(|(_, dp)| *dp).filter(|dp| dp.0 != 0);
+        known.unwrap_or(match &self.datapaths[..] {
+            [only] => only.dp,
+            _ => DpIfindex(0),
+        })
+    }
+}

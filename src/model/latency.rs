@@ -1,0 +1,311 @@
+//! How long each stage of an upcall takes.
+
+use hdrhistogram::Histogram;
+
+use super::meter::SECOND;
+use crate::event::Nanos;
+
+/// A stage of an upcall's way. Each upcall counts once in each stage that was seen of it; of one that made several
+/// messages (GSO), the first message counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// From the return of the lookup that missed to the upcall.
+    Lookup,
+    /// From the upcall to its message's being given to the handler's socket. Only where it could be.
+    Enqueue,
+    /// In the socket's queue: until the handler received it.
+    Wait,
+    /// From the receive to the first answer's begin, put or execute: the handler at work, also on the other messages of
+    /// the batch.
+    Translate,
+    /// In the kernel, installing the flow.
+    Put,
+    /// From the execute's begin to the first action.
+    Execute,
+    /// From the lookup that missed (or the upcall, where there was no miss) to the first action on the packet given
+    /// back; where it had no action, to the execute's end.
+    Whole,
+}
+
+impl Stage {
+    /// All, in their order.
+    pub const ALL: [Self; 7] =
+        [Self::Lookup, Self::Enqueue, Self::Wait, Self::Translate, Self::Put, Self::Execute, Self::Whole];
+
+    /// A word or two for a table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "lookup",
+            Self::Enqueue => "enqueue",
+            Self::Wait => "wait for handler",
+            Self::Translate => "translate",
+            Self::Put => "put",
+            Self::Execute => "execute",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+/// Over which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// The last ten monotonic seconds, the running one among them.
+    Last10,
+    /// Since the session began.
+    Session,
+}
+
+/// Percentiles in nanoseconds, within 1 % (HDR, two digits; capped at 100 s); `max` is exact.
+///
+/// They are of the upcalls that were seen in detail. Where the event budget left some out
+/// ([`Loss::upcalls_over_budget`](crate::event::Loss::upcalls_over_budget)), that is a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percentiles {
+    /// Upcalls.
+    pub count: u64,
+    /// Half of them took at most this.
+    pub p50: u64,
+    /// 90 % of them.
+    pub p90: u64,
+    /// 99 % of them.
+    pub p99: u64,
+    /// All of them.
+    pub max: u64,
+}
+
+/// Buckets of [`HeatColumn`].
+pub const HEAT_BUCKETS: usize = 23;
+
+/// Seconds of [`HeatColumn`]s kept.
+pub const HEAT_SECONDS: usize = 120;
+
+/// One second of the heat map: how many upcalls took the whole way in about so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeatColumn {
+    /// The monotonic second, `ts / 1_000_000_000`, in which they were done.
+    pub second: u64,
+    /// Counts. Bucket 0 is below 1 µs, bucket 22 from 10 s on; between them three to a decade: see [`heat_bound`].
+    pub counts: [u32; HEAT_BUCKETS],
+}
+
+/// The lower bound of a heat map's bucket in nanoseconds: 0, 1 µs, 2.154 µs, 4.642 µs, 10 µs, … 10 s.
+pub fn heat_bound(bucket: usize) -> u64 {
+    const DECADE: [u64; 3] = [1000, 2154, 4642];
+    match bucket.min(HEAT_BUCKETS - 1).checked_sub(1) {
+        None => 0,
+        Some(step) => DECADE[step % 3] * 10u64.pow((step / 3) as u32),
+    }
+}
+
+/// The longest that is told apart: 100 s.
+const LONGEST: u64 = 100 * SECOND;
+
+/// An empty histogram of nanoseconds within 1 %, of fixed size: 16 kB.
+pub fn nanos_histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are in order and two digits are few")
+}
+
+/// The values of one second.
+#[derive(Debug, Clone)]
+struct OneSecond {
+    second: u64,
+    values: Histogram<u32>,
+    max: u64,
+}
+
+/// One stage's times: of the last ten seconds, and of all.
+#[derive(Debug, Clone)]
+struct StageTimes {
+    session: Histogram<u32>,
+    session_max: u64,
+    /// The sum of `seconds`.
+    last10: Histogram<u32>,
+    seconds: Vec<OneSecond>,
+}
+
+impl StageTimes {
+    fn new() -> Self {
+        let empty = OneSecond { second: 0, values: nanos_histogram(), max: 0 };
+        Self { session: nanos_histogram(), session_max: 0, last10: nanos_histogram(), seconds: vec![empty; 10] }
+    }
+
+    fn record(&mut self, now: u64, second: u64, took: u64) {
+        self.session.saturating_record(took);
+        self.session_max = self.session_max.max(took);
+        if now.saturating_sub(second) >= 10 {
+            return;
+        }
+        let one = &mut self.seconds[(second % 10) as usize];
+        if one.second != second {
+            drop_second(&mut self.last10, one);
+            one.second = second;
+        }
+        one.values.saturating_record(took);
+        one.max = one.max.max(took);
+        self.last10.saturating_record(took);
+    }
+
+    fn advance(&mut self, now: u64) {
+        for one in &mut self.seconds {
+            if now.saturating_sub(one.second) >= 10 {
+                drop_second(&mut self.last10, one);
+            }
+        }
+    }
+
+    fn percentiles(&self, window: Window) -> Option<Percentiles> {
+        let (values, max) = match window {
+            Window::Session => (&self.session, self.session_max),
+            Window::Last10 => (&self.last10, self.seconds.iter().map(|one| one.max).max().unwrap_or(0)),
+        };
+        percentiles(values, max)
+    }
+}
+
+fn drop_second(from: &mut Histogram<u32>, one: &mut OneSecond) {
+    if one.values.is_empty() {
+        return;
+    }
+    if from.subtract(&one.values).is_err() {
+        // Only where a bucket was full: then there is nothing to subtract from.
+        from.reset();
+    }
+    one.values.reset();
+    one.max = 0;
+}
+
+/// The percentiles of a histogram of [`nanos_histogram`]'s form; none of an empty one.
+pub fn percentiles(values: &Histogram<u32>, max: u64) -> Option<Percentiles> {
+    if values.is_empty() {
+        return None;
+    }
+    let at = |quantile| values.value_at_quantile(quantile).min(max);
+    Some(Percentiles { count: values.len(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max })
+}
+
+/// All stages' times and the heat map.
+#[derive(Debug, Clone)]
+pub struct Latency {
+    stages: Vec<StageTimes>,
+    /// By second modulo their number.
+    heat: Vec<HeatColumn>,
+    /// The first second that has any.
+    first: Option<u64>,
+    now: u64,
+}
+
+impl Latency {
+    pub fn new() -> Self {
+        let stages = Stage::ALL.iter().map(|_| StageTimes::new()).collect();
+        let column = HeatColumn { second: 0, counts: [0; HEAT_BUCKETS] };
+        Self { stages, heat: vec![column; HEAT_SECONDS], first: None, now: 0 }
+    }
+
+    /// A stage took so long, and was over at `ts`.
+    pub fn record(&mut self, stage: Stage, ts: Nanos, took: Nanos) {
+        let second = ts / SECOND;
+        self.advance(second);
+        self.stages[stage as usize].record(self.now, second, took);
+        if stage == Stage::Whole && self.now - second < HEAT_SECONDS as u64 {
+            self.first = Some(self.first.map_or(second, |first| first.min(second)));
+            let column = &mut self.heat[(second % HEAT_SECONDS as u64) as usize];
+            if column.second != second {
+                *column = HeatColumn { second, counts: [0; HEAT_BUCKETS] };
+            }
+            let count = &mut column.counts[heat_bucket(took)];
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The running second is at least this.
+    pub fn advance(&mut self, second: u64) {
+        if second > self.now {
+            self.now = second;
+            for stage in &mut self.stages {
+                stage.advance(second);
+            }
+        }
+    }
+
+    pub fn percentiles(&self, stage: Stage, window: Window) -> Option<Percentiles> {
+        self.stages[stage as usize].percentiles(window)
+    }
+
+    pub fn heat(&self) -> Vec<HeatColumn> {
+        let Some(first) = self.first else { return Vec::new() };
+        let first = first.max(self.now.saturating_sub(HEAT_SECONDS as u64 - 1));
+        (first..=self.now)
+            .map(|second| match self.heat[(second % HEAT_SECONDS as u64) as usize] {
+                column if column.second == second => column,
+                _ => HeatColumn { second, counts: [0; HEAT_BUCKETS] },
+            })
+            .collect()
+    }
+}
+
+fn heat_bucket(took: Nanos) -> usize {
+    (1..HEAT_BUCKETS).rev().find(|&bucket| took >= heat_bound(bucket)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heat_bounds_are_three_to_a_decade_and_values_are_under_theirs() {
+        assert_eq!((heat_bound(0), heat_bound(1), heat_bound(4), heat_bound(22)), (0, 1000, 10_000, 10 * SECOND));
+        for bucket in 1..HEAT_BUCKETS {
+            assert!(heat_bound(bucket) > heat_bound(bucket - 1));
+            assert_eq!(heat_bucket(heat_bound(bucket)), bucket);
+            assert_eq!(heat_bucket(heat_bound(bucket) - 1), bucket - 1);
+        }
+        assert_eq!((heat_bucket(0), heat_bucket(u64::MAX)), (0, 22));
+    }
+
+    #[test]
+    fn percentiles_are_within_one_percent_and_the_maximum_is_exact() {
+        let mut latency = Latency::new();
+        for took in 1..=10_000u64 {
+            latency.record(Stage::Wait, 5 * SECOND, took * 1000);
+        }
+        let p = latency.percentiles(Stage::Wait, Window::Last10).expect("there are values");
+        assert_eq!((p.count, p.max), (10_000, 10_000_000));
+        for (is, exact) in [(p.p50, 5_000_000.0), (p.p90, 9_000_000.0), (p.p99, 9_900_000.0)] {
+            assert!((is as f64 / exact - 1.0).abs() <= 0.01, "{is} for {exact}");
+        }
+        assert_eq!(latency.percentiles(Stage::Put, Window::Session), None);
+    }
+
+    #[test]
+    fn after_ten_seconds_only_the_session_remembers() {
+        let mut latency = Latency::new();
+        latency.record(Stage::Whole, 5 * SECOND, 70);
+        latency.record(Stage::Whole, 12 * SECOND, 7_000_000);
+        let of = |l: &Latency, w| l.percentiles(Stage::Whole, w).map(|p| (p.count, p.max));
+        assert_eq!(of(&latency, Window::Last10), Some((2, 7_000_000)));
+        latency.advance(15);
+        assert_eq!(of(&latency, Window::Last10), Some((1, 7_000_000)));
+        latency.advance(22);
+        assert_eq!(of(&latency, Window::Last10), None);
+        assert_eq!(of(&latency, Window::Session), Some((2, 7_000_000)));
+        // One that comes late counts in its own second, if that is still shown.
+        latency.record(Stage::Whole, 14 * SECOND, 9);
+        assert_eq!(of(&latency, Window::Last10), Some((1, 9)));
+        latency.record(Stage::Whole, 3 * SECOND, 9);
+        assert_eq!(of(&latency, Window::Last10), Some((1, 9)));
+    }
+
+    #[test]
+    fn the_heat_map_has_a_column_for_every_second_since_the_first() {
+        let mut latency = Latency::new();
+        assert!(latency.heat().is_empty());
+        latency.record(Stage::Whole, 1000 * SECOND, 1500);
+        latency.advance(1003);
+        let heat = latency.heat();
+        assert_eq!(heat.iter().map(|c| c.second).collect::<Vec<_>>(), [1000, 1001, 1002, 1003]);
+        assert_eq!((heat[0].counts[1], heat[1].counts[1]), (1, 0));
+        latency.advance(1_000_000);
+        assert_eq!(latency.heat().len(), HEAT_SECONDS);
+        assert!(latency.heat().iter().all(|c| c.counts == [0; HEAT_BUCKETS]));
+    }
+}

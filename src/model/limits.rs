@@ -1,0 +1,66 @@
+//! How much the model keeps, and what it had to let go.
+
+/// Bounds of everything that grows with traffic. The defaults hold the model under about 100 MB in an endless storm.
+/// A bound of 0 is taken as 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Packets kept. The oldest goes first.
+    pub packets: usize,
+    /// Events kept in all timelines together. When they are full, the oldest packet goes with its events.
+    pub packet_events: usize,
+    /// Events kept of one packet. Those that follow are counted in [`Packet::events_cut`](super::Packet::events_cut).
+    pub events_per_packet: usize,
+    /// Bytes kept of packets' contents and of actions' cookies, together.
+    pub packet_bytes: usize,
+    /// Upcalls kept. The oldest goes first.
+    pub upcalls: usize,
+    /// Flows kept. One that was not touched for long goes first.
+    pub flows: usize,
+    /// Distinct sources, and distinct destinations, that are told apart within ten seconds.
+    pub talkers: usize,
+    /// Distinct (datapath, in-port, reason, handler, outcome) of upcall counters.
+    pub upcall_kinds: usize,
+    /// Handler threads.
+    pub handlers: usize,
+    /// The daemon's answers. The one that was longest not renewed goes first.
+    pub answers: usize,
+    /// Bytes of the daemon's answers together, but for the last one.
+    pub answer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packets: 20_000,
+            packet_events: 300_000,
+            events_per_packet: 256,
+            packet_bytes: 8 << 20,
+            upcalls: 20_000,
+            flows: 100_000,
+            talkers: 4096,
+            upcall_kinds: 16_384,
+            handlers: 128,
+            answers: 4096,
+            answer_bytes: 4 << 20,
+        }
+    }
+}
+
+/// What was let go to stay within [`Limits`], since the start of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evicted {
+    /// Packets with their timelines.
+    pub packets: u64,
+    /// Upcalls.
+    pub upcalls: u64,
+    /// Flows. One that is met again begins anew, with the hits that the kernel counted for it.
+    pub flows: u64,
+    /// Sources and destinations that were put together under "others".
+    pub talkers: u64,
+    /// Kinds of upcall counters that had no room: they are in the totals and in no table.
+    pub upcall_kinds: u64,
+    /// Handler threads.
+    pub handlers: u64,
+    /// Answers of the daemon.
+    pub answers: u64,
+}

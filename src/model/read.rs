@@ -1,0 +1,330 @@
+//! What the screen reads of a model.
+
+use super::{
+    Condition, DatapathRow, Dimension, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits, Metric,
+    Model, Packet, Percentiles, PortRow, Rates, SECOND, Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window,
+    tables::Handler, talkers::Sketch,
+};
+use crate::event::{
+    Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
+    Query, Session, UpcallId,
+};
+
+impl Model {
+    /// The largest time of any event; 0 before the first.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The time of the first event of a packet, an upcall or the counters.
+    pub fn started(&self) -> Option<Nanos> {
+        self.started
+    }
+
+    /// Events applied.
+    pub fn events_seen(&self) -> u64 {
+        self.events_seen
+    }
+
+    /// The bounds it was made with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What was let go to stay within the bounds.
+    pub fn evicted(&self) -> Evicted {
+        self.evicted
+    }
+
+    /// What is looked at, and with what.
+    pub fn session(&self) -> Option<&Session> {
+        self.host.session.as_deref()
+    }
+
+    /// How the events' clock stands to the wall.
+    pub fn clock(&self) -> Option<Clock> {
+        self.session().map(|s| s.clock)
+    }
+
+    /// An event's time as nanoseconds since 1970 UTC; none before the session is known.
+    pub fn wall(&self, ts: Nanos) -> Option<u64> {
+        let clock = self.clock()?;
+        let wall = i128::from(clock.wall) + i128::from(ts) - i128::from(clock.monotonic);
+        u64::try_from(wall).ok()
+    }
+
+    /// The datapaths there are now.
+    pub fn datapaths(&self) -> &[Datapath] {
+        &self.host.datapaths
+    }
+
+    /// A datapath by its number.
+    pub fn datapath(&self, dp: DpIfindex) -> Option<&Datapath> {
+        self.datapaths().iter().find(|d| d.dp == dp)
+    }
+
+    /// A port by its number in a datapath.
+    pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {
+        self.host.port(dp, port)
+    }
+
+    /// A port's name. From outside: may hold anything.
+    pub fn port_name(&self, dp: DpIfindex, port: PortNo) -> Option<&str> {
+        self.port(dp, port).map(|p| p.name.as_str())
+    }
+
+    /// A port by its name: with its datapath.
+    pub fn port_by_name(&self, name: &str) -> Option<(DpIfindex, &Port)> {
+        self.datapaths().iter().find_map(|d| Some((d.dp, d.ports.iter().find(|p| p.name == name)?)))
+    }
+
+    /// What can be seen, and with what.
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.host.capabilities
+    }
+
+    /// Whether the daemon answers; none where nobody has asked.
+    pub fn daemon(&self) -> Option<&DaemonState> {
+        self.host.daemon.as_ref()
+    }
+
+    /// What is missing in the events.
+    pub fn loss(&self) -> &Loss {
+        &self.host.loss
+    }
+
+    /// What happened since the probes were attached; none before the first counters.
+    pub fn totals(&self) -> Option<Totals> {
+        self.counting.totals()
+    }
+
+    /// The same per second, over the last two seconds of counters; none before there are two of them.
+    pub fn rates(&self) -> Option<Rates> {
+        self.counting.rates()
+    }
+
+    /// A value for each monotonic second, the oldest first, at most 600, the running second not among them; empty
+    /// before there is a whole second of counters. The second of the last value is [`Model::series_end`].
+    ///
+    /// Counters come about four times a second. What was counted between two of them is spread evenly over the time
+    /// between, so a value is exact but for what lies a quarter second around its boundaries, and nothing is lost or
+    /// counted twice: all values, and [`Model::running`], add up to the growth since the first counters.
+    pub fn series(&self, metric: Metric) -> impl ExactSizeIterator<Item = u64> + DoubleEndedIterator + '_ {
+        self.counting.series(metric)
+    }
+
+    /// The monotonic second (`ts / 1_000_000_000`) of the last value of every series; none while they are empty.
+    pub fn series_end(&self) -> Option<u64> {
+        self.counting.series_end()
+    }
+
+    /// What the running second has so far; for [`Metric::Flows`] and [`Metric::Masks`] the number now.
+    pub fn running(&self, metric: Metric) -> Option<u64> {
+        self.counting.running(metric)
+    }
+
+    /// The figures of each datapath, by number.
+    pub fn datapath_rows(&self) -> Vec<DatapathRow> {
+        self.counting.rows()
+    }
+
+    /// How long a stage takes; none where no upcall had it in that time.
+    pub fn latency(&self, stage: Stage, window: Window) -> Option<Percentiles> {
+        self.latency.percentiles(stage, window)
+    }
+
+    /// The whole latency over the last 120 seconds, one column for each second since the first that has any, the oldest
+    /// first, up to and with the running one.
+    pub fn heat(&self) -> Vec<HeatColumn> {
+        self.latency.heat()
+    }
+
+    /// A packet.
+    pub fn packet(&self, id: PacketId) -> Option<&Packet> {
+        self.packets.get(id)
+    }
+
+    /// All packets kept, in the order in which they were first heard of: the newest last.
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = &Packet> + DoubleEndedIterator {
+        self.packets.iter()
+    }
+
+    /// A packet's events in the order of their times, but for its bytes, which are in [`Packet::bytes`].
+    pub fn timeline(&self, packet: &Packet) -> impl ExactSizeIterator<Item = &Event> + DoubleEndedIterator {
+        self.packets.timeline(packet.id)
+    }
+
+    /// What became of a packet so far.
+    pub fn fate(&self, packet: &Packet) -> Fate {
+        let upcall = packet.upcalls.last().and_then(|&id| self.upcall(id));
+        packet.fate(upcall, self.now)
+    }
+
+    /// An upcall.
+    pub fn upcall(&self, id: UpcallId) -> Option<&Upcall> {
+        self.upcalls.get(id)
+    }
+
+    /// All upcalls kept, in the order in which they were first heard of: the newest last.
+    pub fn upcalls(&self) -> impl ExactSizeIterator<Item = &Upcall> + DoubleEndedIterator {
+        self.upcalls.iter()
+    }
+
+    /// How an upcall ended, or where it stands.
+    pub fn upcall_end(&self, upcall: &Upcall) -> UpcallEnd {
+        upcall.end(self.now)
+    }
+
+    /// What an upcall took in a stage; none where that was not seen.
+    pub fn stage(&self, upcall: &Upcall, stage: Stage) -> Option<Nanos> {
+        upcall.stage(stage)
+    }
+
+    /// A flow.
+    pub fn flow(&self, key: FlowKey) -> Option<&Flow> {
+        self.flows.get(key)
+    }
+
+    /// How many flows are kept, the deleted ones among them.
+    pub fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// All flows, in no order.
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = &Flow> {
+        self.flows.iter()
+    }
+
+    /// `n` flows from place `offset` of the order: quick also with very many flows. Equal ones keep one order.
+    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
+        self.top_flows_of(|_| true, sort, descending, offset, n).0
+    }
+
+    /// The same among those that `keep` holds on to, and how many those are.
+    pub fn top_flows_of(
+        &self,
+        keep: impl Fn(&Flow) -> bool,
+        sort: FlowSort,
+        descending: bool,
+        offset: usize,
+        n: usize,
+    ) -> (Vec<FlowKey>, usize) {
+        self.flows.top(keep, (sort, descending), self.counted_at(), offset, n)
+    }
+
+    /// A flow's hits per second, over the last second or two.
+    pub fn hit_rate(&self, flow: &Flow) -> f64 {
+        flow.hit_rate(self.counted_at())
+    }
+
+    /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
+    pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
+        let ufid = flow.ufid?;
+        // One that was asked before the actions were known is of the first generation.
+        let unknown = || self.answers.get(ufid, None, query).filter(|_| flow.generations == 0);
+        self.answers.get(ufid, flow.sf_acts, query).or_else(unknown)
+    }
+
+    /// When the counters were last read; 0 before.
+    fn counted_at(&self) -> Nanos {
+        self.counting.read_at().unwrap_or(0)
+    }
+
+    /// The upcalls by port: every port that is there or made upcalls, by datapath and number.
+    pub fn ports(&self) -> Vec<PortRow> {
+        let there = self.datapaths().iter().flat_map(|d| d.ports.iter().map(|p| (d.dp, p.port)));
+        let mut keys: Vec<(DpIfindex, PortNo)> = there.chain(self.kinds.ports().map(|(key, _)| key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(|(dp, port)| self.port_row(dp, port)).collect()
+    }
+
+    fn port_row(&self, dp: DpIfindex, port: PortNo) -> PortRow {
+        let tally = self.kinds.port(dp, port);
+        let ([misses, actions, lost], others) = tally.map(|t| t.figures(self.counted_at())).unwrap_or_default();
+        let known = self.port(dp, port);
+        PortRow {
+            dp,
+            port,
+            name: known.map(|p| p.name.clone()),
+            kind: known.map(|p| p.kind.clone()),
+            misses: misses.0,
+            actions: actions.0,
+            others,
+            lost: lost.0,
+            miss_rate: misses.1,
+            action_rate: actions.1,
+            lost_rate: lost.1,
+        }
+    }
+
+    /// The handlers' threads that were seen to receive, by name and thread id.
+    pub fn handlers(&self) -> Vec<HandlerRow> {
+        let mut rows: Vec<HandlerRow> = self.handlers.iter().map(|handler| self.handler_row(handler)).collect();
+        rows.sort_by_key(|row| (row.comm, row.tid));
+        rows
+    }
+
+    fn handler_row(&self, handler: &Handler) -> HandlerRow {
+        let (mut upcalls, mut upcall_rate, mut lost) = (0u64, 0.0, 0u64);
+        for port in self.handlers.ports_of(handler.tid) {
+            let (sum, rate, of_those) = self.kinds.socket(port, self.counted_at());
+            upcalls = upcalls.saturating_add(sum);
+            upcall_rate += rate;
+            lost = lost.saturating_add(of_those);
+        }
+        let waits = handler.waits(self.now);
+        let seconds = self.window_seconds(self.now, self.started);
+        let recent = handler.received_recently(self.now) as f64;
+        HandlerRow {
+            tid: handler.tid,
+            comm: handler.comm,
+            port: handler.port,
+            upcalls,
+            upcall_rate,
+            lost,
+            received: handler.received,
+            receive_rate: if seconds > 0.0 { recent / seconds } else { 0.0 },
+            batches: handler.batches,
+            batch_mean: if handler.batches > 0 { handler.batch_sum as f64 / handler.batches as f64 } else { 0.0 },
+            batch_max: handler.batch_max,
+            wait_p50: waits.map(|(p50, _)| p50),
+            wait_p99: waits.map(|(_, p99)| p99),
+            last: handler.last,
+        }
+    }
+
+    /// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
+    fn window_seconds(&self, now: Nanos, from: Option<Nanos>) -> f64 {
+        let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
+        now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64
+    }
+
+    /// Who makes the upcalls of the last ten seconds: the `n` biggest.
+    pub fn talkers(&self, dimension: Dimension, n: usize) -> Talkers {
+        let second = self.counted_at() / SECOND;
+        let counts = match dimension {
+            Dimension::InPort => self.kinds.by_port(second),
+            Dimension::Cmd => self.kinds.by_cmd(second),
+            Dimension::Errno => self.kinds.by_outcome(second),
+            Dimension::Handler => {
+                let key = |port| TalkerKey::Handler { port, task: self.handlers.of_port(port) };
+                self.kinds.by_socket(second).map(|(port, count)| (key(port), count)).collect()
+            }
+            Dimension::Source => return self.talkers_in_detail(&self.sources, n),
+            Dimension::Destination => return self.talkers_in_detail(&self.destinations, n),
+        };
+        let seconds = self.window_seconds(self.counted_at(), self.counted_from);
+        Talkers::new(counts.into_iter(), 0, seconds, n, true)
+    }
+
+    fn talkers_in_detail(&self, sketch: &Sketch, n: usize) -> Talkers {
+        let seconds = self.window_seconds(self.now, self.started);
+        Talkers::new(sketch.iter(self.second), sketch.others(self.second), seconds, n, false)
+    }
+
+    /// How bad it is.
+    pub fn condition(&self) -> Condition {
+        Condition::of(self.rates())
+    }
+}

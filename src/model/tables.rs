@@ -1,0 +1,198 @@
+//! Ports and handlers: what a row of their tables says, and what handlers were seen to do.
+
+use foldhash::fast::RandomState;
+use hdrhistogram::Histogram;
+use indexmap::IndexMap;
+
+use super::{
+    latency::{nanos_histogram, percentiles},
+    limits::{Evicted, Limits},
+    meter::{LastTen, SECOND},
+};
+use crate::event::{Comm, DpIfindex, Event, Nanos, PortNo, UpcallRecv};
+
+/// A port's upcalls, exact (kernel side counters).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortRow {
+    /// Its datapath.
+    pub dp: DpIfindex,
+    /// Its number.
+    pub port: PortNo,
+    /// Its name, if the port is known. From outside: may hold anything.
+    pub name: Option<String>,
+    /// Its kind: netdev, internal, vxlan, …
+    pub kind: Option<String>,
+    /// Misses that went up.
+    pub misses: u64,
+    /// Upcalls by a `userspace` action.
+    pub actions: u64,
+    /// Upcalls for any other reason.
+    pub others: u64,
+    /// Those of all these that were lost.
+    pub lost: u64,
+    /// Misses per second, over the last second or two.
+    pub miss_rate: f64,
+    /// Action upcalls per second.
+    pub action_rate: f64,
+    /// Lost per second.
+    pub lost_rate: f64,
+}
+
+/// A handler's thread. From the upcalls seen in detail: where the event budget left some out
+/// ([`Loss::upcalls_over_budget`](crate::event::Loss::upcalls_over_budget)), a sample, but for `upcalls`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandlerRow {
+    /// Its thread id.
+    pub tid: u32,
+    /// Its name.
+    pub comm: Comm,
+    /// The netlink port it last received on.
+    pub port: u32,
+    /// Upcalls to the netlink ports that it was the last to receive on, since the probes were attached: exact. With
+    /// per-vport dispatch several threads share these ports.
+    pub upcalls: u64,
+    /// The same per second, over the last second or two.
+    pub upcall_rate: f64,
+    /// Of those, the ones that could not be queued.
+    pub lost: u64,
+    /// Messages seen to be received.
+    pub received: u64,
+    /// Received per second, over the last ten.
+    pub receive_rate: f64,
+    /// Batches seen, the running one not counted.
+    pub batches: u64,
+    /// Messages in a batch, on average. 0 before the first batch is complete.
+    pub batch_mean: f64,
+    /// Messages in the largest batch.
+    pub batch_max: u32,
+    /// Half of the messages of the last 10 to 20 seconds waited at most this, in nanoseconds; none where there were none.
+    pub wait_p50: Option<u64>,
+    /// 99 % of them.
+    pub wait_p99: Option<u64>,
+    /// When it last received.
+    pub last: Nanos,
+}
+
+/// What was seen of a handler's thread.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    pub tid: u32,
+    pub comm: Comm,
+    pub port: u32,
+    pub received: u64,
+    pub batches: u64,
+    pub batch_sum: u64,
+    pub batch_max: u32,
+    pub last: Nanos,
+    recent: LastTen,
+    /// The running batch: its begin, and messages so far.
+    batch: (Nanos, u32),
+    /// Waits of the running ten seconds and of those before: tens of seconds, values, maximum.
+    waits: [(u64, Histogram<u32>, u64); 2],
+}
+
+impl Handler {
+    fn new(tid: u32) -> Self {
+        Self {
+            tid,
+            comm: Comm::default(),
+            port: 0,
+            received: 0,
+            batches: 0,
+            batch_sum: 0,
+            batch_max: 0,
+            last: 0,
+            recent: LastTen::default(),
+            batch: (0, 0),
+            waits: [(0, nanos_histogram(), 0), (0, nanos_histogram(), 0)],
+        }
+    }
+
+    fn note(&mut self, event: &Event, e: &UpcallRecv) {
+        self.comm = event.comm;
+        self.port = e.port;
+        self.received = self.received.saturating_add(1);
+        self.last = self.last.max(event.ts);
+        self.recent.add(event.ts / SECOND, 1);
+        let (batch_ts, in_batch) = self.batch;
+        if batch_ts != e.batch_ts && in_batch > 0 {
+            self.batches = self.batches.saturating_add(1);
+            self.batch_sum = self.batch_sum.saturating_add(u64::from(in_batch));
+            self.batch_max = self.batch_max.max(in_batch);
+            self.batch.1 = 0;
+        }
+        self.batch = (e.batch_ts, self.batch.1.max(e.batch_idx.saturating_add(1)));
+        let tens = event.ts / (10 * SECOND);
+        if tens > self.waits[0].0 {
+            self.waits.swap(0, 1);
+            self.waits[0].0 = tens;
+            self.waits[0].1.reset();
+            self.waits[0].2 = 0;
+        }
+        if let Some((_, values, max)) = self.waits.iter_mut().find(|(of, ..)| *of == tens) {
+            values.saturating_record(e.wait_ns);
+            *max = (*max).max(e.wait_ns);
+        }
+    }
+
+    /// Received in the ten seconds up to `now`.
+    pub fn received_recently(&self, now: Nanos) -> u64 {
+        self.recent.total(now / SECOND)
+    }
+
+    /// Half and 99 % of the waits, of the running ten seconds and those before.
+    pub fn waits(&self, now: Nanos) -> Option<(u64, u64)> {
+        let tens = now / (10 * SECOND);
+        let (mut all, mut longest) = (nanos_histogram(), 0);
+        for (_, values, max) in self.waits.iter().filter(|(of, ..)| tens.saturating_sub(*of) <= 1) {
+            // Of one form: the sum cannot fail.
+            let _ = all.add(values);
+            longest = longest.max(*max);
+        }
+        percentiles(&all, longest).map(|p| (p.p50, p.p99))
+    }
+}
+
+/// All handlers' threads kept.
+#[derive(Debug, Clone, Default)]
+pub struct Handlers {
+    by_tid: IndexMap<u32, Handler, RandomState>,
+    /// Who last received on a netlink port.
+    by_port: IndexMap<u32, u32, RandomState>,
+}
+
+impl Handlers {
+    /// A handler received a message.
+    pub fn apply(&mut self, event: &Event, e: &UpcallRecv, limits: &Limits, evicted: &mut Evicted) {
+        if !self.by_tid.contains_key(&event.tid) && self.by_tid.len() >= limits.handlers.max(1) {
+            let oldest = self.by_tid.values().enumerate().min_by_key(|(_, handler)| handler.last).map(|(at, _)| at);
+            if let Some((_, gone)) = oldest.and_then(|at| self.by_tid.swap_remove_index(at)) {
+                self.by_port.retain(|_, tid| *tid != gone.tid);
+            }
+            evicted.handlers += 1;
+        }
+        let handler = self.by_tid.entry(event.tid).or_insert_with(|| Handler::new(event.tid));
+        if handler.port != e.port || handler.received == 0 {
+            // With one socket for each port of the datapath, a thread has many.
+            if self.by_port.len() < limits.upcall_kinds.max(1) || self.by_port.contains_key(&e.port) {
+                self.by_port.insert(e.port, event.tid);
+            }
+        }
+        handler.note(event, e);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Handler> {
+        self.by_tid.values()
+    }
+
+    /// The thread that last received on a netlink port.
+    pub fn of_port(&self, port: u32) -> Option<(u32, Comm)> {
+        let handler = self.by_tid.get(self.by_port.get(&port)?)?;
+        Some((handler.tid, handler.comm))
+    }
+
+    /// The netlink ports that a thread last received on.
+    pub fn ports_of(&self, tid: u32) -> impl Iterator<Item = u32> + '_ {
+        self.by_port.iter().filter(move |(_, of)| **of == tid).map(|(port, _)| *port)
+    }
+}

@@ -1,0 +1,403 @@
+//! Upcalls, from the datapath to the handler and back.
+
+use super::{
+    latency::{Latency, Stage},
+    limits::{Evicted, Limits},
+    meter::SECOND,
+    recent::Recent,
+};
+use crate::event::{
+    Body, Comm, DpIfindex, Event, Nanos, PacketId, PortNo, PutKind, Ufid, UpcallCmd, UpcallEnqueue, UpcallId,
+    UpcallRecv,
+};
+
+/// A message of an upcall given to a handler's socket, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// When.
+    pub ts: Nanos,
+    /// 0, or minus an errno.
+    pub ret: i32,
+    /// The message; 0 when none was made.
+    pub queue_id: u64,
+}
+
+/// A handler took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// When.
+    pub ts: Nanos,
+    /// The handler's thread.
+    pub tid: u32,
+    /// Its name.
+    pub comm: Comm,
+    /// Nanoseconds in the socket's queue.
+    pub wait_ns: u64,
+    /// When the handler began the batch.
+    pub batch_ts: Nanos,
+    /// Its place in the batch, from 0.
+    pub batch_idx: u32,
+}
+
+/// The flow put for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PutDone {
+    /// When it began.
+    pub ts: Nanos,
+    /// Nanoseconds in the kernel.
+    pub took_ns: u64,
+    /// 0, or minus an errno.
+    pub ret: i32,
+    /// Which flow; none when it was named by its key alone.
+    pub ufid: Option<Ufid>,
+    /// New, or changed.
+    pub kind: PutKind,
+}
+
+/// The packet given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecDone {
+    /// When it began.
+    pub ts: Nanos,
+    /// Nanoseconds in the kernel, the actions included.
+    pub took_ns: u64,
+    /// 0, or minus an errno.
+    pub ret: i32,
+}
+
+/// An upcall. Of one that made several messages (GSO), what is here is of the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upcall {
+    /// Its identity.
+    pub id: UpcallId,
+    /// Its packet.
+    pub packet: Option<PacketId>,
+    /// When it was made; where its beginning was not seen ([`Upcall::begun`]), its first event.
+    pub ts: Nanos,
+    /// Whether the upcall itself was seen. Not so for one made before tracing began, or whose first events are lost
+    /// or were evicted.
+    pub begun: bool,
+    /// The lookup that missed, where there was one.
+    pub lookup: Option<Nanos>,
+    /// The datapath; none where its beginning was not seen.
+    pub dp: Option<DpIfindex>,
+    /// The port the packet came in by; none where its beginning was not seen.
+    pub in_port: Option<PortNo>,
+    /// Why; none where it was not seen.
+    pub cmd: Option<UpcallCmd>,
+    /// The netlink port of the handler it goes to; none where it was not seen.
+    pub port: Option<u32>,
+    /// Bytes in the packet; 0 where its beginning was not seen.
+    pub len: u32,
+    /// Its first message on the socket.
+    pub enqueue: Option<Enqueued>,
+    /// Messages that were queued.
+    pub messages: u32,
+    /// Messages that could not be queued.
+    pub messages_refused: u32,
+    /// What `ovs_dp_upcall` returned and when.
+    pub returned: Option<(Nanos, i32)>,
+    /// The handler's receive.
+    pub recv: Option<Received>,
+    /// The flow put.
+    pub put: Option<PutDone>,
+    /// The packet given back.
+    pub exec: Option<ExecDone>,
+    /// The first action on the packet given back.
+    pub first_action: Option<Nanos>,
+    /// Its last event so far, generic points of the packet given back not counted.
+    pub last: Nanos,
+    /// Whether `ts` is when it was made: from the upcall itself or from an event that says it.
+    ts_known: bool,
+    /// Whether `enqueue` is the first message's.
+    first_message: bool,
+    /// Stages that are in the histograms, as bits.
+    recorded: u8,
+}
+
+/// How an upcall ended, or where it stands. By what was seen; an end whose event was lost
+/// ([`Loss::any`](crate::event::Loss::any)) looks like one that did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UpcallEnd {
+    /// A flow was put and the packet given back.
+    Forwarded,
+    /// A flow was put and the packet not given back within a second: it is dropped.
+    FlowOnly,
+    /// The packet was given back and no flow put: the flow limit, the slow path, or another upcall's put.
+    ExecOnly,
+    /// The flow could not be put. The packet may have been given back all the same: [`Upcall::exec`].
+    PutFailed {
+        /// Minus an errno.
+        ret: i32,
+    },
+    /// The packet was given back and the kernel refused.
+    ExecFailed {
+        /// Minus an errno.
+        ret: i32,
+    },
+    /// It could not be queued: the packet is lost.
+    Refused {
+        /// Minus an errno.
+        ret: i32,
+    },
+    /// Queued; no handler has received it so far.
+    NotHandledYet,
+    /// Received; not answered so far.
+    ReceivedNotAnswered,
+    /// Under way: a step is a second old at most and another may follow.
+    InProgress,
+    /// Its beginning was not seen (made before tracing began, lost or evicted), and no answer to it either.
+    BeginNotSeen,
+    /// It was seen to be made and nothing more for a second, not even whether it was queued: events were lost, or their
+    /// probes are missing.
+    Unknown,
+}
+
+impl UpcallEnd {
+    /// A few words for a table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "flow and packet",
+            Self::FlowOnly => "flow only",
+            Self::ExecOnly => "packet only",
+            Self::PutFailed { .. } => "put failed",
+            Self::ExecFailed { .. } => "execute failed",
+            Self::Refused { .. } => "lost",
+            Self::NotHandledYet => "not handled yet",
+            Self::ReceivedNotAnswered => "not answered yet",
+            Self::InProgress => "in progress",
+            Self::BeginNotSeen => "begin not seen",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Upcall {
+    fn new(id: UpcallId, ts: Nanos) -> Self {
+        Self {
+            id,
+            packet: None,
+            ts,
+            begun: false,
+            lookup: None,
+            dp: None,
+            in_port: None,
+            cmd: None,
+            port: None,
+            len: 0,
+            enqueue: None,
+            messages: 0,
+            messages_refused: 0,
+            returned: None,
+            recv: None,
+            put: None,
+            exec: None,
+            first_action: None,
+            last: ts,
+            ts_known: false,
+            first_message: false,
+            recorded: 0,
+        }
+    }
+
+    /// What it took in a stage; none where that was not seen, or where the times contradict each other.
+    pub fn stage(&self, stage: Stage) -> Option<Nanos> {
+        let made = self.ts_known.then_some(self.ts);
+        match stage {
+            Stage::Lookup => made?.checked_sub(self.lookup?),
+            Stage::Enqueue => self.enqueue.filter(|e| e.ret == 0)?.ts.checked_sub(made?),
+            Stage::Wait => Some(self.recv?.wait_ns),
+            Stage::Translate => {
+                let answered = self.put.map(|p| p.ts).into_iter().chain(self.exec.map(|e| e.ts)).min()?;
+                answered.checked_sub(self.recv?.ts)
+            }
+            Stage::Put => Some(self.put?.took_ns),
+            Stage::Execute => self.first_action?.checked_sub(self.exec?.ts),
+            Stage::Whole => {
+                let over = self.first_action.or(self.exec.map(|e| e.ts.saturating_add(e.took_ns)))?;
+                over.checked_sub(self.lookup.or(made)?)
+            }
+        }
+    }
+
+    /// How it ended, or where it stands at `now`.
+    pub fn end(&self, now: Nanos) -> UpcallEnd {
+        let settled = now.saturating_sub(self.last) >= SECOND;
+        if let Some(exec) = self.exec {
+            return match self.put {
+                _ if exec.ret != 0 => UpcallEnd::ExecFailed { ret: exec.ret },
+                Some(put) if put.ret != 0 => UpcallEnd::PutFailed { ret: put.ret },
+                Some(_) => UpcallEnd::Forwarded,
+                None => UpcallEnd::ExecOnly,
+            };
+        }
+        let refused = match self.returned {
+            Some((_, ret)) if ret != 0 => Some(ret),
+            _ => self.enqueue.filter(|e| e.ret != 0 && self.messages == 0).map(|e| e.ret),
+        };
+        let queued = self.messages > 0 || matches!(self.returned, Some((_, 0)));
+        match (self.put, self.first_action, self.recv) {
+            (Some(_), ..) | (_, Some(_), _) if !settled => UpcallEnd::InProgress,
+            (Some(put), ..) if put.ret != 0 => UpcallEnd::PutFailed { ret: put.ret },
+            (Some(_), Some(_), _) => UpcallEnd::Forwarded,
+            (Some(_), None, _) => UpcallEnd::FlowOnly,
+            (None, Some(_), _) => UpcallEnd::ExecOnly,
+            (None, None, Some(_)) => UpcallEnd::ReceivedNotAnswered,
+            (None, None, None) => match refused {
+                Some(ret) => UpcallEnd::Refused { ret },
+                None if queued => UpcallEnd::NotHandledYet,
+                None if !self.begun => UpcallEnd::BeginNotSeen,
+                None if settled => UpcallEnd::Unknown,
+                None => UpcallEnd::InProgress,
+            },
+        }
+    }
+
+    fn made_at(&mut self, ts: Nanos) {
+        if !self.begun && ts != 0 {
+            self.ts = ts;
+            self.ts_known = true;
+        }
+    }
+
+    fn enqueued(&mut self, ts: Nanos, e: &UpcallEnqueue) {
+        self.made_at(e.upcall_ts);
+        self.cmd = self.cmd.or(Some(e.cmd));
+        self.port = self.port.or(Some(e.port));
+        let count = if e.ret == 0 { &mut self.messages } else { &mut self.messages_refused };
+        *count = count.saturating_add(1);
+        if self.enqueue.is_none() || (e.index == 0 && !self.first_message) {
+            self.enqueue = Some(Enqueued { ts, ret: e.ret, queue_id: e.queue_id });
+            self.first_message = e.index == 0;
+        }
+    }
+
+    fn received(&mut self, event: &Event, e: &UpcallRecv) {
+        self.port = self.port.or(Some(e.port));
+        let is_first = self.enqueue.is_none_or(|first| first.queue_id == e.queue_id);
+        if self.recv.is_none() && is_first {
+            self.recv = Some(Received {
+                ts: event.ts,
+                tid: event.tid,
+                comm: event.comm,
+                wait_ns: e.wait_ns,
+                batch_ts: e.batch_ts,
+                batch_idx: e.batch_idx,
+            });
+        }
+    }
+}
+
+/// All upcalls kept.
+#[derive(Debug, Clone, Default)]
+pub struct Upcalls {
+    recent: Recent<UpcallId, Upcall>,
+}
+
+impl Upcalls {
+    pub fn get(&self, id: UpcallId) -> Option<&Upcall> {
+        self.recent.get(id)
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Upcall> + DoubleEndedIterator {
+        self.recent.iter()
+    }
+
+    /// Lets all go.
+    pub fn clear(&mut self, evicted: &mut Evicted) {
+        while self.recent.pop_front().is_some() {
+            evicted.upcalls += 1;
+        }
+    }
+
+    /// Takes an event of an upcall. `miss` is the lookup that this one, an [`Body::Upcall`], comes from.
+    pub fn apply(
+        &mut self,
+        id: UpcallId,
+        event: &Event,
+        miss: Option<Nanos>,
+        limits: &Limits,
+        evicted: &mut Evicted,
+        latency: &mut Latency,
+    ) {
+        // The stages that this event may be the last to tell of.
+        let stages: &[Stage] = match &event.body {
+            Body::Upcall(_) => &[Stage::Lookup, Stage::Enqueue],
+            Body::UpcallEnqueue(_) => &[Stage::Enqueue],
+            Body::UpcallReturn(_) => &[],
+            Body::UpcallRecv(_) => &[Stage::Wait, Stage::Translate],
+            Body::FlowPut(_) => &[Stage::Translate, Stage::Put],
+            Body::FlowExec(_) => &[Stage::Translate, Stage::Execute, Stage::Whole],
+            Body::ActionExecute(_) => &[Stage::Execute, Stage::Whole],
+            _ => return,
+        };
+        if self.recent.get(id).is_none() {
+            while self.recent.len() >= limits.upcalls.max(1) {
+                self.recent.pop_front();
+                evicted.upcalls += 1;
+            }
+            self.recent.push(id, Upcall::new(id, event.ts));
+        }
+        let Some(upcall) = self.recent.get_mut(id) else { return };
+        let mut over = event.ts;
+        match &event.body {
+            Body::Upcall(e) => {
+                upcall.ts = event.ts;
+                upcall.begun = true;
+                upcall.ts_known = true;
+                upcall.dp = Some(e.dp);
+                upcall.in_port = Some(e.in_port);
+                upcall.cmd = Some(e.cmd);
+                upcall.port = Some(e.port);
+                upcall.len = e.len;
+                upcall.lookup = miss.filter(|&miss| e.cmd == UpcallCmd::Miss && miss <= event.ts);
+            }
+            Body::UpcallEnqueue(e) => upcall.enqueued(event.ts, e),
+            Body::UpcallReturn(e) => {
+                upcall.made_at(e.upcall_ts);
+                upcall.returned = Some((event.ts, e.ret));
+            }
+            Body::UpcallRecv(e) => upcall.received(event, e),
+            Body::FlowPut(e) if upcall.put.is_none() => {
+                let (took_ns, ret, ufid) = (e.op.took_ns, e.op.ret, e.op.ufid);
+                upcall.put = Some(PutDone { ts: event.ts, took_ns, ret, ufid, kind: e.kind });
+            }
+            Body::FlowExec(e) if upcall.exec.is_none() => {
+                upcall.exec = Some(ExecDone { ts: event.ts, took_ns: e.took_ns, ret: e.ret });
+                over = event.ts.saturating_add(e.took_ns);
+            }
+            Body::ActionExecute(_) => {
+                upcall.first_action = Some(upcall.first_action.map_or(event.ts, |first| first.min(event.ts)));
+            }
+            _ => {}
+        }
+        upcall.packet = upcall.packet.or(event.packet);
+        upcall.last = upcall.last.max(event.ts);
+        for &stage in stages {
+            record(upcall, stage, over, latency);
+        }
+    }
+
+    /// A lookup that missed comes after the upcall that it led to.
+    pub fn late_miss(&mut self, id: UpcallId, miss: Nanos, latency: &mut Latency) -> bool {
+        let Some(upcall) = self.recent.get_mut(id) else { return false };
+        if !upcall.begun || upcall.lookup.is_some() || upcall.cmd != Some(UpcallCmd::Miss) || miss > upcall.ts {
+            return false;
+        }
+        upcall.lookup = Some(miss);
+        let over = upcall.ts;
+        record(upcall, Stage::Lookup, over, latency);
+        true
+    }
+}
+
+/// Each upcall counts once in each stage.
+fn record(upcall: &mut Upcall, stage: Stage, over: Nanos, latency: &mut Latency) {
+    let bit = 1 << stage as u8;
+    if upcall.recorded & bit == 0
+        && let Some(took) = upcall.stage(stage)
+    {
+        upcall.recorded |= bit;
+        latency.record(stage, over, took);
+    }
+}
