@@ -28,15 +28,15 @@ const READ: usize = 256 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file, or it may not be read.
-    #[error("{name} cannot be opened: {source}")]
+    #[error("{name} cannot be opened: {why}")]
     Open {
         /// The file.
         name: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// It is something else.
-    #[error("{name} is not a recording of ovscope: {what}")]
+    #[error("{name} is not a recording of ovscope: {what}. «ovscope record -o FILE» makes one")]
     NotARecording {
         /// The file.
         name: String,
@@ -44,14 +44,14 @@ pub enum ReadError {
         what: String,
     },
     /// Reading failed, not the recording.
-    #[error("{name} cannot be read after byte {at}: {source}")]
+    #[error("{name} cannot be read after byte {at}: {why}")]
     Read {
         /// The file.
         name: String,
         /// Bytes read until then.
         at: u64,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// It is a stream, and was to be read from another place.
     #[error("{name} is a stream, which goes only forward: save it to a file to go back in it")]
@@ -139,7 +139,7 @@ impl Reader {
         };
         match open() {
             Ok(input) => Self::new(name, input),
-            Err(source) => Err(ReadError::Open { name, source }),
+            Err(why) => Err(ReadError::Open { name, why }),
         }
     }
 
@@ -154,7 +154,7 @@ impl Reader {
     }
 
     fn new(name: String, mut input: Input) -> Result<Self, ReadError> {
-        let failed = |source| ReadError::Read { name: name.clone(), at: 0, source };
+        let failed = |why| ReadError::Read { name: name.clone(), at: 0, why };
         let index = match &mut input {
             Input::Seekable(input) => {
                 let index = Index::read(&mut **input).map_err(failed)?;
@@ -229,7 +229,7 @@ impl Reader {
     /// next is the state there, then the events.
     pub fn seek(&mut self, ts: Nanos) -> Result<(), ReadError> {
         let offset = self.index.as_ref().and_then(|index| index.before(ts));
-        let failed = |source| ReadError::Read { name: self.name.clone(), at: self.at, source };
+        let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
         match &mut self.input {
             Input::Seekable(input) => input.seek(SeekFrom::Start(offset.unwrap_or(0))).map_err(failed)?,
             Input::Stream(_) => return Err(ReadError::Stream { name: self.name.clone() }),
@@ -270,7 +270,7 @@ impl Reader {
                             got => break got,
                         }
                     };
-                    let failed = |source| ReadError::Read { name: self.name.clone(), at: self.at, source };
+                    let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
                     self.records.notify_read(got.map_err(failed)?);
                 }
                 Some(Ok(LinearReadEvent::Record { opcode, data })) => {
