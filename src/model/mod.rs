@@ -6,12 +6,14 @@
 
 mod answers;
 mod condition;
+mod counting;
 mod flows;
 mod host;
 mod kinds;
 mod latency;
 mod limits;
 mod meter;
+mod packet_store;
 mod packets;
 mod rates;
 mod read;
@@ -33,17 +35,17 @@ pub use tables::{HandlerRow, PortRow};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
-use crate::event::{Body, Counters, Event, Nanos, Session};
+use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
 use answers::Answers;
+use counting::{Counting, Reading};
 use flows::Flows;
 use host::Host;
 use kinds::UpcallKinds;
 use latency::Latency;
-use packets::Packets;
-use rates::{Counting, Reading};
+use packet_store::Packets;
+use recent::Recent;
 use tables::Handlers;
 use talkers::Sketch;
-use upcalls::Upcalls;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ pub struct Model {
     counted_from: Option<Nanos>,
     latency: Latency,
     packets: Packets,
-    upcalls: Upcalls,
+    upcalls: Recent<UpcallId, Upcall>,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
@@ -92,7 +94,7 @@ impl Model {
             counted_from: None,
             latency: Latency::new(),
             packets: Packets::default(),
-            upcalls: Upcalls::default(),
+            upcalls: Recent::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
@@ -160,7 +162,8 @@ impl Model {
             } else if before.clock.monotonic != session.clock.monotonic {
                 // Probes attached anew on the same host: they count from 0, and give identities from 1.
                 self.packets.clear(&mut self.evicted);
-                self.upcalls.clear(&mut self.evicted);
+                self.evicted.upcalls += self.upcalls.len() as u64;
+                self.upcalls = Recent::default();
                 self.flows.restart();
                 self.counting.restart();
             }
@@ -199,8 +202,16 @@ impl Model {
             let packet = event.packet.and_then(|id| self.packets.get_mut(id));
             miss = packet.and_then(|packet| packet.pending_miss.take_if(|miss| *miss <= event.ts));
         }
-        if let Some(id) = event.upcall {
-            self.upcalls.apply(id, event, miss, limits, evicted, &mut self.latency);
+        if let Some(id) = event.upcall.filter(|_| upcalls::concerns_upcall(event)) {
+            if self.upcalls.get(id).is_none() {
+                while self.upcalls.len() >= limits.upcalls.max(1) && self.upcalls.pop_front().is_some() {
+                    evicted.upcalls += 1;
+                }
+                self.upcalls.push(id, Upcall::new(id, event.ts));
+            }
+            if let Some(upcall) = self.upcalls.get_mut(id) {
+                upcall.note(event, miss, &mut self.latency);
+            }
         }
         match &event.body {
             Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
@@ -221,8 +232,8 @@ impl Model {
 
     fn late_miss(&mut self, event: &Event) {
         let Some(packet) = event.packet.and_then(|id| self.packets.get_mut(id)) else { return };
-        if let Some(&upcall) = packet.upcalls.last()
-            && self.upcalls.late_miss(upcall, event.ts, &mut self.latency)
+        if let Some(upcall) = packet.upcalls.last().and_then(|&id| self.upcalls.get_mut(id))
+            && upcall.late_miss(event.ts, &mut self.latency)
         {
             packet.pending_miss = None;
         }

@@ -274,7 +274,7 @@ impl Model {
             lost = lost.saturating_add(of_those);
         }
         let waits = handler.waits(self.now);
-        let seconds = self.window_seconds(self.now, self.started);
+        let seconds = window_seconds(self.now, self.started);
         let recent = handler.received_recently(self.now) as f64;
         HandlerRow {
             tid: handler.tid,
@@ -294,12 +294,6 @@ impl Model {
         }
     }
 
-    /// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
-    fn window_seconds(&self, now: Nanos, from: Option<Nanos>) -> f64 {
-        let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
-        now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64
-    }
-
     /// Who makes the upcalls of the last ten seconds: the `n` biggest.
     pub fn talkers(&self, dimension: Dimension, n: usize) -> Talkers {
         let second = self.counted_at() / SECOND;
@@ -314,12 +308,12 @@ impl Model {
             Dimension::Source => return self.talkers_in_detail(&self.sources, n),
             Dimension::Destination => return self.talkers_in_detail(&self.destinations, n),
         };
-        let seconds = self.window_seconds(self.counted_at(), self.counted_from);
+        let seconds = window_seconds(self.counted_at(), self.counted_from);
         Talkers::new(counts.into_iter(), 0, seconds, n, true)
     }
 
     fn talkers_in_detail(&self, sketch: &Sketch, n: usize) -> Talkers {
-        let seconds = self.window_seconds(self.now, self.started);
+        let seconds = window_seconds(self.now, self.started);
         Talkers::new(sketch.iter(self.second), sketch.others(self.second), seconds, n, false)
     }
 
@@ -327,4 +321,10 @@ impl Model {
     pub fn condition(&self) -> Condition {
         Condition::of(self.rates())
     }
+}
+
+/// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
+fn window_seconds(now: Nanos, from: Option<Nanos>) -> f64 {
+    let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
+    now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64
 }
