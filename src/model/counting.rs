@@ -273,3 +273,127 @@ fn push_bounded<T>(to: &mut VecDeque<T>, value: T) {
     }
     to.push_back(value);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::DpCounters;
+
+    fn reading(hits: u64, misses: u64, received: u64) -> Counters {
+        let dp = DpCounters { dp: DpIfindex(2), table: 7, hits, misses, mask_hits: hits, cache_hits: 0 };
+        Counters { datapaths: vec![dp], received, ..Counters::default() }
+    }
+
+    fn sum(counting: &Counting, metric: Metric) -> u64 {
+        counting.series(metric).sum::<u64>() + counting.running(metric).unwrap_or(0)
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_reading() {
+        let counting = Counting::default();
+        assert_eq!((counting.totals(), counting.rates(), counting.running(Metric::Hits)), (None, None, None));
+        assert_eq!((counting.series(Metric::Hits).len(), counting.series_end()), (0, None));
+    }
+
+    #[test]
+    fn a_second_gets_what_was_counted_in_it() {
+        let mut counting = Counting::default();
+        for quarter in 0..=40u64 {
+            counting.apply(100 * SECOND + quarter * SECOND / 4, &reading(quarter * 25, 0, quarter));
+        }
+        assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [100; 10]);
+        assert_eq!((counting.series_end(), counting.running(Metric::Hits)), (Some(109), Some(0)));
+        let rates = counting.rates().expect("there are readings");
+        assert!((rates.hits - 100.0).abs() < 1e-9 && (rates.received - 4.0).abs() < 1e-9);
+        assert_eq!(rates.span, 2 * SECOND);
+    }
+
+    #[test]
+    fn what_was_counted_between_two_readings_is_spread_over_their_seconds() {
+        let mut counting = Counting::default();
+        counting.apply(SECOND / 2, &reading(0, 0, 0));
+        counting.apply(3 * SECOND + SECOND / 2, &reading(300, 1, 0));
+        assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [50, 100, 100]);
+        assert_eq!(counting.running(Metric::Hits), Some(50));
+        assert_eq!(sum(&counting, Metric::Misses), 1);
+    }
+
+    #[test]
+    fn counters_that_go_back_are_those_of_new_probes() {
+        let mut counting = Counting::default();
+        counting.apply(SECOND, &reading(0, 0, 0));
+        counting.apply(2 * SECOND, &reading(1000, 10, 5));
+        assert_eq!(counting.apply(4 * SECOND, &reading(3, 0, 0)), Reading::First);
+        assert_eq!(counting.rates(), None);
+        counting.apply(5 * SECOND, &reading(13, 0, 0));
+        assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [1000, 0, 0, 10]);
+        assert_eq!(counting.totals().map(|t| (t.hits, t.misses)), Some((13, 0)));
+        assert!((counting.rates().expect("two readings").hits - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_reading_that_comes_late_is_passed_over() {
+        let mut counting = Counting::default();
+        counting.apply(2 * SECOND, &reading(10, 0, 0));
+        assert_eq!(counting.apply(SECOND, &reading(5, 0, 0)), Reading::Stale);
+        assert_eq!(counting.totals().map(|t| t.hits), Some(10));
+    }
+
+    #[test]
+    fn flows_and_masks_are_as_many_as_there_were() {
+        let mut counting = Counting::default();
+        let said = |n_flows| Datapath {
+            dp: DpIfindex(2),
+            stats: Some(DpStats { n_hit: n_flows * 2, n_flows, n_masks: 3, ..DpStats::default() }),
+            ..Datapath::default()
+        };
+        counting.apply(SECOND, &reading(0, 0, 0));
+        counting.apply(2 * SECOND, &reading(0, 0, 0));
+        assert_eq!((counting.series(Metric::Flows).len(), counting.running(Metric::Flows)), (0, None));
+        counting.datapaths(&[said(40)]);
+        counting.apply(3 * SECOND, &reading(0, 0, 0));
+        counting.datapaths(&[said(50)]);
+        counting.apply(4 * SECOND, &reading(0, 0, 0));
+        assert_eq!(counting.series(Metric::Flows).collect::<Vec<_>>(), [40, 50]);
+        assert_eq!(counting.running(Metric::Masks), Some(3));
+        let row = counting.rows()[0];
+        assert_eq!(row.kernel_delta.map(|d| (d.n_hit, d.n_flows)), Some((20, 50)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_seconds_add_up_to_the_totals(
+            steps in prop::collection::vec((0u64..3 * SECOND, 0u64..100_000, 0u64..50, 0u64..2), 1..150),
+            begin in 0u64..5 * SECOND,
+        ) {
+            let mut counting = Counting::default();
+            let (mut ts, mut hits, mut misses, mut received) = (begin, 0, 0, 0);
+            counting.apply(ts, &reading(0, 0, 0));
+            for (later, more_hits, more_misses, more_received) in steps {
+                ts += later;
+                (hits, misses, received) = (hits + more_hits, misses + more_misses, received + more_received);
+                counting.apply(ts, &reading(hits, misses, received));
+                prop_assert_eq!(sum(&counting, Metric::Hits), hits);
+                prop_assert_eq!(sum(&counting, Metric::Misses), misses);
+                prop_assert_eq!(sum(&counting, Metric::Lookups), hits + misses);
+                prop_assert_eq!(sum(&counting, Metric::Received), received);
+                prop_assert_eq!(counting.series(Metric::Hits).len() as u64, ts / SECOND - begin / SECOND);
+            }
+            prop_assert_eq!(counting.totals().map(|t| t.lookups), Some(hits + misses));
+        }
+
+        #[test]
+        fn huge_times_and_counts_are_borne(
+            steps in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>()), 1..20),
+        ) {
+            let mut counting = Counting::default();
+            for (ts, hits, misses) in steps {
+                counting.apply(ts, &reading(hits, misses, hits));
+                prop_assert!(counting.series(Metric::Hits).len() <= SERIES_SECONDS);
+                let _ = (counting.rates(), counting.rows(), counting.series_end());
+            }
+        }
+    }
+}

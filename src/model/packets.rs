@@ -153,12 +153,12 @@ impl Packet {
             Some(UpcallEnd::ExecFailed { ret }) => Fate::ExecFailed { ret },
             Some(UpcallEnd::NotHandledYet) => Fate::NotHandledYet,
             Some(UpcallEnd::ReceivedNotAnswered) if is_action && settled => Fate::ToUserspace,
-            Some(UpcallEnd::ReceivedNotAnswered) => Fate::NotAnsweredYet,
+            Some(UpcallEnd::ReceivedNotAnswered | UpcallEnd::BeginNotSeen) => Fate::NotAnsweredYet,
             Some(UpcallEnd::FlowOnly) => Fate::NotGivenBack,
             Some(UpcallEnd::PutFailed { .. }) if upcall.is_some_and(|u| u.exec.is_none()) => Fate::NotGivenBack,
             Some(UpcallEnd::Forwarded | UpcallEnd::ExecOnly | UpcallEnd::PutFailed { .. }) => executed,
             None if settled && (self.flow.is_some() || self.actions > 0) => executed,
-            Some(UpcallEnd::InProgress | UpcallEnd::BeginNotSeen | UpcallEnd::Unknown) | None => Fate::InFlight,
+            Some(UpcallEnd::InProgress | UpcallEnd::Unknown) | None => Fate::InFlight,
         }
     }
 

@@ -140,11 +140,11 @@ pub enum UpcallEnd {
     },
     /// Queued; no handler has received it so far.
     NotHandledYet,
-    /// Received; not answered so far.
+    /// Received; not answered so far. Action upcalls mostly are not.
     ReceivedNotAnswered,
     /// Under way: a step is a second old at most and another may follow.
     InProgress,
-    /// Its beginning was not seen (made before tracing began, lost or evicted), and no answer to it either.
+    /// Received; its beginning was not seen (made before tracing began, lost or evicted), and no answer so far.
     BeginNotSeen,
     /// It was seen to be made and nothing more for a second, not even whether it was queued: events were lost, or their
     /// probes are missing.
@@ -240,11 +240,11 @@ impl Upcall {
             (Some(_), Some(_), _) => UpcallEnd::Forwarded,
             (Some(_), None, _) => UpcallEnd::FlowOnly,
             (None, Some(_), _) => UpcallEnd::ExecOnly,
+            (None, None, Some(_)) if !self.begun && self.enqueue.is_none() => UpcallEnd::BeginNotSeen,
             (None, None, Some(_)) => UpcallEnd::ReceivedNotAnswered,
             (None, None, None) => match refused {
                 Some(ret) => UpcallEnd::Refused { ret },
                 None if queued => UpcallEnd::NotHandledYet,
-                None if !self.begun => UpcallEnd::BeginNotSeen,
                 None if settled => UpcallEnd::Unknown,
                 None => UpcallEnd::InProgress,
             },
