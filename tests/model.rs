@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use ovscope::{
-    event::{Body, DpIfindex, Event, PacketId, PortNo, Ufid, UpcallCmd, UpcallId},
+    event::{Body, DpIfindex, Event, PacketId, PortNo, Query, Ufid, UpcallCmd, UpcallId},
     model::{Dimension, Fate, FlowKey, FlowSort, Limits, Metric, Model, Stage, State, TalkerKey, UpcallEnd, Window},
 };
+
+use proptest::prelude::*;
 
 mod events;
 
@@ -297,4 +299,104 @@ fn the_limits_hold_in_a_storm() {
     let sources = model.talkers(Dimension::Source, 3);
     assert_eq!(sources.total, 5000);
     assert_eq!(model.upcalls().map(|u| model.upcall_end(u)).filter(|e| *e == UpcallEnd::Forwarded).count(), 40);
+}
+
+/// Reads all that can be read, and holds it against the limits.
+fn read_everything(model: &Model) {
+    let limits = model.limits();
+    assert!(model.packets().len() <= limits.packets && model.upcalls().len() <= limits.upcalls);
+    assert!(model.flow_count() <= limits.flows && model.handlers().len() <= limits.handlers);
+    let mut events = 0;
+    for packet in model.packets() {
+        let times: Vec<u64> = model.timeline(packet).map(|e| e.ts).collect();
+        assert!(times.is_sorted() && times.len() <= limits.events_per_packet);
+        assert!(times.iter().all(|ts| (packet.first..=packet.last).contains(ts)));
+        assert_eq!(model.packet(packet.id), Some(packet));
+        events += times.len();
+        let _ = (model.fate(packet), packet.total(), packet.summary.map(|s| s.to_string()));
+    }
+    assert!(events <= limits.packet_events);
+    for upcall in model.upcalls() {
+        assert_eq!(model.upcall(upcall.id), Some(upcall));
+        let _ = (model.upcall_end(upcall), Stage::ALL.map(|stage| model.stage(upcall, stage)));
+    }
+    for flow in model.flows() {
+        assert!(model.hit_rate(flow).is_finite());
+        let _ = (model.flow(flow.key).expect("its key"), model.answer(flow, Query::Detrace));
+    }
+    for sort in SORTS {
+        for descending in [false, true] {
+            let all = model.top_flows(sort, descending, 0, usize::MAX);
+            assert_eq!(all.len(), model.flow_count());
+            assert_eq!(
+                model.top_flows(sort, descending, 1, 2),
+                all.iter().skip(1).take(2).copied().collect::<Vec<_>>()
+            );
+        }
+    }
+    for dimension in DIMENSIONS {
+        let talkers = model.talkers(dimension, 2);
+        assert!(talkers.top.len() <= 2 && talkers.top.iter().all(|t| t.share > 0.0 && t.share <= 1.0));
+        assert!(talkers.top.iter().all(|t| t.per_second.is_finite() && t.count <= talkers.total));
+    }
+    for stage in Stage::ALL {
+        for window in [Window::Last10, Window::Session] {
+            if let Some(p) = model.latency(stage, window) {
+                assert!(p.p50 <= p.p90 && p.p90 <= p.p99 && p.p99 <= p.max && p.count > 0);
+            }
+        }
+    }
+    let _ =
+        (model.totals(), model.rates(), model.datapath_rows(), model.ports(), model.heat(), model.wall(model.now()));
+    let _ = (model.condition(), model.series(Metric::Flows).len(), model.running(Metric::Flows), model.series_end());
+}
+
+const SORTS: [FlowSort; 8] = [
+    FlowSort::Hits,
+    FlowSort::HitRate,
+    FlowSort::Upcalls,
+    FlowSort::LastHit,
+    FlowSort::FirstSeen,
+    FlowSort::LastPut,
+    FlowSort::MasksTried,
+    FlowSort::Deleted,
+];
+
+const DIMENSIONS: [Dimension; 6] = [
+    Dimension::InPort,
+    Dimension::Cmd,
+    Dimension::Errno,
+    Dimension::Handler,
+    Dimension::Source,
+    Dimension::Destination,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_events_make_it_panic_or_grow(events in prop::collection::vec(events::arbitrary::event(), 0..80), small: bool) {
+        let tight = Limits {
+            packets: 3,
+            packet_events: 9,
+            events_per_packet: 4,
+            packet_bytes: 150,
+            upcalls: 3,
+            flows: 3,
+            talkers: 2,
+            upcall_kinds: 2,
+            handlers: 2,
+            answers: 2,
+            answer_bytes: 100,
+        };
+        let mut model = Model::new(if small { tight } else { Limits::default() });
+        for event in &events {
+            model.apply(event);
+            if small {
+                read_everything(&model);
+            }
+        }
+        read_everything(&model);
+        read_everything(&model.clone());
+    }
 }

@@ -1,5 +1,7 @@
 //! Events made for tests: a storm of upcalls, and arbitrary ones.
 
+pub mod arbitrary;
+
 use ovscope::event::{
     Action, ActionExecute, Body, DevPoint, DevStep, DpIfindex, Event, FlowLookup, FlowOp, FlowPut, Name, PacketBytes,
     PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
