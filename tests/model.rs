@@ -249,6 +249,7 @@ fn a_session_on_another_host_begins_anew() {
     // Said again, it changes nothing.
     let mut model = model_of(&events);
     let packets = model.packets().len();
+    model.apply(&same);
     model.apply(&Event { ts, ..same });
     assert_eq!((model.packets().len(), model.totals().map(|t| t.lookups)), (packets, Some(4)));
     model.apply(&other);
@@ -284,7 +285,7 @@ fn the_limits_hold_in_a_storm() {
     let limits = Limits { packets: 50, packet_events: 600, upcalls: 40, flows: 30, talkers: 16, ..Limits::default() };
     let mut model = Model::new(limits);
     for n in 0..5000 {
-        for event in events::upcalled_packet(n, 1_000_000_000 + n * 200_000) {
+        for event in events::storm::upcalled_packet(n, 1_000_000_000 + n * 200_000) {
             model.apply(&event);
         }
         assert!(model.packets().len() <= 50 && model.upcalls().len() <= 40 && model.flow_count() <= 30);

@@ -246,10 +246,18 @@ impl Flows {
         self.by_key.swap_remove_index(self.hand);
     }
 
-    /// A recorded packet hit a flow.
-    pub fn hit(&mut self, ts: Nanos, e: &FlowLookup, packet: Option<&Packet>, limits: &Limits, evicted: &mut Evicted) {
+    /// A recorded packet hit a flow of a datapath.
+    pub fn hit(
+        &mut self,
+        ts: Nanos,
+        dp: DpIfindex,
+        e: &FlowLookup,
+        packet: Option<&Packet>,
+        limits: &Limits,
+        evicted: &mut Evicted,
+    ) {
         let Some(ptr) = e.flow else { return };
-        let flow = self.entry(FlowKey::new(e.dp, e.ufid, ptr), ts, limits, evicted);
+        let flow = self.entry(FlowKey::new(dp, e.ufid, ptr), ts, limits, evicted);
         if let Some(sf_acts) = e.sf_acts {
             flow.set_actions(ptr, sf_acts);
         }

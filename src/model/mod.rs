@@ -152,14 +152,16 @@ impl Model {
         }
     }
 
-    /// The first session, the same one said again, or another.
+    /// The first session; the same one said again, which the clock's moment shows; or another.
     fn begin_session(&mut self, ts: Nanos, session: &Session) {
         if let Some(before) = &self.host.session {
-            let is_other_host = before.host != session.host || self.now.saturating_sub(ts) > SECOND;
-            if is_other_host {
+            let is_same_host = before.host == session.host;
+            let is_same = is_same_host && before.clock.monotonic == session.clock.monotonic;
+            let went_back = self.now.saturating_sub(ts) > SECOND;
+            if !is_same && (!is_same_host || went_back) {
                 // Recordings one behind the other: nothing of the first means anything in the second.
                 *self = Self { events_seen: self.events_seen, now: ts, second: ts / SECOND, ..Self::new(self.limits) };
-            } else if before.clock.monotonic != session.clock.monotonic {
+            } else if !is_same {
                 // Probes attached anew on the same host: they count from 0, and give identities from 1.
                 self.packets.clear(&mut self.evicted);
                 self.evicted.upcalls += self.upcalls.len() as u64;
@@ -207,7 +209,7 @@ impl Model {
                 while self.upcalls.len() >= limits.upcalls.max(1) && self.upcalls.pop_front().is_some() {
                     evicted.upcalls += 1;
                 }
-                self.upcalls.push(id, Upcall::new(id, event.ts));
+                self.upcalls.push(id, Upcall::new(id, event.ts), limits.upcalls);
             }
             if let Some(upcall) = self.upcalls.get_mut(id) {
                 upcall.note(event, miss, &mut self.latency);
@@ -217,7 +219,8 @@ impl Model {
             Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
             Body::FlowLookup(e) => {
                 let packet = event.packet.and_then(|id| self.packets.get(id));
-                self.flows.hit(event.ts, e, packet, limits, evicted);
+                let dp = self.host.known_datapath(e.dp);
+                self.flows.hit(event.ts, dp, e, packet, limits, evicted);
             }
             Body::FlowPut(e) => {
                 let packet = event.packet.and_then(|id| self.packets.get(id));

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use super::{
     limits::{Evicted, Limits},
     packets::Packet,
-    recent::Recent,
+    recent::{Recent, reserve_within},
     summary::PacketSummary,
 };
 use crate::event::{Action, Body, Event, Nanos, PacketBytes, PacketId};
@@ -66,7 +66,8 @@ impl Packets {
             let mut places = std::mem::take(&mut self.spare);
             places.clear();
             let from = self.base + self.events.len() as u64;
-            self.recent.push(id, Kept { packet: Packet::new(id, event.ts), from, places, bytes: 0 });
+            let kept = Kept { packet: Packet::new(id, event.ts), from, places, bytes: 0 };
+            self.recent.push(id, kept, limits.packets);
         }
         if let Body::PacketBytes(bytes) = &event.body {
             self.keep_bytes(id, event.ts, bytes, limits);
@@ -127,6 +128,7 @@ impl Packets {
         kept.places.insert(at, place);
         kept.bytes += heap;
         self.bytes += heap;
+        reserve_within(&mut self.events, limits.packet_events);
         self.events.push_back(event.clone());
     }
 
