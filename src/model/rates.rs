@@ -54,7 +54,7 @@ pub struct Rates {
     pub span: Nanos,
 }
 
-/// What there is a value for in every second. The order is that of [`Values`].
+/// What there is a value for in every second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is its namesake in Totals")]
 pub enum Metric {

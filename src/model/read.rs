@@ -10,6 +10,9 @@ use crate::event::{
     Query, Session, UpcallId,
 };
 
+/// Rates whose last reading is older than this say nothing of now.
+const STALE: Nanos = 3 * SECOND;
+
 impl Model {
     /// The largest time of any event; 0 before the first.
     pub fn now(&self) -> Nanos {
@@ -98,9 +101,10 @@ impl Model {
         self.counting.totals()
     }
 
-    /// The same per second, over the last two seconds of counters; none before there are two of them.
+    /// The same per second, over the last two seconds of counters; none before there are two of
+    /// them, and none when the last is more than three seconds old.
     pub fn rates(&self) -> Option<Rates> {
-        self.counting.rates()
+        self.counting.rates().filter(|_| self.now().saturating_sub(self.counted_at()) <= STALE)
     }
 
     /// A value for each monotonic second, the oldest first, at most 600, the running second not among them; empty
