@@ -67,11 +67,11 @@ fn apply_counters_of_100_000_flows(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench(args = [FlowSort::Hits, FlowSort::HitRate, FlowSort::LastHit])]
-fn top_60_of_100_000_flows(bencher: Bencher<'_, '_>, sort: &FlowSort) {
+fn top_60_of_100_000_flows(bencher: Bencher<'_, '_>, sort: FlowSort) {
     let model = full();
     assert_eq!(model.flow_count(), 100_000);
-    assert!(model.flow(model.top_flows(*sort, true, 0, 1)[0]).is_some_and(|flow| flow.dp == DpIfindex(0)));
-    bencher.bench(|| model.top_flows(*sort, true, black_box(0), 60));
+    assert!(model.flow(model.top_flows(sort, true, 0, 1)[0]).is_some_and(|flow| flow.dp == DpIfindex(0)));
+    bencher.bench(|| model.top_flows(sort, true, black_box(0), 60));
 }
 
 #[divan::bench]
