@@ -1,0 +1,338 @@
+//! The one table of actions: what a user can do, by which keys, where, and in what words. Keys, hints, help and the
+//! manual page are all made from it, so none of them can say what another does not.
+
+use std::fmt;
+
+use crossterm::event::KeyCode;
+
+use crate::ui::View;
+
+/// What a user can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Look at this.
+    Show(View),
+    /// Look at the view to the right.
+    NextView,
+    /// Look at the view to the left.
+    PreviousView,
+    /// One row up.
+    Up,
+    /// One row down.
+    Down,
+    /// A screenful up.
+    PageUp,
+    /// A screenful down.
+    PageDown,
+    /// To the first row.
+    First,
+    /// To the last row.
+    Last,
+    /// Into what is selected.
+    Open,
+    /// Back out.
+    Close,
+    /// Sort by the next column.
+    Sort,
+    /// Sort the other way round.
+    Reverse,
+    /// Hold the screen, or let it go.
+    Pause,
+    /// Begin or end a recording.
+    Record,
+    /// One second back.
+    StepBack,
+    /// One second on.
+    StepOn,
+    /// Ten seconds back.
+    JumpBack,
+    /// Ten seconds on.
+    JumpOn,
+    /// Replay at half the speed.
+    Slower,
+    /// Replay at twice the speed.
+    Faster,
+    /// What the keys do.
+    Help,
+    /// Give the terminal to the shell until it says `fg`.
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// A key, as a terminal tells it: letters carry their Shift in themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The key.
+    pub code: KeyCode,
+    /// Whether Ctrl is held.
+    pub ctrl: bool,
+}
+
+const fn key(code: KeyCode) -> Key {
+    Key { code, ctrl: false }
+}
+
+const fn char(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: true }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ctrl {
+            f.write_str("Ctrl-")?;
+        }
+        match self.code {
+            KeyCode::Char(' ') => f.write_str("Space"),
+            KeyCode::Char(c) if self.ctrl => write!(f, "{}", c.to_ascii_uppercase()),
+            KeyCode::Char(c) => write!(f, "{c}"),
+            KeyCode::BackTab => f.write_str("Shift-Tab"),
+            KeyCode::PageUp => f.write_str("PgUp"),
+            KeyCode::PageDown => f.write_str("PgDn"),
+            KeyCode::Up => f.write_str("↑"),
+            KeyCode::Down => f.write_str("↓"),
+            KeyCode::Left => f.write_str("←"),
+            KeyCode::Right => f.write_str("→"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// Where an action does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Anywhere.
+    Everywhere,
+    /// Where there are rows to go through or text to scroll.
+    Rows,
+    /// On a row or a picture that opens.
+    Openable,
+    /// In what was opened, and in the help.
+    Opened,
+    /// In tables with more than one order.
+    Sortable,
+    /// Where a recording can be made.
+    Recordable,
+    /// In a replay.
+    Replay,
+}
+
+/// What the screen shows, as far as it decides what keys do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question with its own answer; they do not exclude each other")]
+pub struct Scene {
+    /// There are rows or text to move in.
+    pub rows: bool,
+    /// What is selected opens.
+    pub openable: bool,
+    /// Something is open.
+    pub opened: bool,
+    /// The table has more than one order.
+    pub sortable: bool,
+    /// A recording can be made.
+    pub recordable: bool,
+    /// It is a replay.
+    pub replay: bool,
+}
+
+impl Place {
+    /// Whether the scene has this place.
+    pub fn is_in(self, scene: Scene) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Rows => scene.rows,
+            Self::Openable => scene.openable,
+            Self::Opened => scene.opened,
+            Self::Sortable => scene.sortable,
+            Self::Recordable => scene.recordable,
+            Self::Replay => scene.replay,
+        }
+    }
+
+    /// The heading of its keys in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::Rows => "in lists and long text",
+            Self::Openable => "on what opens",
+            Self::Opened => "in what is open",
+            Self::Sortable => "in tables",
+            Self::Recordable => "on a live datapath",
+            Self::Replay => "in a replay",
+        }
+    }
+
+    /// All, in the order of the help.
+    pub const ALL: [Self; 7] = [
+        Self::Everywhere,
+        Self::Rows,
+        Self::Openable,
+        Self::Opened,
+        Self::Sortable,
+        Self::Recordable,
+        Self::Replay,
+    ];
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What happens.
+    pub action: Action,
+    /// Its name, for people to write.
+    pub name: &'static str,
+    /// What it does, in help and manual.
+    pub says: &'static str,
+    /// Its word in the line of hints at the bottom; empty where it is not worth the room.
+    pub hint: &'static str,
+    /// The keys, the first of them shown in hints.
+    pub keys: &'static [Key],
+    /// Where it does something.
+    pub place: Place,
+}
+
+const fn entry(
+    action: Action,
+    name: &'static str,
+    hint: &'static str,
+    keys: &'static [Key],
+    place: Place,
+    says: &'static str,
+) -> Entry {
+    Entry { action, name, says, hint, keys, place }
+}
+
+/// Every action there is. Hints are shown in this order.
+#[rustfmt::skip]
+pub const ACTIONS: &[Entry] = {
+    use Action as A;
+    use KeyCode as K;
+    use Place as P;
+    &[
+        entry(A::Show(View::Storm), "storm", "", &[char('1')], P::Everywhere, "Storm: what is happening, how bad, who makes it"),
+        entry(A::Show(View::Flows), "flows", "", &[char('2')], P::Everywhere, "Flows: hits, upcalls, and what the daemon says of each"),
+        entry(A::Show(View::Upcalls), "upcalls", "", &[char('3')], P::Everywhere, "Upcalls: each with where its time went"),
+        entry(A::Show(View::Packets), "packets", "", &[char('4')], P::Everywhere, "Packets: each with all that happened to it"),
+        entry(A::Show(View::Handlers), "handlers", "", &[char('5')], P::Everywhere, "Handlers: the daemon's threads that take upcalls"),
+        entry(A::Show(View::Ports), "ports", "", &[char('6')], P::Everywhere, "Ports: which of them send upcalls"),
+        entry(A::Show(View::Probes), "probes", "", &[char('7')], P::Everywhere, "Probes: what is attached, what it costs, what is lost"),
+        entry(A::NextView, "next-view", "view", &[key(K::Tab)], P::Everywhere, "the view to the right"),
+        entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the view to the left"),
+        entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected"),
+        entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
+        entry(A::Up, "up", "", &[key(K::Up), char('k')], P::Rows, "one row up"),
+        entry(A::Down, "down", "", &[key(K::Down), char('j')], P::Rows, "one row down"),
+        entry(A::PageUp, "page-up", "", &[key(K::PageUp)], P::Rows, "a screenful up"),
+        entry(A::PageDown, "page-down", "", &[key(K::PageDown)], P::Rows, "a screenful down"),
+        entry(A::First, "first", "", &[char('g'), key(K::Home)], P::Rows, "to the first row, and stay with it"),
+        entry(A::Last, "last", "", &[char('G'), key(K::End)], P::Rows, "to the last row"),
+        entry(A::Sort, "sort", "sort", &[char('s')], P::Sortable, "sort by the next column"),
+        entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
+        entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),
+        entry(A::Record, "record", "record", &[char('R')], P::Recordable, "begin a recording, or end it"),
+        entry(A::StepBack, "step-back", "1 s back", &[char('[')], P::Replay, "1 second back"),
+        entry(A::StepOn, "step-on", "on", &[char(']')], P::Replay, "1 second on"),
+        entry(A::JumpBack, "jump-back", "10 s back", &[char('{')], P::Replay, "10 seconds back"),
+        entry(A::JumpOn, "jump-on", "on", &[char('}')], P::Replay, "10 seconds on"),
+        entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "replay at half the speed"),
+        entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "replay at twice the speed"),
+        entry(A::Help, "help", "help", &[char('?')], P::Everywhere, "what the keys do"),
+        entry(A::Suspend, "suspend", "", &[ctrl('z')], P::Everywhere, "to the shell, until it says fg"),
+        entry(A::Quit, "quit", "quit", &[char('q'), ctrl('c')], P::Everywhere, "leave"),
+    ]
+};
+
+/// The action of a key in a scene.
+pub fn action_of(key: Key, scene: Scene) -> Option<Action> {
+    ACTIONS.iter().find(|entry| entry.place.is_in(scene) && entry.keys.contains(&key)).map(|entry| entry.action)
+}
+
+/// Key and word of every hint for a scene, in order.
+pub fn hints(scene: Scene) -> Vec<(String, &'static str)> {
+    ACTIONS
+        .iter()
+        .filter(|entry| !entry.hint.is_empty() && entry.place.is_in(scene))
+        .filter_map(|entry| Some((entry.keys.first()?.to_string(), entry.hint)))
+        .collect()
+}
+
+/// The help: for every place its title, and for every action there its keys and words.
+pub fn help() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+    Place::ALL
+        .into_iter()
+        .map(|place| {
+            let lines = ACTIONS
+                .iter()
+                .filter(|entry| entry.place == place)
+                .map(|entry| {
+                    let keys: Vec<String> = entry.keys.iter().map(Key::to_string).collect();
+                    (keys.join(" "), entry.says)
+                })
+                .collect();
+            (place.title(), lines)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn scenes() -> impl Iterator<Item = Scene> {
+        (0..64u8).map(|bits| Scene {
+            rows: bits & 1 != 0,
+            openable: bits & 2 != 0,
+            opened: bits & 4 != 0,
+            sortable: bits & 8 != 0,
+            recordable: bits & 16 != 0,
+            replay: bits & 32 != 0,
+        })
+    }
+
+    #[test]
+    fn a_key_does_one_thing_in_any_scene() {
+        for scene in scenes() {
+            let mut seen = HashSet::new();
+            for entry in ACTIONS.iter().filter(|entry| entry.place.is_in(scene)) {
+                for key in entry.keys {
+                    assert!(seen.insert(*key), "{key} does two things in {scene:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_and_actions_stand_once() {
+        let names: HashSet<_> = ACTIONS.iter().map(|entry| entry.name).collect();
+        let actions: HashSet<_> = ACTIONS.iter().map(|entry| entry.action).collect();
+        assert_eq!((names.len(), actions.len()), (ACTIONS.len(), ACTIONS.len()));
+        assert!(ACTIONS.iter().all(|entry| !entry.keys.is_empty() && !entry.says.is_empty()));
+    }
+
+    #[test]
+    fn help_lists_every_action_with_all_its_keys() {
+        let help = help();
+        for entry in ACTIONS {
+            let line = help.iter().flat_map(|(_, lines)| lines).find(|(_, says)| *says == entry.says);
+            let (keys, _) = line.unwrap_or_else(|| panic!("{} is not in the help", entry.name));
+            for key in entry.keys {
+                assert!(keys.split(' ').any(|k| k == key.to_string()), "{key} of {}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_nothing_has_no_key_and_no_hint() {
+        let idle = Scene::default();
+        assert_eq!(action_of(key(KeyCode::Enter), idle), None);
+        assert_eq!(action_of(char('R'), idle), None);
+        assert!(!hints(idle).iter().any(|(_, word)| *word == "record"));
+        assert_eq!(action_of(key(KeyCode::Esc), Scene { opened: true, ..idle }), Some(Action::Close));
+    }
+}

@@ -1,0 +1,176 @@
+//! What keys change about the view: the selection, the order, what is open. By identity, with the lists that are drawn.
+
+use super::actions::Action;
+use crate::{
+    model::{FlowSort, Model, Packet},
+    ui::{Drawn, HandlerSort, ListState, Order, PortSort, View, ViewState, line_flow, lists},
+};
+
+/// Orders of the table of flows, in the order of its columns.
+const FLOW_SORTS: [FlowSort; 7] = [
+    FlowSort::HitRate,
+    FlowSort::Hits,
+    FlowSort::Upcalls,
+    FlowSort::LastPut,
+    FlowSort::MasksTried,
+    FlowSort::LastHit,
+    FlowSort::FirstSeen,
+];
+const HANDLER_SORTS: [HandlerSort; 3] = [HandlerSort::Rate, HandlerSort::Wait, HandlerSort::Name];
+const PORT_SORTS: [PortSort; 3] = [PortSort::Rate, PortSort::Lost, PortSort::Number];
+
+/// The packet that is open in the current view, in Packets or through its upcall.
+pub fn open_packet<'a>(model: &'a Model, view: &ViewState) -> Option<&'a Packet> {
+    if !view.is_open() {
+        return None;
+    }
+    match view.view {
+        View::Packets => model.packet(view.packets.selected?),
+        View::Upcalls => model.packet(model.upcall(view.upcalls.selected?)?.packet?),
+        _ => None,
+    }
+}
+
+/// Moves in the current list or text.
+pub fn go(view: &mut ViewState, model: &Model, motion: Action, drawn: Drawn) {
+    if let Some(scroll) = view.help {
+        view.help = Some(scrolled(scroll, motion, drawn));
+        return;
+    }
+    if let Some(packet) = open_packet(model, view) {
+        let lines: Vec<usize> = (0..model.timeline(packet).len()).collect();
+        step(&mut view.timeline, &lines, motion, drawn.page);
+        return;
+    }
+    match view.view {
+        View::Storm => {}
+        View::Flows if view.is_open() => view.scroll = scrolled(view.scroll, motion, drawn),
+        View::Probes => view.scroll = scrolled(view.scroll, motion, drawn),
+        View::Flows => {
+            let ids = lists::flows(model, view);
+            step(&mut view.flows, &ids, motion, drawn.page);
+        }
+        View::Upcalls => step(&mut view.upcalls, &lists::upcalls(model), motion, drawn.page),
+        View::Packets => step(&mut view.packets, &lists::packets(model), motion, drawn.page),
+        View::Handlers => {
+            let ids: Vec<u32> = lists::handlers(model, view.handler_order).iter().map(|row| row.tid).collect();
+            step(&mut view.handlers, &ids, motion, drawn.page);
+        }
+        View::Ports => {
+            let ids: Vec<_> = lists::ports(model, view.port_order).iter().map(|row| (row.dp, row.port)).collect();
+            step(&mut view.ports, &ids, motion, drawn.page);
+        }
+    }
+}
+
+fn step<Id: Copy + PartialEq>(list: &mut ListState<Id>, ids: &[Id], motion: Action, page: usize) {
+    if motion == Action::First || ids.is_empty() {
+        *list = ListState::default();
+        return;
+    }
+    let window = lists::window(ids, list, page);
+    let to = moved(window.selected, motion, page).min(ids.len() - 1);
+    list.select(ids[to], to, window, page);
+}
+
+fn scrolled(scroll: usize, motion: Action, drawn: Drawn) -> usize {
+    let from = scroll.min(drawn.scroll_max);
+    moved(from, motion, drawn.page).min(drawn.scroll_max)
+}
+
+fn moved(from: usize, motion: Action, page: usize) -> usize {
+    let page = page.saturating_sub(1).max(1);
+    match motion {
+        Action::Up => from.saturating_sub(1),
+        Action::Down => from.saturating_add(1),
+        Action::PageUp => from.saturating_sub(page),
+        Action::PageDown => from.saturating_add(page),
+        Action::First => 0,
+        Action::Last => usize::MAX,
+        _ => from,
+    }
+}
+
+/// Whether there is something that opens.
+pub fn can_open(view: &ViewState, model: &Model) -> bool {
+    if view.help.is_some() {
+        return false;
+    }
+    if view.is_open() {
+        return open_packet(model, view).is_some_and(|packet| flow_at_cursor(view, model, packet).is_some());
+    }
+    match view.view {
+        View::Storm => true,
+        View::Flows => model.flow_count() > 0,
+        View::Upcalls => model.upcalls().len() > 0,
+        View::Packets => model.packets().len() > 0,
+        View::Handlers | View::Ports | View::Probes => false,
+    }
+}
+
+/// The flow that the timeline's cursor is on.
+pub fn flow_at_cursor(view: &ViewState, model: &Model, packet: &Packet) -> Option<crate::model::FlowKey> {
+    line_flow(model, packet, view.timeline.selected.unwrap_or(0))
+}
+
+/// Opens what is selected. What was only the first in its list is selected by its identity from now on. In an open
+/// packet it goes to the flow of the timeline's line, and gives the view to come back to.
+pub fn open(view: &mut ViewState, model: &Model) -> Option<View> {
+    if let Some(packet) = open_packet(model, view) {
+        let flow = flow_at_cursor(view, model, packet)?;
+        let from = view.view;
+        view.flows = ListState { selected: Some(flow), row: 0 };
+        view.view = View::Flows;
+        view.opened[View::Flows.index()] = true;
+        view.scroll = 0;
+        return Some(from);
+    }
+    match view.view {
+        View::Flows => pin(&mut view.flows, model.top_flows(view.flow_order.by, view.flow_order.largest_first, 0, 1)),
+        View::Upcalls => pin(&mut view.upcalls, model.upcalls().next_back().map(|upcall| upcall.id)),
+        View::Packets => pin(&mut view.packets, model.packets().next_back().map(|packet| packet.id)),
+        _ => {}
+    }
+    view.set_open(true);
+    None
+}
+
+fn pin<Id>(list: &mut ListState<Id>, first: impl IntoIterator<Item = Id>) {
+    if list.selected.is_none() {
+        list.selected = first.into_iter().next();
+    }
+}
+
+/// Selects anew what is gone from the model, as nothing: the list begins at its top again.
+pub fn let_go(view: &mut ViewState, model: &Model) {
+    if view.is_open() {
+        return;
+    }
+    if view.flows.selected.is_some_and(|key| model.flow(key).is_none()) {
+        view.flows = ListState::default();
+    }
+    if view.upcalls.selected.is_some_and(|id| model.upcall(id).is_none()) {
+        view.upcalls = ListState::default();
+    }
+    if view.packets.selected.is_some_and(|id| model.packet(id).is_none()) {
+        view.packets = ListState::default();
+    }
+}
+
+/// Sorts by the next column, or the other way round.
+pub fn sort(view: &mut ViewState, action: Action) {
+    match view.view {
+        View::Flows => turn(&mut view.flow_order, &FLOW_SORTS, action),
+        View::Handlers => turn(&mut view.handler_order, &HANDLER_SORTS, action),
+        View::Ports => turn(&mut view.port_order, &PORT_SORTS, action),
+        _ => {}
+    }
+}
+
+fn turn<Sort: Copy + PartialEq>(order: &mut Order<Sort>, all: &[Sort], action: Action) {
+    if action == Action::Reverse {
+        order.largest_first = !order.largest_first;
+    } else if let Some(at) = all.iter().position(|sort| *sort == order.by) {
+        *order = Order { by: all[(at + 1) % all.len()], largest_first: true };
+    }
+}

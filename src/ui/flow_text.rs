@@ -1,0 +1,222 @@
+//! All that is known about one flow, as lines: its figures, and what the daemon says of it, made readable.
+
+use ratatui::style::Style;
+
+use super::{Asked, Lines, Screen, format, label, text};
+use crate::{
+    event::{DaemonAnswer, DaemonState, PutKind, Query},
+    model::Flow,
+};
+
+/// A put's kind in a word.
+pub fn put_kind(kind: PutKind) -> &'static str {
+    match kind {
+        PutKind::New => "new",
+        PutKind::Set => "changed",
+    }
+}
+
+/// What was seen of the flow itself.
+pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
+    let theme = screen.theme;
+    let model = screen.model;
+    let now = model.now();
+    let ago = |at: u64| match format::age(now.saturating_sub(at)) {
+        age if age == "now" => age,
+        age => format!("{age} ago"),
+    };
+    let mut lines: Lines = Vec::new();
+    let name = flow.ufid.map_or_else(|| "known by its key alone, no ufid".to_owned(), |ufid| format!("ufid {ufid}"));
+    let datapath = model.datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
+    lines.push(vec![
+        (" flow  ".to_owned(), theme.heading),
+        (name, theme.strong),
+    ]);
+    if !datapath.is_empty() {
+        lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
+    }
+    let mut field = |name: &str, value: String, style: Style| {
+        lines.push(vec![(format!(" {name:<12}"), theme.quiet), (value, style)]);
+    };
+    let rate = format!("{}   {}/s", format::count(flow.hits()), format::rate(model.hit_rate(flow)));
+    field("hits", rate, theme.text);
+    let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
+    field("last hit", format!("{hit}, first seen {}", ago(flow.first_seen)), theme.text);
+    field("upcalls", format!("{} answered with a put of it", format::count(flow.upcalls)), theme.text);
+    match flow.last_put {
+        Some(put) => {
+            let words = format!(
+                "{} {}, {} in {}",
+                put_kind(put.kind),
+                ago(put.ts),
+                label::outcome_meaning(put.ret),
+                format::duration(put.took_ns).trim_end()
+            );
+            field("last put", words, if put.ret == 0 { theme.text } else { theme.bad });
+        }
+        None => field("last put", "not seen".to_owned(), theme.quiet),
+    }
+    if flow.puts_failed > 0 {
+        field("puts failed", format::count(u64::from(flow.puts_failed)), theme.bad);
+    }
+    if let Some(deleted) = flow.deleted {
+        field("deleted", ago(deleted), theme.strong);
+    }
+    if flow.generations > 0 {
+        field("actions", format!("changed {} times", flow.generations), theme.text);
+    }
+    if let Some(masks) = flow.masks_tried {
+        field("masks", format!("{masks} tried at the last hit seen in detail"), theme.text);
+    }
+    if let Some(summary) = &flow.summary {
+        let from = flow.in_port.map(|port| format!("   by {}", label::port(model, Some(flow.dp), port)));
+        let id = flow.last_packet.map_or_else(String::new, |id| format!("{}  ", label::packet(id)));
+        field("last packet", label::summary(summary), theme.text);
+        field("", format!("{id}{}", from.unwrap_or_default().trim_start()), theme.text);
+    }
+    lines
+}
+
+/// What the daemon says of the flow, or why it says nothing.
+pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
+    let mut lines: Lines = Vec::new();
+    for (query, title) in [(Query::GetFlow, "megaflow"), (Query::Detrace, "OpenFlow rules")] {
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        answer(screen, flow, query, title, columns, &mut lines);
+    }
+    lines
+}
+
+fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: usize, lines: &mut Lines) {
+    let theme = screen.theme;
+    let mut head = vec![(format!(" {title}  "), theme.heading)];
+    let Some(DaemonAnswer { answer, took_ns, .. }) = screen.model.answer(flow, query) else {
+        let (words, style) = unanswered(screen, flow);
+        head.push((words, style));
+        lines.push(head);
+        return;
+    };
+    let command = match query {
+        Query::GetFlow => "dpctl/get-flow",
+        Query::Detrace => "ofproto/detrace",
+    };
+    head.push((format!("{command}, answered in {}", format::duration(*took_ns).trim_end()), theme.quiet));
+    lines.push(head);
+    match (answer, query) {
+        (Err(why), _) => push_wrapped(lines, &format!("▲ {why}"), columns, theme.bad),
+        (Ok(words), _) if words.trim().is_empty() => push_wrapped(lines, "nothing", columns, theme.quiet),
+        (Ok(words), Query::GetFlow) => megaflow(screen, words, columns, lines),
+        (Ok(words), Query::Detrace) => rules(screen, words, columns, lines),
+    }
+}
+
+/// Why there is no answer yet, or never will be.
+fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
+    let theme = screen.theme;
+    if flow.ufid.is_none() {
+        return ("the daemon can only be asked by ufid, and this flow has none".to_owned(), theme.text);
+    }
+    if let Some(DaemonState::Down { why }) = screen.model.daemon() {
+        return (format!("the daemon does not answer: {why}"), theme.bad);
+    }
+    match screen.status.asked {
+        Some(Asked::Waiting(ufid)) if Some(ufid) == flow.ufid => ("asking…".to_owned(), theme.text),
+        Some(Asked::Busy) => ("waiting to ask: many questions are under way".to_owned(), theme.text),
+        Some(Asked::Nobody) => ("was not asked while this was recorded".to_owned(), theme.text),
+        _ => ("not asked yet".to_owned(), theme.quiet),
+    }
+}
+
+/// `dpctl/get-flow`'s line: the match, a field a line where they are many, then counts, then actions.
+fn megaflow(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines) {
+    let theme = screen.theme;
+    for line in words.lines().filter(|line| !line.trim().is_empty()) {
+        let fields = split_top(line.trim());
+        let is_count = |field: &&String| {
+            ["packets:", "bytes:", "used:", "flags:", "dp:", "offloaded:"].iter().any(|key| field.starts_with(key))
+        };
+        let at = fields.iter().position(|field| field.starts_with("actions:")).unwrap_or(fields.len());
+        let (matched, actions) = fields.split_at(at);
+        let is_ufid = |field: &&String| field.starts_with("ufid:");
+        let is_open = |field: &&String| field.ends_with("(0/0)") || field.ends_with("(0/0x0)");
+        for field in matched.iter().filter(|field| !is_count(field) && !is_ufid(field) && !is_open(field)) {
+            push_wrapped(lines, field, columns, theme.text);
+        }
+        let open: Vec<&str> = matched.iter().filter(is_open).map(|field| name_of(field)).collect();
+        if !open.is_empty() {
+            push_wrapped(lines, &format!("any {}", open.join(", ")), columns, theme.quiet);
+        }
+        let counts: Vec<&str> = matched.iter().filter(is_count).map(String::as_str).collect();
+        if !counts.is_empty() {
+            push_wrapped(lines, &counts.join("  "), columns, theme.quiet);
+        }
+        if !actions.is_empty() {
+            push_wrapped(lines, &actions.join(","), columns, theme.strong);
+        }
+    }
+}
+
+/// `ofproto/detrace`'s lines; those with a cookie or a table, which are rules, are stressed.
+fn rules(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines) {
+    let theme = screen.theme;
+    for line in words.lines() {
+        let rule = line.contains("cookie=") || line.contains("table=") || line.contains("priority=");
+        push_wrapped(lines, line, columns, if rule { theme.strong } else { theme.text });
+    }
+}
+
+/// A field without what it matches: `skb_mark` of `skb_mark(0/0)`.
+fn name_of(field: &str) -> &str {
+    field.split('(').next().unwrap_or(field)
+}
+
+/// Parts of a flow's text between the commas that stand in no parentheses.
+fn split_top(words: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0i32;
+    for c in words.chars() {
+        depth += match c {
+            '(' | '{' | '[' => 1,
+            ')' | '}' | ']' => -1,
+            _ => 0,
+        };
+        match parts.last_mut() {
+            Some(part) if c != ',' || depth > 0 => part.push(c),
+            _ => parts.push(String::new()),
+        }
+    }
+    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+fn push_wrapped(lines: &mut Lines, words: &str, columns: usize, style: Style) {
+    let indent = words.len() - words.trim_start().len();
+    for (i, line) in text::wrap(words, columns.saturating_sub(6 + indent)).into_iter().enumerate() {
+        let hang = if i > 0 { indent + 2 } else { 0 };
+        lines.push(vec![(format!("   {:hang$}{line}", ""), style)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_megaflow_falls_into_its_fields() {
+        let words = "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
+        assert_eq!(
+            split_top(words),
+            [
+                "recirc_id(0)",
+                "in_port(2)",
+                "ipv4(src=1.2.3.4/0.0.0.0,frag=no)",
+                "packets:0",
+                "used:never",
+                "actions:set(a(b,c))",
+                "3"
+            ]
+        );
+        assert_eq!(split_top(")),a"), ["))", "a"]);
+    }
+}

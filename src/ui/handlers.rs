@@ -1,0 +1,77 @@
+//! The handlers: the daemon's threads that take upcalls, how much each takes and how long it lets them wait.
+
+use super::{
+    Drawn, HandlerSort, Screen, format, lists,
+    pen::Pen,
+    table::{Cell, Column, Layout},
+};
+use crate::{event::task_name, model::HandlerRow};
+
+const COLUMNS: [Column; 10] = [
+    Column::words("thread", 12, 24, 0),
+    Column::number("upcalls/s", 9, 0),
+    Column::number("upcalls", 9, 2),
+    Column::number("lost", 7, 0),
+    Column::number("wait p50", 8, 1),
+    Column::number("wait p99", 8, 0),
+    Column::number("in a batch", 10, 3),
+    Column::number("most", 5, 5),
+    Column::number("last", 6, 4),
+    Column::number("portid", 10, 6),
+];
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
+    let theme = *pen.theme;
+    let page = usize::from(pen.height().saturating_sub(2));
+    let rows = lists::handlers(screen.model, screen.view.handler_order);
+    let x = pen.pieces(1, 0, &[("handlers  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
+    let sample = screen.model.loss().upcalls_over_budget > 0;
+    let note = if sample {
+        " seen · waits and batches are of a sample, as the event budget left upcalls out"
+    } else {
+        " seen to receive upcalls · waits are of the last 10 to 20 s"
+    };
+    pen.put(x, 0, note, theme.text);
+    if rows.is_empty() {
+        let words = "no handler was seen to receive an upcall so far";
+        pen.paragraph(1, 2, words, theme.text);
+        return Drawn { page, scroll_max: 0 };
+    }
+    let ids: Vec<u32> = rows.iter().map(|row| row.tid).collect();
+    let window = lists::window(&ids, &screen.view.handlers, page);
+    let layout = Layout::new(&COLUMNS, pen.width());
+    let order = screen.view.handler_order;
+    let sorted = match order.by {
+        HandlerSort::Name => 0,
+        HandlerSort::Rate => 1,
+        HandlerSort::Wait => 5,
+    };
+    layout.head(pen, 1, &COLUMNS, Some((sorted, order.largest_first)));
+    for (handler, i) in rows.iter().skip(window.first).take(page).zip(0..) {
+        let selected = window.first + i == window.selected;
+        layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, handler), selected);
+    }
+    Drawn { page, scroll_max: 0 }
+}
+
+fn row(screen: &Screen<'_>, handler: &HandlerRow) -> Vec<Cell> {
+    let theme = screen.theme;
+    let wait = |ns: Option<u64>| ns.map_or_else(|| "–   ".to_owned(), format::duration);
+    let lost = match handler.lost {
+        0 => ("0".to_owned(), theme.quiet),
+        n => (format!("▲ {}", format::short_count(n)), theme.bad),
+    };
+    vec![
+        (task_name(handler.comm, handler.tid), theme.text),
+        (format::rate(handler.upcall_rate), theme.strong),
+        (format::short_count(handler.upcalls), theme.text),
+        lost,
+        (wait(handler.wait_p50), theme.text),
+        (wait(handler.wait_p99), theme.strong),
+        (if handler.batches > 0 { format!("{:.1}", handler.batch_mean) } else { "–".to_owned() }, theme.text),
+        (handler.batch_max.to_string(), theme.text),
+        (format::age(screen.model.now().saturating_sub(handler.last)), theme.text),
+        (handler.port.to_string(), theme.quiet),
+    ]
+}

@@ -1,0 +1,213 @@
+//! The top of the screen (what is traced, when, the views, what is lost) and its bottom line.
+
+use ratatui::style::Style;
+
+use super::{
+    Ended, Mode, Pace, RecordState, Screen, View, format,
+    pen::Pen,
+    text,
+};
+use crate::event::DaemonState;
+
+/// Draws the top; gives the first row below it.
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> u16 {
+    host_line(pen, screen);
+    tabs(pen, screen);
+    rule(pen, screen);
+    banner(pen, screen)
+}
+
+/// Row 0: the traced host at the left, the recording and the time of day at the right.
+fn host_line(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let theme = *pen.theme;
+    let model = screen.model;
+    let end = pen.width() - 1;
+    let time = model.clock().and_then(|clock| format::time_of_day(clock, model.now()));
+    let time = time.unwrap_or_else(|| "--:--:--".to_owned());
+    let (record, record_style) = match &screen.status.record {
+        RecordState::Off => (String::new(), theme.quiet),
+        RecordState::On { bytes, seconds, lost: 0, .. } => {
+            (format!("● REC {} {}  ", format::clock_span(*seconds), format::bytes(*bytes)), theme.strong)
+        }
+        RecordState::On { bytes, seconds, lost, .. } => {
+            let words = format!(
+                "● REC {} {}, {} not recorded  ",
+                format::clock_span(*seconds),
+                format::bytes(*bytes),
+                format::short_count(*lost)
+            );
+            (words, theme.bad)
+        }
+        RecordState::Failed(_) => ("▲ REC FAILED  ".to_owned(), theme.bad),
+    };
+    let right = pen.pieces_right(end, 0, &[(&record, record_style), (&time, theme.strong)]);
+
+    let mut parts: Vec<(String, Style)> = Vec::new();
+    let session = model.session();
+    let host = session.map_or("", |session| session.host.as_str());
+    if !host.is_empty() {
+        parts.push((host.to_owned(), theme.text));
+    }
+    match model.datapaths() {
+        [] => {}
+        [only] => parts.push((only.name.clone(), theme.text)),
+        many => parts.push((format!("{} datapaths", many.len()), theme.text)),
+    }
+    match (model.daemon(), session) {
+        (Some(DaemonState::Down { .. }), _) => parts.push(("daemon: not answering".to_owned(), theme.bad)),
+        (Some(DaemonState::Up { version, .. }), _) => parts.push((ovs_version(version), theme.text)),
+        (None, Some(session)) if !session.ovs_version.is_empty() => {
+            parts.push((ovs_version(&session.ovs_version), theme.text));
+        }
+        _ => {}
+    }
+    if let Some(session) = session.filter(|session| !session.kernel.is_empty()) {
+        parts.push((format!("Linux {}", session.kernel), theme.quiet));
+    }
+    let name = match screen.status.mode {
+        Mode::Live => "ovscope".to_owned(),
+        Mode::Demo => "ovscope demo".to_owned(),
+        Mode::Replay { .. } => "ovscope replay".to_owned(),
+    };
+    let mut x = pen.put(1, 0, &name, theme.heading) + 2;
+    for (i, (words, style)) in parts.iter().enumerate() {
+        let gap = if i > 0 { " · " } else { "" };
+        let wide = (text::width(words) + text::width(gap)) as u16;
+        // A part that does not fit is left out whole, but for a daemon that is down: that is cut.
+        if x + wide + 1 > right && *style != theme.bad {
+            continue;
+        }
+        x = pen.put_in(x, 0, right.saturating_sub(x + 1), gap, theme.quiet);
+        x = pen.put_in(x, 0, right.saturating_sub(x + 1), words, *style);
+    }
+}
+
+/// `ovs-vswitchd (Open vSwitch) 3.5.0` and such, as `OVS 3.5.0`.
+fn ovs_version(version: &str) -> String {
+    let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    format!("OVS {}", number.unwrap_or(version))
+}
+
+/// Row 1: the views.
+fn tabs(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let theme = *pen.theme;
+    let full: usize = View::ALL.iter().map(|view| view.title().len() + 4).sum();
+    let short = full + 1 > usize::from(pen.width());
+    let mut x = 0;
+    for view in View::ALL {
+        let digit = view.index() + 1;
+        let current = view == screen.view.view;
+        let words = match (short, current) {
+            (true, false) => format!(" {digit} {} ", &view.title()[..3]),
+            _ => format!(" {digit} {} ", view.title()),
+        };
+        x = pen.put(x, 1, &words, if current { theme.selected } else { theme.text });
+    }
+}
+
+/// Row 2: a rule, with what is held at its left, and what is lost at its right.
+fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let theme = *pen.theme;
+    let wide = pen.width();
+    pen.rule(0, 2, wide, '─', theme.quiet);
+
+    let mut left: Vec<(String, Style)> = Vec::new();
+    match screen.status.pace {
+        Pace::Running => {}
+        Pace::Held { behind } => left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad)),
+        Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
+    }
+    if let Mode::Replay { file } = &screen.status.mode {
+        left.push((file.clone(), theme.text));
+    }
+    if (screen.status.speed - 1.0).abs() > f64::EPSILON {
+        left.push((format!("×{}", screen.status.speed), theme.strong));
+    }
+    match &screen.status.ended {
+        Some(Ended::Complete) => left.push(("the recording ends here".to_owned(), theme.strong)),
+        Some(Ended::Failed(_)) => left.push(("ended".to_owned(), theme.bad)),
+        None => {}
+    }
+
+    let right = losses(screen);
+    let need: usize = right.iter().map(|(words, _)| text::width(words) + 3).sum();
+    let mut x = wide.saturating_sub(need as u16 + 1);
+    let room = x.saturating_sub(2);
+    for (i, (words, style)) in right.iter().enumerate() {
+        x = pen.put(x, 2, if i == 0 { " " } else { " · " }, theme.quiet);
+        x = pen.put(x, 2, words, *style);
+    }
+    pen.put(x, 2, " ", theme.quiet);
+    let mut x = 1;
+    for (words, style) in left {
+        x = pen.put_in(x, 2, room.saturating_sub(x), &format!(" {words} "), style);
+    }
+}
+
+/// What is lost or left out, always the losses first.
+fn losses(screen: &Screen<'_>) -> Vec<(String, Style)> {
+    let theme = screen.theme;
+    let loss = screen.model.loss();
+    let lost = loss.ring_full.saturating_add(loss.untracked).saturating_add(loss.undecoded);
+    let style = if lost > 0 { theme.bad } else { theme.quiet };
+    let mut parts = vec![(format!("lost {}", format::short_count(lost)), style)];
+    if loss.not_recorded > 0 {
+        parts.push((format!("not recorded {}", format::short_count(loss.not_recorded)), theme.bad));
+    }
+    for (n, what) in [(loss.upcalls_over_budget, "upcalls"), (loss.over_budget, "packets")] {
+        if n > 0 {
+            parts.push((format!("{what} over budget {}", format::short_count(n)), theme.text));
+        }
+    }
+    if loss.not_sampled > 0 {
+        parts.push((format!("not sampled {}", format::short_count(loss.not_sampled)), theme.text));
+    }
+    if let Some(percent) = screen.status.own_cpu {
+        parts.push((format!("own {percent:.1} %"), theme.quiet));
+    }
+    parts
+}
+
+/// What went wrong and must be read, below the rule; gives the first row after it.
+fn banner(pen: &mut Pen<'_>, screen: &Screen<'_>) -> u16 {
+    let theme = *pen.theme;
+    let mut y = 3;
+    let mut tell = |words: String| {
+        for line in text::wrap(&words, usize::from(pen.width()) - 4).iter().take(3) {
+            pen.put(1, y, line, theme.bad);
+            y += 1;
+        }
+    };
+    if let Some(Ended::Failed(why)) = &screen.status.ended {
+        tell(format!("▲ no more events: {why}"));
+    }
+    if let RecordState::Failed(why) = &screen.status.record {
+        tell(format!("▲ not recording: {why}"));
+    }
+    y
+}
+
+/// The bottom line: a note, or the keys that do something here.
+pub fn hints(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let theme = *pen.theme;
+    let y = pen.height() - 1;
+    if let Some(note) = &screen.status.note {
+        pen.put(1, y, note, theme.strong);
+        return;
+    }
+    let hints = &screen.status.hints;
+    let wide = |(keys, word): &(String, &'static str)| (text::width(keys) + text::width(word) + 3) as u16;
+    // The last two (help and quit) are always there.
+    let (first, last) = hints.split_at(hints.len().saturating_sub(2));
+    let mut room = pen.width().saturating_sub(2).saturating_sub(last.iter().map(wide).sum());
+    let mut x = 1;
+    let fitting = first.iter().filter(|hint| {
+        let fits = wide(hint) <= room;
+        room -= if fits { wide(hint) } else { 0 };
+        fits
+    });
+    for (keys, word) in fitting.chain(last) {
+        x = pen.put(x, y, keys, theme.strong);
+        x = pen.put(x + 1, y, word, theme.quiet) + 2;
+    }
+}

@@ -1,0 +1,160 @@
+//! Words for what the model names by number: ports, packets, upcalls, outcomes.
+
+use crate::{
+    event::{DpIfindex, PacketId, PortNo, UpcallCmd, UpcallId, errno_meaning, errno_name, task_name},
+    model::{Fate, L4Summary, Model, NetSummary, Packet, PacketSummary, TalkerKey, UpcallEnd},
+};
+
+/// The port's name, or `port 3` where it has none.
+pub fn port(model: &Model, dp: Option<DpIfindex>, port: PortNo) -> String {
+    // A datapath that is not known yet can only be the one there is.
+    let dp = dp.filter(|dp| dp.0 != 0).or_else(|| match model.datapaths() {
+        [only] => Some(only.dp),
+        _ => None,
+    });
+    dp.and_then(|dp| model.port_name(dp, port)).map_or_else(|| format!("port {}", port.0), str::to_owned)
+}
+
+/// Both kinds of identity are `cpu << 40 | sequence`.
+fn identity(id: u64) -> String {
+    let (cpu, sequence) = (id >> 40, id & ((1 << 40) - 1));
+    if cpu == 0 { format!("#{sequence}") } else { format!("#{cpu}.{sequence}") }
+}
+
+/// `#81`, or `#3.81` for the 81st of CPU 3.
+pub fn packet(id: PacketId) -> String {
+    identity(id.0)
+}
+
+/// The same of an upcall.
+pub fn upcall(id: UpcallId) -> String {
+    identity(id.0)
+}
+
+/// `miss`, `action`, or the number.
+pub fn cmd(cmd: UpcallCmd) -> String {
+    match cmd {
+        UpcallCmd::Miss => "miss".to_owned(),
+        UpcallCmd::Action => "action".to_owned(),
+        UpcallCmd::Other(n) => format!("command {n}"),
+    }
+}
+
+/// `ok`, or the errno's name, or its number.
+pub fn outcome(ret: i32) -> String {
+    match ret {
+        0 => "ok".to_owned(),
+        ret => errno_name(ret).map_or_else(|| format!("errno {}", ret.unsigned_abs()), str::to_owned),
+    }
+}
+
+/// The same, and what it means, where there are words for it.
+pub fn outcome_meaning(ret: i32) -> String {
+    match errno_meaning(ret) {
+        Some(meaning) if ret != 0 => format!("{}: {meaning}", outcome(ret)),
+        _ => outcome(ret),
+    }
+}
+
+/// An IP protocol's name, or `proto 89`.
+pub fn protocol(proto: u8) -> String {
+    match proto {
+        1 => "icmp".to_owned(),
+        2 => "igmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        47 => "gre".to_owned(),
+        50 => "esp".to_owned(),
+        58 => "icmpv6".to_owned(),
+        132 => "sctp".to_owned(),
+        other => format!("proto {other}"),
+    }
+}
+
+/// Who makes upcalls.
+pub fn talker(model: &Model, key: TalkerKey) -> String {
+    match key {
+        TalkerKey::Port(dp, number) => port(model, Some(dp), number),
+        TalkerKey::Cmd(reason) => cmd(reason),
+        TalkerKey::Errno(ret) => outcome_meaning(ret),
+        TalkerKey::Handler { task: Some((tid, comm)), .. } => task_name(comm, tid),
+        TalkerKey::Handler { port: 0, task: None } => "nobody listens".to_owned(),
+        TalkerKey::Handler { port, task: None } => format!("portid {port}"),
+        TalkerKey::Ip(address, proto) => format!("{address} {}", protocol(proto)),
+        TalkerKey::Mac(mac) => mac.to_string(),
+    }
+}
+
+/// A packet in a line.
+pub fn summary(summary: &PacketSummary) -> String {
+    let words = match summary.net {
+        NetSummary::Ip { src, dst, proto, l4 } => match l4 {
+            L4Summary::Ports { src: from, dst: to } if src.is_ipv6() => {
+                format!("[{src}]:{from} → [{dst}]:{to} {}", protocol(proto))
+            }
+            L4Summary::Ports { src: from, dst: to } => format!("{src}:{from} → {dst}:{to} {}", protocol(proto)),
+            L4Summary::Icmp { kind, code, echo } => {
+                let what = match (proto, kind, code) {
+                    (1, 8, _) | (58, 128, _) => "echo request".to_owned(),
+                    (1, 0, _) | (58, 129, _) => "echo reply".to_owned(),
+                    (58, 135, _) => "neighbour solicitation".to_owned(),
+                    (58, 136, _) => "neighbour advertisement".to_owned(),
+                    (_, kind, code) => format!("type {kind} code {code}"),
+                };
+                let echo = echo.map_or_else(String::new, |(id, sequence)| format!(" id {id} seq {sequence}"));
+                format!("{src} → {dst} {} {what}{echo}", protocol(proto))
+            }
+            L4Summary::Fragment => format!("{src} → {dst} {} later fragment", protocol(proto)),
+            L4Summary::Other => format!("{src} → {dst} {}", protocol(proto)),
+        },
+        NetSummary::Arp { op: 1, sender, target } => format!("arp who has {target}, tell {sender}"),
+        NetSummary::Arp { op: 2, sender, .. } => format!("arp {sender} is at {}", summary.eth_src),
+        NetSummary::Arp { op, sender, target } => format!("arp op {op} {sender} → {target}"),
+        NetSummary::Other => format!("{} → {} type 0x{:04x}", summary.eth_src, summary.eth_dst, summary.ether_type),
+    };
+    match summary.vlan {
+        Some(vlan) => format!("{words} vlan {vlan}"),
+        None => words,
+    }
+}
+
+/// A packet in a line, or what to say without its bytes.
+pub fn packet_summary(packet: Option<&Packet>) -> String {
+    match packet {
+        Some(Packet { summary: Some(known), .. }) => summary(known),
+        Some(Packet { len: Some(len), .. }) => format!("{len} bytes, not seen"),
+        _ => "–".to_owned(),
+    }
+}
+
+/// What became of a packet, and whether that is bad.
+pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
+    match model.fate(packet) {
+        Fate::Forwarded => {
+            let names: Vec<String> = packet.outputs.iter().map(|out| port(model, packet.dp, *out)).collect();
+            let more = if packet.outputs_cut > 0 { format!(" +{}", packet.outputs_cut) } else { String::new() };
+            (format!("→ {}{more}", names.join(", ")), false)
+        }
+        Fate::Dropped { reason: 0 } => ("dropped by its flow".to_owned(), false),
+        Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason as i32)), false),
+        Fate::NoAction => ("no action: dropped".to_owned(), false),
+        Fate::NotGivenBack => ("not given back: dropped".to_owned(), false),
+        Fate::Lost { ret } => (format!("LOST {}", outcome(ret)), true),
+        Fate::NotHandledYet => ("waits for a handler".to_owned(), false),
+        Fate::NotAnsweredYet => ("handler at work".to_owned(), false),
+        Fate::ToUserspace => ("to userspace".to_owned(), false),
+        Fate::ExecFailed { ret } => (format!("EXECUTE FAILED {}", outcome(ret)), true),
+        Fate::Consumed => ("actions, no output".to_owned(), false),
+        Fate::InFlight => ("on its way".to_owned(), false),
+    }
+}
+
+/// How an upcall ended, and whether that is bad.
+pub fn end(end: UpcallEnd) -> (String, bool) {
+    match end {
+        UpcallEnd::PutFailed { ret } => (format!("PUT FAILED {}", outcome(ret)), true),
+        UpcallEnd::ExecFailed { ret } => (format!("EXECUTE FAILED {}", outcome(ret)), true),
+        UpcallEnd::Refused { ret } => (format!("LOST {}", outcome(ret)), true),
+        other => (other.name().to_owned(), false),
+    }
+}

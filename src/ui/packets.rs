@@ -1,0 +1,172 @@
+//! The packets: a list, and one of them with all that happened to it.
+
+use super::{
+    Drawn, Screen, flows, format, label, lists, packet_text,
+    pen::Pen,
+    scrolled,
+    table::{Cell, Column, Layout},
+    timeline,
+};
+use crate::model::Packet;
+
+const COLUMNS: [Column; 8] = [
+    Column::words("time", 8, 8, 3),
+    Column::words("packet", 7, 11, 2),
+    Column::words("in port", 8, 12, 0),
+    Column::words("what", 28, 72, 0),
+    Column::words("what became of it", 17, 40, 0),
+    Column::number("upcalls", 7, 5),
+    Column::number("bytes", 6, 4),
+    Column::number("total", 7, 1),
+];
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
+    let model = screen.model;
+    let selected = screen.view.packets.selected;
+    if screen.view.is_open()
+        && let Some(id) = selected
+    {
+        let Some(packet) = model.packet(id) else {
+            pen.put(1, 1, "This packet is not kept any more: newer ones took its room.", pen.theme.text);
+            return Drawn::default();
+        };
+        return draw_one(pen, screen, packet);
+    }
+    let ids = lists::packets(model);
+    let (wide, high) = (pen.width(), pen.height());
+    let preview = if high >= 30 { high * 3 / 5 } else { 0 };
+    let table_high = high - preview;
+    let page = usize::from(table_high.saturating_sub(2));
+    title(pen, screen, ids.len());
+    if ids.is_empty() {
+        empty(pen, screen);
+        return Drawn { page, scroll_max: 0 };
+    }
+    let window = lists::window(&ids, &screen.view.packets, page);
+    let layout = Layout::new(&COLUMNS, wide);
+    layout.head(pen, 1, &COLUMNS, None);
+    for (id, i) in ids.iter().skip(window.first).take(page).zip(0..) {
+        let Some(packet) = model.packet(*id) else { continue };
+        let selected = window.first + i == window.selected;
+        layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, packet), selected);
+        if selected && preview > 0 {
+            pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
+            let mut below = pen.part(0, table_high + 1, wide, preview - 1);
+            headline(&mut below, screen, packet);
+            timeline::draw(&mut below.part(0, 2, wide, preview - 3), screen, packet, None);
+        }
+    }
+    Drawn { page, scroll_max: 0 }
+}
+
+fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
+    let theme = *pen.theme;
+    let x = pen.pieces(1, 0, &[("packets  ", theme.heading), (&format::count(count as u64), theme.strong)]);
+    let loss = screen.model.loss();
+    let mut words = " kept".to_owned();
+    for (n, what) in [
+        (screen.model.evicted().packets, "older let go"),
+        (loss.over_budget, "over budget"),
+        (loss.not_sampled, "not sampled"),
+    ] {
+        if n > 0 {
+            words = format!("{words} · {} {what}", format::short_count(n));
+        }
+    }
+    pen.put(x, 0, &words, theme.text);
+}
+
+fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let loss = screen.model.loss();
+    let words = match screen.model.totals() {
+        None => "waiting for the first counters",
+        Some(totals) if totals.lookups == 0 => "no packet came through the datapath yet",
+        Some(_) if loss.not_sampled > 0 => "no packet was sampled yet; upcalled ones always are",
+        Some(_) if loss.over_budget > 0 => "packets came through, but the event budget left them all out",
+        Some(_) => "no packet matched: packets come through the datapath, and none of them was to be seen in detail",
+    };
+    pen.paragraph(1, 2, words, pen.theme.text);
+}
+
+fn row(screen: &Screen<'_>, packet: &Packet) -> Vec<Cell> {
+    let theme = screen.theme;
+    let model = screen.model;
+    let dash = || "–".to_owned();
+    let (fate, bad) = label::fate(model, packet);
+    let upcalls = packet.upcalls.len();
+    vec![
+        (model.clock().and_then(|clock| format::time_of_day(clock, packet.first)).unwrap_or_else(dash), theme.quiet),
+        (label::packet(packet.id), theme.text),
+        (packet.in_port.map_or_else(dash, |port| label::port(model, packet.dp, port)), theme.text),
+        (label::packet_summary(Some(packet)), theme.text),
+        if bad { (format!("▲ {fate}"), theme.bad) } else { (fate, theme.text) },
+        (if upcalls == 0 { dash() } else { upcalls.to_string() }, theme.text),
+        (packet.len.map_or_else(dash, |len| len.to_string()), theme.text),
+        (format::duration(packet.total()), theme.strong),
+    ]
+}
+
+/// The packet in two rows: what it is, and what became of it.
+fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
+    let theme = *pen.theme;
+    let end = pen.width() - 1;
+    let total = format!("total {}", format::duration(packet.total()).trim_end());
+    pen.put_right(end, 0, &total, theme.strong);
+    let room = end.saturating_sub(total.chars().count() as u16 + 3);
+    let x = pen.put(1, 0, &label::packet(packet.id), theme.heading) + 2;
+    let len = packet.len.map_or_else(String::new, |len| format!("  {len} B"));
+    let what = match &packet.summary {
+        Some(known) => format!("{}{len}", label::summary(known)),
+        None => format!("bytes not seen{len}"),
+    };
+    pen.put_in(x, 0, room.saturating_sub(x), &what, theme.strong);
+
+    let (fate, bad) = label::fate(screen.model, packet);
+    let mut parts = Vec::new();
+    if let Some(port) = packet.in_port {
+        parts.push(format!("in by {}", label::port(screen.model, packet.dp, port)));
+    }
+    match packet.upcalls.len() {
+        0 => parts.push("not upcalled".to_owned()),
+        1 => parts.push("upcalled".to_owned()),
+        n => parts.push(format!("upcalled {n} times")),
+    }
+    let x = pen.put(1, 1, &format!("{}, ", parts.join(", ")), theme.text);
+    let style = if bad { theme.bad } else { theme.text };
+    pen.put(x, 1, &if bad { format!("▲ {fate}") } else { fate }, style);
+}
+
+/// Draws one packet: what it is, its timeline with a cursor, and below it what the line at the cursor is about.
+pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Drawn {
+    let (wide, high) = (pen.width(), pen.height());
+    headline(pen, screen, packet);
+    let events = screen.model.timeline(packet).len() + usize::from(packet.events_cut > 0);
+    let top = 3;
+    let room = high.saturating_sub(top);
+    // The timeline takes what it needs, but for some rows that belong to what is below it.
+    let below_least = if room >= 30 { 14 } else { 7 };
+    let lines = (events as u16).min(room.saturating_sub(below_least + 1)).max(3);
+    let cursor = screen.view.timeline;
+    timeline::draw(&mut pen.part(0, top, wide, lines), screen, packet, Some(&cursor));
+    let below = events.saturating_sub(timeline::first(screen, packet, usize::from(lines)) + usize::from(lines));
+    if below > 0 {
+        pen.put(4, top + lines, &format!("↓ {below} more"), pen.theme.quiet);
+    }
+    let y = top + lines + 1;
+    let mut below = pen.part(0, y, wide, high.saturating_sub(y));
+    let flow = line_flow(screen, packet);
+    match flow.and_then(|key| screen.model.flow(key)) {
+        Some(flow) => flows::answers(&mut below, screen, flow),
+        None => {
+            let lines = packet_text::whole(screen, packet);
+            scrolled(&mut below, &lines, 0);
+        }
+    }
+    Drawn { page: usize::from(lines), scroll_max: 0 }
+}
+
+/// The flow of the line at the cursor.
+fn line_flow(screen: &Screen<'_>, packet: &Packet) -> Option<crate::model::FlowKey> {
+    timeline::line_flow(screen.model, packet, timeline::cursor(&screen.view.timeline))
+}

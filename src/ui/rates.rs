@@ -1,0 +1,113 @@
+//! The rates: each with its number now and its curve over the last minutes.
+
+use super::{Screen, chart, format, pen::Pen, text};
+use crate::{
+    event::CapabilityState,
+    model::{Metric, Model, Rates},
+};
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    metric: Metric,
+    /// The number now: a rate, or a level for flows and masks.
+    now: fn(&Model, &Rates) -> Option<f64>,
+    /// The capabilities that count it.
+    from: &'static [&'static str],
+    /// Whether anything above 0 is bad.
+    bad: bool,
+}
+
+const LOOKUP: &[&str] = &["flow_lookup"];
+const UPCALL: &[&str] = &["upcall_return"];
+
+/// The most telling first; as many are shown as there is room for.
+#[rustfmt::skip]
+const ROWS: [Row; 14] = [
+    Row { name: "lookups", metric: Metric::Lookups, now: |_, r| Some(r.lookups), from: LOOKUP, bad: false },
+    Row { name: "hits", metric: Metric::Hits, now: |_, r| Some(r.hits), from: LOOKUP, bad: false },
+    Row { name: "misses", metric: Metric::Misses, now: |_, r| Some(r.misses), from: LOOKUP, bad: false },
+    Row { name: "upcalls", metric: Metric::Upcalls, now: |_, r| Some(r.upcalls), from: UPCALL, bad: false },
+    Row { name: "lost", metric: Metric::UpcallsLost, now: |_, r| Some(r.upcalls_lost), from: UPCALL, bad: true },
+    Row { name: "puts", metric: Metric::Puts, now: |_, r| Some(r.puts), from: &["flow_put"], bad: false },
+    Row { name: "flows, now", metric: Metric::Flows, now: |m, _| m.running(Metric::Flows).map(|n| n as f64), from: &[], bad: false },
+    Row { name: "masks, now", metric: Metric::Masks, now: |m, _| m.running(Metric::Masks).map(|n| n as f64), from: &[], bad: false },
+    Row { name: "puts failed", metric: Metric::PutsFailed, now: |_, r| Some(r.puts_failed), from: &["flow_put"], bad: true },
+    Row { name: "received", metric: Metric::Received, now: |_, r| Some(r.received), from: &["upcall_recv"], bad: false },
+    Row { name: "executes", metric: Metric::Execs, now: |_, r| Some(r.execs), from: &["flow_exec"], bad: false },
+    Row { name: "deletes", metric: Metric::Dels, now: |_, r| Some(r.dels), from: &["flow_del"], bad: false },
+    Row { name: "masks tried", metric: Metric::MasksTried, now: |_, r| Some(r.masks_tried), from: LOOKUP, bad: false },
+    Row { name: "cache hits", metric: Metric::CacheHits, now: |_, r| Some(r.cache_hits), from: LOOKUP, bad: false },
+];
+
+/// Rows that the table can use, its heading not counted.
+pub const MOST_ROWS: u16 = ROWS.len() as u16;
+
+/// Seconds that a curve goes back at least.
+const SPAN: usize = 120;
+
+/// Draws as many rates as there are rows, below a heading.
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    let theme = *pen.theme;
+    let model = screen.model;
+    let wide = usize::from(pen.width());
+    let shown = usize::from(pen.height().saturating_sub(1)).min(ROWS.len());
+    let rows = &ROWS[..shown];
+    let names = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let number_end = (1 + names + 10) as u16;
+    let peak = if wide >= 56 { 12 } else { 0 };
+    let curve_x = number_end + 2;
+    let curve_wide = wide.saturating_sub(usize::from(curve_x) + peak);
+    let per_column = SPAN.div_ceil(curve_wide.max(1));
+
+    pen.put(1, 0, "per second", theme.heading);
+    pen.put_right(number_end, 0, "now", theme.quiet);
+    let ago = format!("{} s ago", per_column * curve_wide);
+    if curve_wide >= text::width(&ago) {
+        pen.put(curve_x, 0, &ago, theme.quiet);
+        if curve_wide >= text::width(&ago) + 8 {
+            pen.put_right(curve_x + curve_wide as u16, 0, "now", theme.quiet);
+        }
+    }
+    if peak > 0 {
+        pen.put_right(pen.width(), 0, "peak", theme.quiet);
+    }
+    let rates = model.rates();
+    for (row, y) in rows.iter().zip(1..) {
+        pen.put(1, y, row.name, theme.text);
+        if let Some(words) = missing(model, row) {
+            pen.put(number_end.saturating_sub(8), y, &words, theme.bad);
+            continue;
+        }
+        let now = rates.and_then(|rates| (row.now)(model, &rates));
+        let alarm = row.bad && now.is_some_and(|now| now > 0.0);
+        let (number, style) = match now {
+            None => ("–".to_owned(), theme.quiet),
+            Some(now) if alarm => (format!("▲ {}", format::rate(now)), theme.bad),
+            Some(0.0) => ("0".to_owned(), theme.quiet),
+            Some(now) => (format::rate(now), theme.strong),
+        };
+        pen.put_right(number_end, y, &number, style);
+        let Some(end) = model.series_end() else { continue };
+        let values: Vec<f64> = model.series(row.metric).map(|n| n as f64).collect();
+        let cells = chart::squeeze(&values, end, per_column, curve_wide);
+        let top = cells.iter().flatten().copied().fold(0.0, f64::max);
+        let shape = if row.bad { theme.bad } else { theme.shape };
+        for (cell, x) in cells.iter().zip(curve_x..) {
+            let style = if cell.is_some_and(|n| n > 0.0) { shape } else { theme.trough };
+            pen.put(x, y, chart::step(*cell, top).encode_utf8(&mut [0; 4]), style);
+        }
+        if peak > 0 && !values.is_empty() {
+            pen.put_right(pen.width(), y, &format::short_count(top as u64), theme.quiet);
+        }
+    }
+}
+
+/// What to say in place of a number that nothing counts.
+fn missing(model: &Model, row: &Row) -> Option<String> {
+    let absent = model
+        .capabilities()
+        .iter()
+        .find(|c| row.from.contains(&c.name.as_str()) && c.state == CapabilityState::Missing)?;
+    Some(format!("not seen: no probe {} (7)", absent.name))
+}

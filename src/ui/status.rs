@@ -1,0 +1,116 @@
+//! What the screen shows that is not in the model: the program's own doings.
+
+use crate::event::{Nanos, Ufid};
+
+/// Where the events come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// From this host's datapath.
+    Live,
+    /// From the recording that the program brings along.
+    Demo,
+    /// From a recording.
+    Replay {
+        /// Its name.
+        file: String,
+    },
+}
+
+/// How recording stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RecordState {
+    /// Nothing is recorded.
+    #[default]
+    Off,
+    /// Events go to a file.
+    On {
+        /// Its name.
+        file: String,
+        /// Bytes written.
+        bytes: u64,
+        /// Seconds since it began.
+        seconds: u64,
+        /// Events that it could not keep up with.
+        lost: u64,
+    },
+    /// It ended against the user's will, for this reason.
+    Failed(String),
+}
+
+/// Whether what is drawn moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// It moves.
+    #[default]
+    Running,
+    /// The screen is held, and the events went on for so long since.
+    Held {
+        /// Nanoseconds of the events' time.
+        behind: Nanos,
+    },
+    /// The replay is held; nothing goes on behind it.
+    Stopped,
+}
+
+/// How the source of events ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The recording is at its end.
+    Complete,
+    /// It failed.
+    Failed(String),
+}
+
+/// What became of the question about the selected flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is on its way.
+    Waiting(Ufid),
+    /// There is nobody to ask: a replay shows what was asked when it was recorded.
+    Nobody,
+    /// The queue of questions is full; it is put again.
+    Busy,
+}
+
+/// The program's own doings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Where the events come from.
+    pub mode: Mode,
+    /// How recording stands.
+    pub record: RecordState,
+    /// Whether it moves.
+    pub pace: Pace,
+    /// How many times as fast as recorded, in a replay.
+    pub speed: f64,
+    /// How the source ended, if it did.
+    pub ended: Option<Ended>,
+    /// What became of the question about the selected flow.
+    pub asked: Option<Asked>,
+    /// The program's own use of CPU, in percent of one.
+    pub own_cpu: Option<f64>,
+    /// Something to tell once: what a key did, or why not.
+    pub note: Option<String>,
+    /// Keys and words for the bottom line.
+    pub hints: Vec<(String, &'static str)>,
+    /// Titles, and for each its keys and words.
+    pub help: Vec<(&'static str, Vec<(String, &'static str)>)>,
+}
+
+impl Status {
+    /// Nothing but where the events come from.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            record: RecordState::Off,
+            pace: Pace::Running,
+            speed: 1.0,
+            ended: None,
+            asked: None,
+            own_cpu: None,
+            note: None,
+            hints: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The first view: what is happening in plain words, the shape of the last minutes, and who makes it.
+
+use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers};
+use crate::model::{Dimension, Model, Rates, Stage, State, TalkerKey, Window};
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
+    // The last row is left free: it parts the tables from the keys.
+    let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
+    condition(pen, screen.model);
+    let top = 3;
+    let room = high.saturating_sub(top);
+    if screen.view.is_open() {
+        heat::draw(&mut pen.part(0, top, wide, room), screen);
+        return Drawn::default();
+    }
+    // The second column begins in the middle, with a gap before it.
+    let middle = wide / 2;
+    let with_heat = wide >= 100 && room >= 18;
+    // Beside the heat map rates may take more rows than the stages do; but the map comes first.
+    let spare = room.saturating_sub(stages::ROWS + 1 + heat::MOST_ROWS.min(16));
+    let rates_rows = if with_heat {
+        (stages::ROWS + spare).min(rates::MOST_ROWS + 1)
+    } else {
+        stages::ROWS.min(room)
+    };
+    rates::draw(&mut pen.part(0, top, middle - 2, rates_rows), screen);
+    stages::draw(&mut pen.part(middle, top, wide - middle - 1, stages::ROWS), screen);
+    let below = top + rates_rows + 1;
+    let left = high.saturating_sub(below);
+    if with_heat {
+        heat::draw(&mut pen.part(0, below, middle - 2, left), screen);
+        let beside = top + stages::ROWS + 1;
+        talkers::draw(&mut pen.part(middle, beside, wide - middle, high.saturating_sub(beside)), screen);
+    } else if left >= 2 {
+        talkers::draw(&mut pen.part(0, below, wide, left), screen);
+    }
+    Drawn::default()
+}
+
+/// The line that the eye lands on: the state in a word, and what it is based on.
+fn condition(pen: &mut Pen<'_>, model: &Model) {
+    let theme = *pen.theme;
+    let condition = model.condition();
+    let (mark, word, style) = match condition.state {
+        State::Waiting => ("○", "WAITING", theme.quiet),
+        State::Quiet => ("●", "QUIET", theme.strong),
+        State::Busy => ("●", "BUSY", theme.strong),
+        State::Storm => ("▲", "STORM", theme.bad),
+        State::Losing => ("▲", "LOSING UPCALLS", theme.bad),
+    };
+    let x = pen.pieces(1, 0, &[(mark, style), (" ", style), (word, style)]) + 2;
+    let Some(rates) = condition.rates else {
+        pen.put(x, 0, "for the first counters", theme.text);
+        return;
+    };
+    let per = |n: f64, what: &str| format!("{} {what}/s", format::rate(n));
+    let misses = match condition.miss_share {
+        None => "no packet comes through".to_owned(),
+        Some(share) if share <= 0.0 => format!("all of {} hit a flow", per(rates.lookups, "lookups")),
+        Some(share) => format!("{} of {} miss", format::share(share), per(rates.lookups, "lookups")),
+    };
+    let words = match condition.state {
+        State::Losing => format!("{} lost of {}; {misses}", format::rate(rates.upcalls_lost), per(rates.upcalls, "upcalls")),
+        _ if rates.upcalls > 0.0 => format!("{}; {misses}", per(rates.upcalls, "upcalls")),
+        _ => misses,
+    };
+    pen.put(x, 0, &words, if style == theme.bad { theme.strong } else { theme.text });
+    let detail = culprit(model, &rates).join(" · ");
+    pen.put(3, 1, &detail, theme.text);
+}
+
+/// Who and where, as far as the counters and the upcalls seen say.
+fn culprit(model: &Model, rates: &Rates) -> Vec<String> {
+    let mut parts = Vec::new();
+    if rates.upcalls_lost > 0.0
+        && let Some((ret, share)) = model.talkers(Dimension::Errno, 8).top.iter().find_map(|talker| match talker.key {
+            TalkerKey::Errno(ret) if ret != 0 => Some((ret, talker.share)),
+            _ => None,
+        })
+    {
+        parts.push(format!("{} end with {}", format::share(share), label::outcome_meaning(ret)));
+    }
+    if rates.upcalls > 0.0 {
+        if let Some(first) = model.talkers(Dimension::InPort, 1).top.first() {
+            parts.push(format!("{} come in by {}", format::share(first.share), label::talker(model, first.key)));
+        }
+        if let Some(whole) = model.latency(Stage::Whole, Window::Last10) {
+            let (half, most) = (format::duration(whole.p50), format::duration(whole.p99));
+            parts.push(format!("they take {}, 1 % over {}", half.trim_end(), most.trim_end()));
+        }
+    }
+    parts
+}

@@ -1,0 +1,154 @@
+//! Text on its way to the terminal: made harmless, measured in columns, cut and wrapped.
+
+use unicode_width::UnicodeWidthChar;
+
+/// `c` as it may go to a terminal, and its width in columns (1 or 2). What is not printable becomes `?`: control
+/// characters and escape sequences, what reverses or hides text, and what takes no column of its own, as it would put
+/// every count of columns wrong.
+fn harmless(c: char) -> (char, usize) {
+    match c.width() {
+        Some(width @ 1..) if !c.is_control() && !reorders(c) => (c, width),
+        _ => ('?', 1),
+    }
+}
+
+/// Whether `c` changes the direction of the text around it (Unicode's `Bidi_Control`) or ends a line.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` without anything that could steer the terminal. Every text that is drawn goes through this, once, whether
+/// it comes from outside or not.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| harmless(c).0).collect()
+}
+
+/// How many columns [`clean`] text takes.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|c| harmless(c).1).sum()
+}
+
+/// The part of `text` that fits into `columns`; `…` stands for what does not.
+pub fn fit(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return clean(text);
+    }
+    if columns == 0 {
+        return String::new();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for (c, w) in text.chars().map(harmless) {
+        if used + w > columns - 1 {
+            break;
+        }
+        out.push(c);
+        used += w;
+    }
+    out.push('…');
+    out
+}
+
+/// `text` in lines of at most `columns`, broken at spaces and after commas, or within a word that is longer than a
+/// line. Its own line ends are kept. At least one column is taken for granted.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        let mut used = 0;
+        for word in paragraph.split_inclusive([' ', ',', '\t']) {
+            // The space behind a word may hang over the end.
+            if used > 0 && used + width(word.trim_end()) > columns {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
+                used = 0;
+            }
+            for (c, w) in word.chars().map(|c| if c == '\t' { (' ', 1) } else { harmless(c) }) {
+                if used + w > columns {
+                    if c == ' ' {
+                        continue;
+                    }
+                    if used > 0 {
+                        lines.push(std::mem::take(&mut line));
+                        used = 0;
+                    }
+                }
+                line.push(c);
+                used += w;
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+/// The nearest ASCII character for one that this program draws, of the same width; `?` for any other.
+pub fn ascii(c: char) -> char {
+    match c {
+        ' '..='~' => c,
+        '█' => '#',
+        '▇' => '*',
+        '▆' | '▓' => '+',
+        '▅' | '━' => '=',
+        '▄' | '─' | '╸' | '–' | '·' => '-',
+        '▃' | '▒' => ':',
+        '▂' | '░' => '.',
+        '▁' => '_',
+        '│' => '|',
+        '┌' | '└' => '+',
+        '…' => '~',
+        'µ' | 'μ' => 'u',
+        '→' | '▸' => '>',
+        '←' => '<',
+        '↑' => '^',
+        '↓' => 'v',
+        '●' => '*',
+        '○' => 'o',
+        '◐' => '~',
+        '▲' => '!',
+        '▼' => 'v',
+        '×' => 'x',
+        '«' | '»' => '"',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escape_sequences_and_reversals_do_not_get_through() {
+        assert_eq!(clean("a\x1b[31mb\u{9b}2J\r\n\u{202e}c\u{200b}"), "a?[31mb?2J???c?");
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(fit("handler3", 8), "handler3");
+        assert_eq!(fit("handler30", 8), "handler…");
+        assert_eq!(fit("網網網", 4), "網…");
+        assert_eq!(fit("ab", 0), "");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_long_words_anywhere() {
+        assert_eq!(wrap("to be or not", 6), ["to be", "or not"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("ipv4(src=1,dst=2)", 12), ["ipv4(src=1,", "dst=2)"]);
+        assert_eq!(wrap("  indented a", 10), ["  indented", "a"]);
+        assert_eq!(wrap("a\n\nb", 3), ["a", "", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_wider_than_asked(text in "\\PC*|.*", columns in 1usize..40) {
+            prop_assert!(width(&fit(&text, columns)) <= columns);
+            for line in wrap(&text, columns.max(2)) {
+                prop_assert!(width(&line) <= columns.max(2));
+            }
+            prop_assert!(!clean(&text).chars().any(char::is_control));
+        }
+    }
+}
