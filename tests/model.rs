@@ -236,6 +236,8 @@ fn every_end_of_an_upcall_has_its_name() {
     assert_eq!((gso.messages, gso.messages_refused), (3, 0));
     assert_eq!((gso.enqueue.map(|e| e.queue_id), gso.recv.map(|r| r.batch_idx)), (Some(110), Some(0)));
     assert_eq!(model.latency(Stage::Wait, Window::Session).map(|p| p.count), Some(10));
+    // One that could not be queued was not queued in any time.
+    assert_eq!(model.latency(Stage::Enqueue, Window::Session).map(|p| p.count), Some(9));
 }
 
 #[test]
