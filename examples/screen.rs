@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
         mode: Mode::Live,
         theme: theme.for_terminal(|name| std::env::var(name).ok()),
         ascii,
-        own_cpu: Some(Box::new(|| Some(0.8))),
+        own_cpu: Some(Box::new(ovscope::app::own_cpu::own_cpu())),
     })
     .await
 }

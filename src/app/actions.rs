@@ -123,7 +123,10 @@ pub enum Place {
 
 /// What the screen shows, as far as it decides what keys do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question with its own answer; they do not exclude each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question with its own answer; they do not exclude each other"
+)]
 pub struct Scene {
     /// There are rows or text to move in.
     pub rows: bool,
@@ -167,15 +170,8 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 7] = [
-        Self::Everywhere,
-        Self::Rows,
-        Self::Openable,
-        Self::Opened,
-        Self::Sortable,
-        Self::Recordable,
-        Self::Replay,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Everywhere, Self::Rows, Self::Openable, Self::Opened, Self::Sortable, Self::Recordable, Self::Replay];
 }
 
 /// One line of the table.

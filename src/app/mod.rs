@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod keys;
 mod navigate;
+pub mod own_cpu;
 pub mod playback;
 pub mod screen;
 pub mod source;

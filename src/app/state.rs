@@ -249,8 +249,7 @@ impl State {
         self.status.record = self.recorder.as_ref().map_or(RecordState::Off, |recorder| recorder.state());
         self.status.own_cpu = own_cpu;
         if self.playback.is_none() {
-            self.status.pace =
-                if self.held.is_some() { Pace::Held { behind: self.behind() } } else { Pace::Running };
+            self.status.pace = if self.held.is_some() { Pace::Held { behind: self.behind() } } else { Pace::Running };
         }
         let model = self.held.as_deref().unwrap_or(&self.model);
         navigate::let_go(&mut self.view, model);

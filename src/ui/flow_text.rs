@@ -28,10 +28,7 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     let mut lines: Lines = Vec::new();
     let name = flow.ufid.map_or_else(|| "known by its key alone, no ufid".to_owned(), |ufid| format!("ufid {ufid}"));
     let datapath = model.datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-    lines.push(vec![
-        (" flow  ".to_owned(), theme.heading),
-        (name, theme.strong),
-    ]);
+    lines.push(vec![(" flow  ".to_owned(), theme.heading), (name, theme.strong)]);
     if !datapath.is_empty() {
         lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
     }
@@ -204,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_megaflow_falls_into_its_fields() {
-        let words = "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
+        let words =
+            "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
         assert_eq!(
             split_top(words),
             [

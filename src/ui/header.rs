@@ -2,11 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{
-    Ended, Mode, Pace, RecordState, Screen, View, format,
-    pen::Pen,
-    text,
-};
+use super::{Ended, Mode, Pace, RecordState, Screen, View, format, pen::Pen, text};
 use crate::event::DaemonState;
 
 /// Draws the top; gives the first row below it.
@@ -114,7 +110,9 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let mut left: Vec<(String, Style)> = Vec::new();
     match screen.status.pace {
         Pace::Running => {}
-        Pace::Held { behind } => left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad)),
+        Pace::Held { behind } => {
+            left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad))
+        }
         Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
     }
     if let Mode::Replay { file } = &screen.status.mode {

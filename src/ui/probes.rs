@@ -49,12 +49,12 @@ fn push_capability(screen: &Screen<'_>, capability: &Capability, columns: usize,
     let cost = match capability.cost {
         Some(cost) if cost.runs > 0 => {
             let each = format::duration(cost.ns / cost.runs);
-            format!("{} runs, {} each", format::short_count(cost.runs), each.trim_end())
+            format!("{:>7} runs {:>7} each", format::short_count(cost.runs), each.trim_end())
         }
-        Some(_) => "no run".to_owned(),
+        Some(_) => format!("{:>7}", "no run"),
         None => String::new(),
     };
-    let probe_wide = columns.saturating_sub(32 + if cost.is_empty() { 0 } else { 26 }).max(10);
+    let probe_wide = columns.saturating_sub(32 + if cost.is_empty() { 0 } else { 27 }).max(10);
     let mut line = vec![
         (format!(" {mark} {word:<9} "), style),
         (pad(&capability.name, 18), theme.text),

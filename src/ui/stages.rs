@@ -23,7 +23,13 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
     let wide = pen.width();
     let long_names = wide >= 52;
-    let names: u16 = if wide >= 76 { 30 } else if long_names { 20 } else { 10 };
+    let names: u16 = if wide >= 76 {
+        30
+    } else if long_names {
+        20
+    } else {
+        10
+    };
     let pick: &[(&str, fn(&Percentiles) -> u64)] = if wide >= names + 2 + 4 * NUMBER {
         &[("p50", |p| p.p50), ("p90", |p| p.p90), ("p99", |p| p.p99), ("max", |p| p.max)]
     } else if wide >= names + 2 + 3 * NUMBER {

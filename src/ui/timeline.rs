@@ -193,7 +193,9 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
             let again = if lookup.recirc_id == 0 { String::new() } else { format!(" · recirc {}", lookup.recirc_id) };
             match (lookup.flow, lookup.ufid) {
                 (None, _) => (format!("miss · {masks}{again}"), theme.strong),
-                (Some(_), Some(ufid)) => (format!("hit · {masks}{again} · ufid {}", short(&ufid.to_string())), theme.text),
+                (Some(_), Some(ufid)) => {
+                    (format!("hit · {masks}{again} · ufid {}", short(&ufid.to_string())), theme.text)
+                }
                 (Some(_), None) => (format!("hit · {masks}{again}"), theme.text),
             }
         }
@@ -283,6 +285,9 @@ mod tests {
 
     #[test]
     fn places_read_as_ordinals() {
-        assert_eq!([ordinal(0), ordinal(1), ordinal(2), ordinal(10), ordinal(20)], ["1st", "2nd", "3rd", "11th", "21st"]);
+        assert_eq!(
+            [ordinal(0), ordinal(1), ordinal(2), ordinal(10), ordinal(20)],
+            ["1st", "2nd", "3rd", "11th", "21st"]
+        );
     }
 }

@@ -80,9 +80,13 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let over = screen.model.loss().upcalls_over_budget;
     let left_out = if over > 0 { format!(", {} left out", format::short_count(over)) } else { String::new() };
     x = pen.put(x, 0, &format!(" kept{left_out}"), theme.text);
-    let legend: usize = PARTS.iter().map(|(stage, _)| short(*stage).len() + 3).sum();
-    x = x.max(pen.width().saturating_sub(legend as u16 + 1));
-    for (stage, glyph) in PARTS {
+    // The first two stages are short; where there is no room for all the legend is of the others.
+    let legend =
+        |parts: &[(Stage, char)]| parts.iter().map(|(stage, _)| short(*stage).len() + 3).sum::<usize>() as u16 + 1;
+    let room = pen.width().saturating_sub(x + 2);
+    let parts = if legend(&PARTS) <= room { &PARTS[..] } else { &PARTS[2..] };
+    x = x.max(pen.width().saturating_sub(legend(parts)));
+    for &(stage, glyph) in parts {
         x = pen.put(x + 1, 0, glyph.encode_utf8(&mut [0; 4]), part_style(screen, stage));
         x = pen.put(x + 1, 0, short(stage), theme.quiet);
     }
