@@ -1,6 +1,5 @@
-//! The screen on made-up events, for looking at it: `screen [dark|light|mono|auto] [storm|quiet|losing|idle|empty] [ascii]`.
+//! The screen on made-up events, for looking at it: `screen [dark|light|mono] [quiet|losing|idle|empty] [ascii] [panic]`.
 
-#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/made_up/mod.rs"]
 mod made_up;
 
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use made_up::{BUSY, Host, LOSING, QUIET, STORM};
 use ovscope::app::{
+    own_cpu::own_cpu,
     screen::{Choice, Inputs, Mode, RecordControl, RecordState, run},
     source::FromSource,
 };
@@ -70,6 +70,8 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     });
+    let mut own = own_cpu();
+    let panics = has("panic");
     run(Inputs {
         events,
         asks: Some(asks),
@@ -78,7 +80,10 @@ async fn main() -> anyhow::Result<()> {
         mode: Mode::Live,
         theme: theme.for_terminal(|name| std::env::var(name).ok()),
         ascii,
-        own_cpu: Some(Box::new(ovscope::app::own_cpu::own_cpu())),
+        own_cpu: Some(Box::new(move || {
+            assert!(!panics, "made to panic while drawing");
+            own()
+        })),
     })
     .await
 }

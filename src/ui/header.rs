@@ -111,7 +111,7 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     match screen.status.pace {
         Pace::Running => {}
         Pace::Held { behind } => {
-            left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad))
+            left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad));
         }
         Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
     }
@@ -146,9 +146,9 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
 fn losses(screen: &Screen<'_>) -> Vec<(String, Style)> {
     let theme = screen.theme;
     let loss = screen.model.loss();
-    let lost = loss.ring_full.saturating_add(loss.untracked).saturating_add(loss.undecoded);
-    let style = if lost > 0 { theme.bad } else { theme.quiet };
-    let mut parts = vec![(format!("lost {}", format::short_count(lost)), style)];
+    let gone = loss.ring_full.saturating_add(loss.untracked).saturating_add(loss.undecoded);
+    let style = if gone > 0 { theme.bad } else { theme.quiet };
+    let mut parts = vec![(format!("lost {}", format::short_count(gone)), style)];
     if loss.not_recorded > 0 {
         parts.push((format!("not recorded {}", format::short_count(loss.not_recorded)), theme.bad));
     }

@@ -136,7 +136,7 @@ pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
             (format!("→ {}{more}", names.join(", ")), false)
         }
         Fate::Dropped { reason: 0 } => ("dropped by its flow".to_owned(), false),
-        Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason as i32)), false),
+        Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason.cast_signed())), false),
         Fate::NoAction => ("no action: dropped".to_owned(), false),
         Fate::NotGivenBack => ("not given back: dropped".to_owned(), false),
         Fate::Lost { ret } => (format!("LOST {}", outcome(ret)), true),

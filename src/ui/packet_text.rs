@@ -1,5 +1,7 @@
 //! A packet's headers in words, and its first bytes in hex.
 
+use std::fmt::Write as _;
+
 use etherparse::{LaxPacketHeaders, LinkExtHeader, LinkHeader, NetHeaders, TransportHeader};
 
 use super::{Lines, Screen, label};
@@ -23,7 +25,7 @@ pub fn whole(screen: &Screen<'_>, packet: &Packet) -> Lines {
         let mut hex = String::new();
         for (i, byte) in row.iter().enumerate() {
             hex.push_str(if i == 8 { "  " } else { " " });
-            hex.push_str(&format!("{byte:02x}"));
+            let _ = write!(hex, "{byte:02x}");
         }
         let printed: String =
             row.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();

@@ -156,12 +156,10 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Draw
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
     let flow = line_flow(screen, packet);
-    match flow.and_then(|key| screen.model.flow(key)) {
-        Some(flow) => flows::answers(&mut below, screen, flow),
-        None => {
-            let lines = packet_text::whole(screen, packet);
-            scrolled(&mut below, &lines, 0);
-        }
+    if let Some(flow) = flow.and_then(|key| screen.model.flow(key)) {
+        flows::answers(&mut below, screen, flow);
+    } else {
+        scrolled(&mut below, &packet_text::whole(screen, packet), 0);
     }
     Drawn { page: usize::from(lines), scroll_max: 0 }
 }

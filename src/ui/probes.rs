@@ -72,7 +72,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let loss = screen.model.loss();
     let evicted = screen.model.evicted();
     lines.push(vec![(" what is missing in the events, since the start".to_owned(), theme.heading)]);
-    let lost = [
+    let unwanted = [
         (loss.ring_full, "events that had no room in the ring buffer: the program was too slow to read them"),
         (loss.untracked, "packets that had no room in the kernel's tracking table"),
         (loss.undecoded, "events that could not be decoded"),
@@ -89,7 +89,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     if !loss.any() && left_out.iter().all(|(n, _)| *n == 0) {
         lines.push(vec![("   nothing".to_owned(), theme.text)]);
     }
-    let all = lost.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
+    let all = unwanted.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
     for ((n, words), style, mark) in all.filter(|((n, _), ..)| *n > 0) {
         let number = format!("{mark}{:>11}  ", format::count(*n));
         for (i, part) in text::wrap(words, columns.saturating_sub(18)).into_iter().enumerate() {

@@ -259,12 +259,11 @@ fn action(model: &Model, executed: &crate::event::ActionExecute) -> String {
         }
         Action::Userspace { pid: Some(pid), .. } => format!("{name} portid {pid}"),
         Action::PushVlan { tpid, tci } => format!("{name} {} tpid 0x{tpid:04x}", tci & 0xfff),
-        Action::Recirc { id } => format!("{name} {id}"),
         Action::Hash { algorithm, basis } => format!("{name} algorithm {algorithm} basis {basis}"),
         Action::PushMpls { lse, ethertype } => format!("{name} label {} type 0x{ethertype:04x}", lse >> 12),
         Action::PopMpls { ethertype } => format!("{name} type 0x{ethertype:04x}"),
         Action::Trunc { max_len } => format!("{name} to {max_len} B"),
-        Action::Meter { id } => format!("{name} {id}"),
+        Action::Recirc { id } | Action::Meter { id } => format!("{name} {id}"),
         Action::Drop { reason: 0 } => name.to_owned(),
         Action::Drop { reason } => format!("{name} reason {reason}"),
         Action::Unknown { number } => format!("action {number}"),

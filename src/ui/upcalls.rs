@@ -99,9 +99,9 @@ fn short(stage: Stage) -> &'static str {
 fn part_style(screen: &Screen<'_>, stage: Stage) -> Style {
     let theme = screen.theme;
     match stage {
-        Stage::Wait => theme.heat[2],
+        Stage::Wait => theme.heat[3],
         Stage::Translate | Stage::Put | Stage::Execute => theme.heat[1],
-        _ => theme.heat[0],
+        _ => theme.quiet,
     }
 }
 
