@@ -33,7 +33,8 @@ fn skeletons() -> Result<()> {
 fn schema() -> Result<()> {
     println!("cargo:rerun-if-changed=src/record/recording.proto");
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?);
-    let descriptors = protox::compile(["src/record/recording.proto"], ["src/record"]).context("the recording's schema")?;
+    let descriptors =
+        protox::compile(["src/record/recording.proto"], ["src/record"]).context("the recording's schema")?;
     fs::write(out.join("recording.fds"), prost::Message::encode_to_vec(&descriptors))?;
     prost_build::Config::new().compile_fds(descriptors)?;
     Ok(())

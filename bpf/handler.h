@@ -159,7 +159,7 @@ static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info 
 	__u32 len;
 
 	/* What answers no upcall that was paid for pays for itself. */
-	if (op->tied ? !op->recorded : !budget_take(now, 1))
+	if (op->tied ? !op->recorded : !budget_take(now, 1, BUDGET_UPCALLS))
 		return;
 	e = reserve(struct wire_op);
 	if (!e)

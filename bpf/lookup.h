@@ -15,6 +15,46 @@ struct {
 	__type(value, struct flow_count);
 } flow_counts SEC(".maps");
 
+/* The datapath of a flow table that is not a part of it, from its first upcall on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64); /* struct flow_table * */
+	__type(value, __u32);
+} table_dps SEC(".maps");
+
+/* Older kernels have the table inside the datapath, newer ones point to it. */
+struct datapath___pointer {
+	struct flow_table *table;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool table_is_embedded(void)
+{
+	return bpf_core_field_size(((struct datapath *)0)->table) > sizeof(void *);
+}
+
+static __always_inline void learn_table(struct datapath *dp, __u32 number)
+{
+	__u64 table;
+
+	if (table_is_embedded())
+		return;
+	table = (__u64)BPF_CORE_READ((struct datapath___pointer *)dp, table);
+	if (!bpf_map_lookup_elem(&table_dps, &table))
+		bpf_map_update_elem(&table_dps, &table, &number, BPF_ANY);
+}
+
+static __always_inline __u32 dp_of_table(struct flow_table *table)
+{
+	__u64 key = (__u64)table;
+	__u32 *known;
+
+	if (table_is_embedded())
+		return dp_number((void *)table - bpf_core_field_offset(struct datapath, table));
+	known = bpf_map_lookup_elem(&table_dps, &key);
+	return known ? *known : 0;
+}
+
 static __always_inline struct table_count *table_count_of(struct flow_table *table)
 {
 	__u64 key = (__u64)table;
@@ -23,12 +63,12 @@ static __always_inline struct table_count *table_count_of(struct flow_table *tab
 	if (!count) {
 		struct table_count zero = {};
 
-		/* Where the table is a part of its datapath, that is known at once; else with its first upcall. */
-		if (bpf_core_field_size(((struct datapath *)0)->table) > sizeof(void *))
-			zero.dp = dp_number((void *)table - bpf_core_field_offset(struct datapath, table));
 		bpf_map_update_elem(&table_counts, &key, &zero, BPF_NOEXIST);
 		count = bpf_map_lookup_elem(&table_counts, &key);
 	}
+	/* Each CPU has a value of its own and learns this for itself. */
+	if (count && !count->dp)
+		count->dp = dp_of_table(table);
 	return count;
 }
 
@@ -81,12 +121,12 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 		if (key->recirc_id)
 			return 0;
 		if (!cfg_sample || (cfg_sample > 1 && bpf_get_prandom_u32() % cfg_sample)) {
-			tally(TALLY_NOT_SAMPLED);
+			track_leave_out(t, TALLY_NOT_SAMPLED);
 			return 0;
 		}
 		now = bpf_ktime_get_ns();
-		if (!budget_take(now, PACKET_COST)) {
-			tally(TALLY_OVER_BUDGET);
+		if (!budget_take(now, PACKET_COST, BUDGET_PACKETS)) {
+			track_leave_out(t, TALLY_OVER_BUDGET);
 			return 0;
 		}
 		track_record(t);

@@ -28,12 +28,17 @@ struct {
 	__type(value, __u64);
 } tallies SEC(".maps");
 
-static __always_inline void tally(__u32 which)
+static __always_inline void tally_add(__u32 which, __s64 add)
 {
 	__u64 *n = bpf_map_lookup_elem(&tallies, &which);
 
 	if (n)
-		++*n;
+		*n += add;
+}
+
+static __always_inline void tally(__u32 which)
+{
+	tally_add(which, 1);
 }
 
 /* The last miss on this CPU, until the upcall that follows it in the same call of ovs_dp_process_packet. */
@@ -94,11 +99,14 @@ static __always_inline __u64 next_id(__u64 *sequence)
 }
 
 /* The budget is spent on whole packets and upcalls, so what is shown is complete. Windows of 100 ms; two CPUs that
- * begin one at the same time may overspend it by what both took, never more. */
+ * begin one at the same time may overspend it by what both took, never more. Upcalls may have all of it, packets that
+ * are not upcalled half: however fast the fast path is, upcalls are seen. */
+#define BUDGET_UPCALLS (cfg_budget / 10)
+#define BUDGET_PACKETS (cfg_budget / 20)
 __u64 budget_window;
 __u64 budget_spent;
 
-static __always_inline bool budget_take(__u64 now, __u64 cost)
+static __always_inline bool budget_take(__u64 now, __u64 cost, __u64 limit)
 {
 	__u64 window = now / WINDOW_NS;
 
@@ -106,7 +114,7 @@ static __always_inline bool budget_take(__u64 now, __u64 cost)
 		budget_window = window;
 		budget_spent = 0;
 	}
-	if (budget_spent + cost > cfg_budget / 10)
+	if (budget_spent + cost > limit)
 		return false;
 	__sync_fetch_and_add(&budget_spent, cost);
 	return true;
@@ -136,7 +144,9 @@ struct track {
 	__u64 upcall;
 	__u64 queue_id;
 	__u32 state;
+	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
 	__u32 steps;
+	__u32 pad;
 	struct pre_step pre[PRE_STEPS];
 };
 
@@ -174,6 +184,7 @@ static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 s
 	t->upcall = 0;
 	t->queue_id = 0;
 	t->state = state;
+	t->left_out = 0;
 	t->steps = 0;
 	if (bpf_map_update_elem(&tracks, &head, t, BPF_ANY)) {
 		tally(TALLY_UNTRACKED);
@@ -184,8 +195,18 @@ static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 s
 	return track_of(head);
 }
 
+static __always_inline void track_leave_out(struct track *t, __u32 why)
+{
+	t->left_out = why;
+	tally(why);
+}
+
+/* Also what was left out as a packet, when it turns out to be upcalled. */
 static __always_inline void track_record(struct track *t)
 {
+	if (t->left_out)
+		tally_add(t->left_out, -1);
+	t->left_out = 0;
 	t->state = TRACK_RECORDED;
 	__sync_fetch_and_add(&tracks_recorded, 1);
 }

@@ -139,6 +139,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	cpu->miss.valid = 0;
 	up->ts = now;
 	up->dp = dp_number(dp);
+	learn_table(dp, up->dp);
 	up->in_port = key->phy.in_port;
 	up->cmd = info->cmd;
 	up->portid = info->portid;
@@ -151,7 +152,8 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	up->active = 1;
 
 	t = track_of(head);
-	if (!budget_take(now, t && t->state == TRACK_RECORDED ? UPCALL_COST : UPCALL_COST + PACKET_COST)) {
+	if (!budget_take(now, t && t->state == TRACK_RECORDED ? UPCALL_COST : UPCALL_COST + PACKET_COST,
+			 BUDGET_UPCALLS)) {
 		tally(TALLY_UPCALLS_OVER_BUDGET);
 		return 0;
 	}

@@ -1,16 +1,26 @@
-//! Prints every event of this host's datapath as a line of JSON, for so many seconds: `events 10`.
+//! Prints every event of this host's datapath as a line of JSON: `events SECONDS [1/SAMPLE]`. With `-n` before them
+//! the events are only counted, to see what the probes cost by themselves.
 
 use std::{io::Write, time::Duration};
 
-use ovscope::probes::{Config, start};
+use ovscope::{
+    event::Event,
+    probes::{Config, start},
+};
 
 fn main() -> anyhow::Result<()> {
-    let seconds = std::env::args().nth(1).map_or(Ok(10), |s| s.parse())?;
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let count_only = args.first().is_some_and(|a| a == "-n");
+    if count_only {
+        args.remove(0);
+    }
+    let seconds = args.first().map_or(Ok(10), |s| s.parse())?;
+    let sample = args.get(1).map_or(Ok(1), |s| s.parse())?;
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let sink = Box::new(move |events: Vec<ovscope::event::Event>| {
-        events.iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
+    let sink = Box::new(move |events: Vec<Event>| {
+        count_only || events.iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
     });
-    let running = start(Config::default(), sink)?;
+    let running = start(Config { sample, ..Config::default() }, sink)?;
     eprintln!("attached");
     std::thread::sleep(Duration::from_secs(seconds));
     running.stop();

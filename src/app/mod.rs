@@ -1,11 +1,72 @@
 //! Joins a source, the model, the daemon's control socket and a screen.
 
 pub mod actions;
+pub mod cli;
+mod doctor;
+pub mod export;
 pub mod keys;
+mod live;
+mod manual;
 mod navigate;
 pub mod own_cpu;
 pub mod playback;
+mod record;
+pub mod replay;
 pub mod screen;
+mod session;
 pub mod source;
 pub mod state;
+mod stat;
+mod tape;
 mod terminal;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+
+use cli::{Cli, Command, ExportFormat};
+
+/// Does what the command line asks for. An error is what to print, and means exit code 1.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let command = cli.command.unwrap_or(Command::Live(cli.live));
+    // One thread serves the screen and the daemon's socket; the probes and the recorder have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    let good = runtime.block_on(obey(command))?;
+    // A thread that still waits for its standard input must not hold the end up.
+    runtime.shutdown_background();
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `Ok(false)` has said itself what is wrong.
+async fn obey(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Live(args) => live::live(&args).await?,
+        Command::Demo(args) => live::demo(&args).await?,
+        Command::Replay(args) => live::replay(&args).await?,
+        Command::Record(args) => record::run(&args).await?,
+        Command::Stat(args) => stat::run(&args).await?,
+        Command::Doctor(args) => return doctor::run(&args).await,
+        Command::Export(args) => {
+            let ExportFormat::Json = args.format;
+            let exported = export::to_json(&args.file, args.output.as_deref())?;
+            if let Some(remarks) = exported.remarks {
+                eprintln!("ovscope: {remarks}");
+            }
+        }
+        Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
+        Command::Man => to_stdout(&manual::page()?)?,
+    }
+    Ok(true)
+}
+
+/// A reader that goes away early has what it wanted.
+fn to_stdout(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing to standard output"),
+        _ => Ok(()),
+    }
+}

@@ -1,15 +1,27 @@
-//! What a screen may ask of a replay.
+//! What can be asked of a recording that is being replayed.
 
-/// A wish about the replay's pace or place.
+use crate::event::Nanos;
+
+/// The slowest and the fastest a replay goes, as a factor of real time.
+pub const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+
+/// What to do with the recording's time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PlaybackCommand {
-    /// Hold, or go on.
+    /// Stop the time, or let it go on.
     Pause(bool),
-    /// Go so many nanoseconds of the recording's time on, or back where negative.
+    /// Go by so many nanoseconds, forwards or (below 0) backwards; at once, also when paused. Back in a stream cannot
+    /// be, see [`super::replay::Replay::can_go_back`].
     Step {
         /// How far.
         ns: i64,
     },
-    /// Replay so many times as fast as it was recorded; above 0.
+    /// Go to a time of the recording, on the traced host's monotonic clock; before its begin is its begin.
+    Seek {
+        /// Where to.
+        ts: Nanos,
+    },
+    /// So many times as fast as it was. What is outside of [`SPEEDS`] is brought inside; what is no number is passed
+    /// over.
     Speed(f64),
 }

@@ -7,7 +7,7 @@ use crate::event::Event;
 pub enum FromSource {
     /// Events, mostly in the order of their times.
     Events(Vec<Event>),
-    /// Forget everything: the events that follow start again.
+    /// Forget everything: the events that follow start again, as of a new session.
     Restart,
     /// There will be no more: the recording is at its end, or the source failed with this message.
     Ended(Result<(), String>),

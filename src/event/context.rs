@@ -31,7 +31,8 @@ pub struct Counters {
 pub struct DpCounters {
     /// The datapath; 0 where its number is not known yet.
     pub dp: DpIfindex,
-    /// Its flow table's address, which tells two datapaths of unknown number apart.
+    /// Its flow table's address, which tells two datapaths of unknown number apart; in JSON hex, as flows are.
+    #[serde(with = "super::ids::hex")]
     pub table: u64,
     /// Lookups that found a flow.
     pub hits: u64,
@@ -73,6 +74,7 @@ pub struct ErrnoCounter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowCounter {
     /// The flow table it was found in, as in [`DpCounters`].
+    #[serde(with = "super::ids::hex")]
     pub table: u64,
     /// The flow.
     pub flow: FlowPtr,

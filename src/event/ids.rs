@@ -83,14 +83,28 @@ impl fmt::Display for FlowPtr {
 
 impl Serialize for FlowPtr {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        hex::serialize(&self.0, s)
     }
 }
 
 impl<'de> Deserialize<'de> for FlowPtr {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        hex::deserialize(d).map(Self)
+    }
+}
+
+/// An address as a string of hex digits.
+pub(super) mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+    pub fn serialize<S: Serializer>(address: &u64, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{address:x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
         let text = String::deserialize(d)?;
-        u64::from_str_radix(&text, 16).map(Self).map_err(serde::de::Error::custom)
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
     }
 }
 
@@ -165,7 +179,9 @@ mod tests {
 
     #[test]
     fn what_is_no_ufid_is_refused() {
-        for bad in ["", "ufid:", "5f74d01b", "5f74d01b-0102-0304-a0b0-c0d0000000fg", "+f74d01b-0102-0304-a0b0-c0d0000000ff"] {
+        for bad in
+            ["", "ufid:", "5f74d01b", "5f74d01b-0102-0304-a0b0-c0d0000000fg", "+f74d01b-0102-0304-a0b0-c0d0000000ff"]
+        {
             assert!(bad.parse::<Ufid>().is_err(), "{bad}");
         }
     }

@@ -12,8 +12,8 @@ mod path;
 
 pub use action::{Action, ActionError, ActionExecute, decode_action};
 pub use context::{
-    Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, ErrnoCounter,
-    DpStats, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
+    Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
+    ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
@@ -143,14 +143,7 @@ mod tests {
 
     #[test]
     fn a_generic_point_is_the_type_of_its_event() {
-        let step = DevStep {
-            point: DevPoint::NetifRx,
-            dev: Name::new("p1_l"),
-            ifindex: 3,
-            netns: 9,
-            len: 98,
-            ret: 0,
-        };
+        let step = DevStep { point: DevPoint::NetifRx, dev: Name::new("p1_l"), ifindex: 3, netns: 9, len: 98, ret: 0 };
         let event = at_two(Body::Dev(step));
         let json = serde_json::to_value(&event).expect("plain data");
         assert_eq!(json["type"], event.kind());

@@ -16,7 +16,7 @@ pub const BUSY_UPCALLS: f64 = 50.0;
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// There are no rates yet.
+    /// There are no rates, or none of the last three seconds.
     Waiting,
     /// Little to do: at most [`BUSY_LOOKUPS`] and [`BUSY_UPCALLS`].
     Quiet,

@@ -197,7 +197,7 @@ pub enum FlowSort {
 /// All flows kept.
 #[derive(Debug, Clone, Default)]
 pub struct Flows {
-    flows: IndexMap<FlowKey, Flow, RandomState>,
+    by_key: IndexMap<FlowKey, Flow, RandomState>,
     serial: u64,
     /// Where the search for one to evict goes on.
     hand: usize,
@@ -208,27 +208,27 @@ const HAND_STEPS: usize = 64;
 
 impl Flows {
     pub fn get(&self, key: FlowKey) -> Option<&Flow> {
-        self.flows.get(&key)
+        self.by_key.get(&key)
     }
 
     pub fn len(&self) -> usize {
-        self.flows.len()
+        self.by_key.len()
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Flow> {
-        self.flows.values()
+        self.by_key.values()
     }
 
     fn entry(&mut self, key: FlowKey, ts: Nanos, limits: &Limits, evicted: &mut Evicted) -> &mut Flow {
-        if !self.flows.contains_key(&key) {
-            while self.flows.len() >= limits.flows.max(1) {
+        if !self.by_key.contains_key(&key) {
+            while self.by_key.len() >= limits.flows.max(1) {
                 self.evict();
                 evicted.flows += 1;
             }
             self.serial += 1;
         }
         let serial = self.serial;
-        let flow = self.flows.entry(key).or_insert_with(|| Flow::new(key, ts, serial));
+        let flow = self.by_key.entry(key).or_insert_with(|| Flow::new(key, ts, serial));
         flow.touched = true;
         flow.first_seen = flow.first_seen.min(ts);
         flow
@@ -237,19 +237,27 @@ impl Flows {
     /// The first that was not met since the hand last passed, or is deleted (CLOCK).
     fn evict(&mut self) {
         for _ in 0..HAND_STEPS {
-            self.hand = if self.hand + 1 < self.flows.len() { self.hand + 1 } else { 0 };
-            match self.flows.get_index_mut(self.hand) {
+            self.hand = if self.hand + 1 < self.by_key.len() { self.hand + 1 } else { 0 };
+            match self.by_key.get_index_mut(self.hand) {
                 Some((_, flow)) if flow.touched && flow.deleted.is_none() => flow.touched = false,
                 _ => break,
             }
         }
-        self.flows.swap_remove_index(self.hand);
+        self.by_key.swap_remove_index(self.hand);
     }
 
-    /// A recorded packet hit a flow.
-    pub fn hit(&mut self, ts: Nanos, e: &FlowLookup, packet: Option<&Packet>, limits: &Limits, evicted: &mut Evicted) {
+    /// A recorded packet hit a flow of a datapath.
+    pub fn hit(
+        &mut self,
+        ts: Nanos,
+        dp: DpIfindex,
+        e: &FlowLookup,
+        packet: Option<&Packet>,
+        limits: &Limits,
+        evicted: &mut Evicted,
+    ) {
         let Some(ptr) = e.flow else { return };
-        let flow = self.entry(FlowKey::new(e.dp, e.ufid, ptr), ts, limits, evicted);
+        let flow = self.entry(FlowKey::new(dp, e.ufid, ptr), ts, limits, evicted);
         if let Some(sf_acts) = e.sf_acts {
             flow.set_actions(ptr, sf_acts);
         }
@@ -287,7 +295,7 @@ impl Flows {
     pub fn del(&mut self, ts: Nanos, e: &FlowOp) {
         if let Some(ufid) = e.ufid
             && e.ret == 0
-            && let Some(flow) = self.flows.get_mut(&FlowKey::Ufid(e.dp, ufid))
+            && let Some(flow) = self.by_key.get_mut(&FlowKey::Ufid(e.dp, ufid))
         {
             flow.deleted = Some(ts);
         }
@@ -322,7 +330,7 @@ impl Flows {
 
     /// The probes were attached anew: what they count begins at 0.
     pub fn restart(&mut self) {
-        for flow in self.flows.values_mut() {
+        for flow in self.by_key.values_mut() {
             flow.hits = Meter::default();
             flow.hits_before = 0;
             flow.counted = None;
@@ -331,7 +339,7 @@ impl Flows {
 
     /// The number of a datapath became known: its flows come back under it.
     pub fn forget_unknown_datapath(&mut self) {
-        self.flows.retain(|key, _| key.dp() != DpIfindex(0));
+        self.by_key.retain(|key, _| key.dp() != DpIfindex(0));
         self.hand = 0;
     }
 
@@ -343,7 +351,7 @@ impl Flows {
         offset: usize,
         n: usize,
     ) -> (Vec<FlowKey>, usize) {
-        let ranked = self.flows.values().enumerate().filter(|(_, flow)| keep(flow));
+        let ranked = self.by_key.values().enumerate().filter(|(_, flow)| keep(flow));
         let mut order: Vec<(u64, u64, usize)> = ranked
             .map(|(at, flow)| {
                 let rank = flow.rank(sort, now);
@@ -362,6 +370,6 @@ impl Flows {
         }
         let shown = &mut order[offset..];
         shown.sort_unstable();
-        (shown.iter().filter_map(|&(.., at)| Some(*self.flows.get_index(at)?.0)).collect(), count)
+        (shown.iter().filter_map(|&(.., at)| Some(*self.by_key.get_index(at)?.0)).collect(), count)
     }
 }

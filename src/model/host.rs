@@ -49,9 +49,14 @@ impl Host {
     /// The datapath of a flow table; where that is not known and there is only one datapath, that; else 0.
     pub fn datapath_of_table(&self, table: u64) -> DpIfindex {
         let known = self.tables.iter().find(|(of, _)| *of == table).map(|(_, dp)| *dp).filter(|dp| dp.0 != 0);
-        known.unwrap_or(match &self.datapaths[..] {
-            [only] => only.dp,
-            _ => DpIfindex(0),
-        })
+        self.known_datapath(known.unwrap_or_default())
+    }
+
+    /// The datapath itself; where it is not known and there is only one, that; else 0.
+    pub fn known_datapath(&self, dp: DpIfindex) -> DpIfindex {
+        match &self.datapaths[..] {
+            [only] if dp == DpIfindex(0) => only.dp,
+            _ => dp,
+        }
     }
 }

@@ -4,9 +4,9 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::{
+    counting::Reading,
     limits::{Evicted, Limits},
     meter::{LastTen, Meter, SECOND},
-    rates::Reading,
     talkers::TalkerKey,
 };
 use crate::event::{DpIfindex, Nanos, PortNo, UpcallCmd, UpcallCounter};

@@ -32,7 +32,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             packets: 20_000,
-            packet_events: 300_000,
+            packet_events: 250_000,
             events_per_packet: 256,
             packet_bytes: 8 << 20,
             upcalls: 20_000,

@@ -6,12 +6,14 @@
 
 mod answers;
 mod condition;
+mod counting;
 mod flows;
 mod host;
 mod kinds;
 mod latency;
 mod limits;
 mod meter;
+mod packet_store;
 mod packets;
 mod rates;
 mod read;
@@ -33,17 +35,17 @@ pub use tables::{HandlerRow, PortRow};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
-use crate::event::{Body, Counters, Event, Nanos, Session};
+use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
 use answers::Answers;
+use counting::{Counting, Reading};
 use flows::Flows;
 use host::Host;
 use kinds::UpcallKinds;
 use latency::Latency;
-use packets::Packets;
-use rates::{Counting, Reading};
+use packet_store::Packets;
+use recent::Recent;
 use tables::Handlers;
 use talkers::Sketch;
-use upcalls::Upcalls;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ pub struct Model {
     counted_from: Option<Nanos>,
     latency: Latency,
     packets: Packets,
-    upcalls: Upcalls,
+    upcalls: Recent<UpcallId, Upcall>,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
@@ -92,7 +94,7 @@ impl Model {
             counted_from: None,
             latency: Latency::new(),
             packets: Packets::default(),
-            upcalls: Upcalls::default(),
+            upcalls: Recent::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
@@ -150,17 +152,20 @@ impl Model {
         }
     }
 
-    /// The first session, the same one said again, or another.
+    /// The first session; the same one said again, which the clock's moment shows; or another.
     fn begin_session(&mut self, ts: Nanos, session: &Session) {
         if let Some(before) = &self.host.session {
-            let is_other_host = before.host != session.host || self.now.saturating_sub(ts) > SECOND;
-            if is_other_host {
+            let is_same_host = before.host == session.host;
+            let is_same = is_same_host && before.clock.monotonic == session.clock.monotonic;
+            let went_back = self.now.saturating_sub(ts) > SECOND;
+            if !is_same && (!is_same_host || went_back) {
                 // Recordings one behind the other: nothing of the first means anything in the second.
                 *self = Self { events_seen: self.events_seen, now: ts, second: ts / SECOND, ..Self::new(self.limits) };
-            } else if before.clock.monotonic != session.clock.monotonic {
+            } else if !is_same {
                 // Probes attached anew on the same host: they count from 0, and give identities from 1.
                 self.packets.clear(&mut self.evicted);
-                self.upcalls.clear(&mut self.evicted);
+                self.evicted.upcalls += self.upcalls.len() as u64;
+                self.upcalls = Recent::default();
                 self.flows.restart();
                 self.counting.restart();
             }
@@ -199,14 +204,23 @@ impl Model {
             let packet = event.packet.and_then(|id| self.packets.get_mut(id));
             miss = packet.and_then(|packet| packet.pending_miss.take_if(|miss| *miss <= event.ts));
         }
-        if let Some(id) = event.upcall {
-            self.upcalls.apply(id, event, miss, limits, evicted, &mut self.latency);
+        if let Some(id) = event.upcall.filter(|_| upcalls::concerns_upcall(event)) {
+            if self.upcalls.get(id).is_none() {
+                while self.upcalls.len() >= limits.upcalls.max(1) && self.upcalls.pop_front().is_some() {
+                    evicted.upcalls += 1;
+                }
+                self.upcalls.push(id, Upcall::new(id, event.ts), limits.upcalls);
+            }
+            if let Some(upcall) = self.upcalls.get_mut(id) {
+                upcall.note(event, miss, &mut self.latency);
+            }
         }
         match &event.body {
             Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
             Body::FlowLookup(e) => {
                 let packet = event.packet.and_then(|id| self.packets.get(id));
-                self.flows.hit(event.ts, e, packet, limits, evicted);
+                let dp = self.host.known_datapath(e.dp);
+                self.flows.hit(event.ts, dp, e, packet, limits, evicted);
             }
             Body::FlowPut(e) => {
                 let packet = event.packet.and_then(|id| self.packets.get(id));
@@ -221,8 +235,8 @@ impl Model {
 
     fn late_miss(&mut self, event: &Event) {
         let Some(packet) = event.packet.and_then(|id| self.packets.get_mut(id)) else { return };
-        if let Some(&upcall) = packet.upcalls.last()
-            && self.upcalls.late_miss(upcall, event.ts, &mut self.latency)
+        if let Some(upcall) = packet.upcalls.last().and_then(|&id| self.upcalls.get_mut(id))
+            && upcall.late_miss(event.ts, &mut self.latency)
         {
             packet.pending_miss = None;
         }

@@ -1,15 +1,7 @@
-//! Packets and their timelines.
-//!
-//! All packets' events lie in one queue in the order in which they came, and a packet has the places of its own in the
-//! order of their times: memory is bounded to the byte, and in a storm nothing is allocated for an event. The queue
-//! begins at the oldest packet's first event.
-
-use std::collections::VecDeque;
+//! A packet: what its events say of it, and what became of it.
 
 use super::{
-    limits::{Evicted, Limits},
     meter::SECOND,
-    recent::Recent,
     summary::PacketSummary,
     upcalls::{Upcall, UpcallEnd},
 };
@@ -67,7 +59,7 @@ pub struct Packet {
 const FEW: usize = 8;
 
 impl Packet {
-    fn new(id: PacketId, ts: Nanos) -> Self {
+    pub(super) fn new(id: PacketId, ts: Nanos) -> Self {
         Self {
             id,
             first: ts,
@@ -91,7 +83,8 @@ impl Packet {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    /// Takes what an event says of it.
+    pub(super) fn note(&mut self, event: &Event) {
         let is_first = event.ts < self.first;
         self.first = self.first.min(event.ts);
         let is_last = event.ts >= self.last;
@@ -100,12 +93,11 @@ impl Packet {
             Body::FlowLookup(e) => {
                 self.dp = self.dp.or(Some(e.dp));
                 self.in_port = self.in_port.or(e.in_port);
-                match e.flow {
-                    Some(flow) => self.flow = Some((flow, e.ufid)),
-                    None => {
-                        self.missed = true;
-                        self.pending_miss = Some(event.ts);
-                    }
+                if let Some(flow) = e.flow {
+                    self.flow = Some((flow, e.ufid));
+                } else {
+                    self.missed = true;
+                    self.pending_miss = Some(event.ts);
                 }
             }
             Body::Upcall(e) => {
@@ -161,13 +153,12 @@ impl Packet {
             Some(UpcallEnd::ExecFailed { ret }) => Fate::ExecFailed { ret },
             Some(UpcallEnd::NotHandledYet) => Fate::NotHandledYet,
             Some(UpcallEnd::ReceivedNotAnswered) if is_action && settled => Fate::ToUserspace,
-            Some(UpcallEnd::ReceivedNotAnswered) => Fate::NotAnsweredYet,
+            Some(UpcallEnd::ReceivedNotAnswered | UpcallEnd::BeginNotSeen) => Fate::NotAnsweredYet,
             Some(UpcallEnd::FlowOnly) => Fate::NotGivenBack,
             Some(UpcallEnd::PutFailed { .. }) if upcall.is_some_and(|u| u.exec.is_none()) => Fate::NotGivenBack,
             Some(UpcallEnd::Forwarded | UpcallEnd::ExecOnly | UpcallEnd::PutFailed { .. }) => executed,
-            Some(UpcallEnd::InProgress | UpcallEnd::BeginNotSeen | UpcallEnd::Unknown) => Fate::InFlight,
             None if settled && (self.flow.is_some() || self.actions > 0) => executed,
-            None => Fate::InFlight,
+            Some(UpcallEnd::InProgress | UpcallEnd::Unknown) | None => Fate::InFlight,
         }
     }
 
@@ -213,200 +204,4 @@ pub enum Fate {
     Consumed,
     /// Nothing that ends it was seen so far.
     InFlight,
-}
-
-/// A packet with its place in the queue of events.
-#[derive(Debug, Clone)]
-struct Kept {
-    packet: Packet,
-    /// The queue's end when it came: none of its events is before.
-    from: u64,
-    /// Its events, counted from `from`, in the order of their times.
-    places: Vec<u32>,
-    /// Bytes on the heap that count against [`Limits::packet_bytes`].
-    bytes: usize,
-}
-
-/// All packets kept.
-#[derive(Debug, Clone, Default)]
-pub struct Packets {
-    recent: Recent<PacketId, Kept>,
-    events: VecDeque<Event>,
-    /// The place of the first of `events`, counted from the first ever.
-    base: u64,
-    bytes: usize,
-    /// A list of places that is free, to be used again.
-    spare: Vec<u32>,
-}
-
-impl Packets {
-    pub fn get(&self, id: PacketId) -> Option<&Packet> {
-        self.recent.get(id).map(|kept| &kept.packet)
-    }
-
-    pub fn get_mut(&mut self, id: PacketId) -> Option<&mut Packet> {
-        self.recent.get_mut(id).map(|kept| &mut kept.packet)
-    }
-
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Packet> + DoubleEndedIterator {
-        self.recent.iter().map(|kept| &kept.packet)
-    }
-
-    pub fn timeline(&self, id: PacketId) -> impl ExactSizeIterator<Item = &Event> + DoubleEndedIterator {
-        let (places, from) = self.recent.get(id).map_or((&[][..], self.base), |kept| (&kept.places[..], kept.from));
-        let before = from - self.base;
-        places.iter().map(move |&place| &self.events[(before + u64::from(place)) as usize])
-    }
-
-    /// Takes an event of a packet.
-    pub fn apply(&mut self, id: PacketId, event: &Event, limits: &Limits, evicted: &mut Evicted) {
-        if self.recent.get(id).is_none() {
-            while self.recent.len() >= limits.packets.max(1) {
-                self.evict(evicted);
-            }
-            let mut places = std::mem::take(&mut self.spare);
-            places.clear();
-            let from = self.base + self.events.len() as u64;
-            self.recent.push(id, Kept { packet: Packet::new(id, event.ts), from, places, bytes: 0 });
-        }
-        if let Body::PacketBytes(bytes) = &event.body {
-            self.keep_bytes(id, event.ts, bytes, limits);
-        } else {
-            self.keep_event(id, event, limits, evicted);
-        }
-        while self.bytes > limits.packet_bytes && self.recent.len() > 1 {
-            self.evict(evicted);
-        }
-    }
-
-    fn keep_bytes(&mut self, id: PacketId, ts: Nanos, bytes: &PacketBytes, limits: &Limits) {
-        let Some(kept) = self.recent.get_mut(id) else { return };
-        let packet = &mut kept.packet;
-        packet.first = packet.first.min(ts);
-        packet.last = packet.last.max(ts);
-        if packet.bytes.is_some() {
-            return;
-        }
-        let data = &bytes.data[..bytes.data.len().min(limits.packet_bytes)];
-        packet.summary = PacketSummary::read(data);
-        packet.len = Some(bytes.len);
-        packet.bytes = Some(PacketBytes { len: bytes.len, data: data.into() });
-        kept.bytes += data.len();
-        self.bytes += data.len();
-    }
-
-    fn keep_event(&mut self, id: PacketId, event: &Event, limits: &Limits, evicted: &mut Evicted) {
-        let heap = match &event.body {
-            Body::ActionExecute(e) => match &e.action {
-                Action::Userspace { userdata: Some(cookie), .. } => cookie.len(),
-                _ => 0,
-            },
-            _ => 0,
-        };
-        // Room is made before the event is placed: it may be the packet itself that goes.
-        while self.events.len() >= limits.packet_events.clamp(1, u32::MAX as usize) && self.recent.len() > 1 {
-            self.evict(evicted);
-        }
-        let end = self.base + self.events.len() as u64;
-        let Some(kept) = self.recent.get_mut(id) else {
-            // It was the oldest and has just gone: what comes now is too late for it.
-            return;
-        };
-        kept.packet.note(event);
-        let is_room = self.events.len() < limits.packet_events.clamp(1, u32::MAX as usize)
-            && kept.places.len() < limits.events_per_packet.max(1)
-            && heap <= limits.packet_bytes;
-        let Some(place) = u32::try_from(end - kept.from).ok().filter(|_| is_room) else {
-            kept.packet.events_cut = kept.packet.events_cut.saturating_add(1);
-            return;
-        };
-        let ts_of = |place: u32| self.events[(kept.from - self.base) as usize + place as usize].ts;
-        let at = match kept.places.last() {
-            Some(&last) if ts_of(last) > event.ts => kept.places.partition_point(|&place| ts_of(place) <= event.ts),
-            _ => kept.places.len(),
-        };
-        kept.places.insert(at, place);
-        kept.bytes += heap;
-        self.bytes += heap;
-        self.events.push_back(event.clone());
-    }
-
-    fn evict(&mut self, evicted: &mut Evicted) {
-        let Some(kept) = self.recent.pop_front() else { return };
-        evicted.packets += 1;
-        self.bytes -= kept.bytes;
-        self.spare = kept.places;
-        let end = self.base + self.events.len() as u64;
-        let from = self.recent.front().map_or(end, |front| front.from);
-        self.events.drain(..(from - self.base) as usize);
-        self.base = from;
-    }
-
-    /// Lets all go.
-    pub fn clear(&mut self, evicted: &mut Evicted) {
-        while self.recent.len() > 0 {
-            self.evict(evicted);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{DevPoint, DevStep};
-
-    fn step(id: u64, ts: Nanos) -> Event {
-        let step = DevStep { point: DevPoint::NetifRx, dev: Name::new("p1_l"), ifindex: 1, netns: 1, len: 98, ret: 0 };
-        Event { packet: Some(PacketId(id)), ..Event::host(ts, Body::Dev(step)) }
-    }
-
-    fn times(packets: &Packets, id: u64) -> Vec<Nanos> {
-        packets.timeline(PacketId(id)).map(|e| e.ts).collect()
-    }
-
-    #[test]
-    fn a_timeline_is_in_the_order_of_its_times() {
-        let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
-        for ts in [5, 3, 9, 4, 9, 1] {
-            packets.apply(PacketId(1), &step(1, ts), &Limits::default(), &mut evicted);
-            packets.apply(PacketId(2), &step(2, ts), &Limits::default(), &mut evicted);
-        }
-        assert_eq!((times(&packets, 1), times(&packets, 2)), (vec![1, 3, 4, 5, 9, 9], vec![1, 3, 4, 5, 9, 9]));
-        let packet = packets.get(PacketId(1)).expect("it was applied");
-        assert_eq!((packet.first, packet.last, packet.total()), (1, 9, 8));
-    }
-
-    #[test]
-    fn the_oldest_packet_goes_with_its_events() {
-        let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
-        let limits = Limits { packets: 100, packet_events: 5, ..Limits::default() };
-        for ts in 0..12 {
-            packets.apply(PacketId(ts / 3), &step(ts / 3, ts), &limits, &mut evicted);
-        }
-        assert_eq!(packets.iter().map(|p| p.id.0).collect::<Vec<_>>(), [3]);
-        assert_eq!(times(&packets, 3), [9, 10, 11]);
-        assert_eq!((evicted.packets, packets.events.len()), (3, 3));
-        assert!(times(&packets, 0).is_empty());
-    }
-
-    #[test]
-    fn a_packet_with_too_many_events_says_how_many_are_cut() {
-        let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
-        let limits = Limits { events_per_packet: 4, ..Limits::default() };
-        for ts in 0..10 {
-            packets.apply(PacketId(1), &step(1, ts), &limits, &mut evicted);
-        }
-        let packet = packets.get(PacketId(1)).expect("it was applied");
-        assert_eq!((packet.events_cut, packet.last, times(&packets, 1)), (6, 9, vec![0, 1, 2, 3]));
-    }
-
-    #[test]
-    fn an_event_whose_packet_goes_to_make_room_for_it_is_no_harm() {
-        let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
-        let limits = Limits { packet_events: 4, ..Limits::default() };
-        for (id, ts) in [(1, 1), (2, 2), (2, 3), (2, 4), (1, 5), (1, 6), (2, 7)] {
-            packets.apply(PacketId(id), &step(id, ts), &limits, &mut evicted);
-        }
-        assert_eq!((times(&packets, 2), times(&packets, 1)), (vec![], vec![6]));
-    }
 }

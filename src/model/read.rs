@@ -10,6 +10,9 @@ use crate::event::{
     Query, Session, UpcallId,
 };
 
+/// Rates whose last reading is older than this say nothing of now.
+const STALE: Nanos = 3 * SECOND;
+
 impl Model {
     /// The largest time of any event; 0 before the first.
     pub fn now(&self) -> Nanos {
@@ -98,9 +101,10 @@ impl Model {
         self.counting.totals()
     }
 
-    /// The same per second, over the last two seconds of counters; none before there are two of them.
+    /// The same per second, over the last two seconds of counters; none before there are two of
+    /// them, and none when the last is more than three seconds old.
     pub fn rates(&self) -> Option<Rates> {
-        self.counting.rates()
+        self.counting.rates().filter(|_| self.now().saturating_sub(self.counted_at()) <= STALE)
     }
 
     /// A value for each monotonic second, the oldest first, at most 600, the running second not among them; empty
@@ -274,7 +278,7 @@ impl Model {
             lost = lost.saturating_add(of_those);
         }
         let waits = handler.waits(self.now);
-        let seconds = self.window_seconds(self.now, self.started);
+        let seconds = window_seconds(self.now, self.started);
         let recent = handler.received_recently(self.now) as f64;
         HandlerRow {
             tid: handler.tid,
@@ -294,12 +298,6 @@ impl Model {
         }
     }
 
-    /// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
-    fn window_seconds(&self, now: Nanos, from: Option<Nanos>) -> f64 {
-        let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
-        now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64
-    }
-
     /// Who makes the upcalls of the last ten seconds: the `n` biggest.
     pub fn talkers(&self, dimension: Dimension, n: usize) -> Talkers {
         let second = self.counted_at() / SECOND;
@@ -314,12 +312,12 @@ impl Model {
             Dimension::Source => return self.talkers_in_detail(&self.sources, n),
             Dimension::Destination => return self.talkers_in_detail(&self.destinations, n),
         };
-        let seconds = self.window_seconds(self.counted_at(), self.counted_from);
+        let seconds = window_seconds(self.counted_at(), self.counted_from);
         Talkers::new(counts.into_iter(), 0, seconds, n, true)
     }
 
     fn talkers_in_detail(&self, sketch: &Sketch, n: usize) -> Talkers {
-        let seconds = self.window_seconds(self.now, self.started);
+        let seconds = window_seconds(self.now, self.started);
         Talkers::new(sketch.iter(self.second), sketch.others(self.second), seconds, n, false)
     }
 
@@ -327,4 +325,10 @@ impl Model {
     pub fn condition(&self) -> Condition {
         Condition::of(self.rates())
     }
+}
+
+/// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
+fn window_seconds(now: Nanos, from: Option<Nanos>) -> f64 {
+    let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
+    now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64
 }

@@ -44,8 +44,9 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         Some(&mut self.queue.get_mut(place)?.1)
     }
 
-    /// Appends what is not there yet.
-    pub fn push(&mut self, key: K, value: V) {
+    /// Appends what is not there yet, where `limit` is the most there will be.
+    pub fn push(&mut self, key: K, value: V, limit: usize) {
+        reserve_within(&mut self.queue, limit);
         self.places.insert(key, self.base + self.queue.len() as u64);
         self.queue.push_back((key, value));
     }
@@ -66,6 +67,15 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     }
 }
 
+/// Makes room for one more in a queue that grows to `limit` at most: a ring that were doubled beyond would be walked
+/// all through, and so be in memory as a whole.
+pub fn reserve_within<T>(queue: &mut VecDeque<T>, limit: usize) {
+    let len = queue.len();
+    if len == queue.capacity() {
+        queue.reserve_exact(len.max(64).min(limit.saturating_sub(len)).max(1));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +84,7 @@ mod tests {
     fn what_is_left_is_found_after_the_front_went() {
         let mut recent = Recent::default();
         for key in 0..10 {
-            recent.push(key, key * 10);
+            recent.push(key, key * 10, 4);
             if recent.len() > 3 {
                 recent.pop_front();
             }

@@ -60,7 +60,7 @@ pub enum L4Summary {
         /// Destination port.
         dst: u16,
     },
-    /// ICMP, ICMPv6.
+    /// ICMP for IPv4 or IPv6.
     Icmp {
         /// Type.
         kind: u8,
@@ -77,8 +77,10 @@ pub enum L4Summary {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (at, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if at == 0 { "" } else { ":" })?;
+        }
+        Ok(())
     }
 }
 

@@ -171,14 +171,16 @@ impl Handlers {
             }
             evicted.handlers += 1;
         }
-        let handler = self.by_tid.entry(event.tid).or_insert_with(|| Handler::new(event.tid));
-        if handler.port != e.port || handler.received == 0 {
-            // With one socket for each port of the datapath, a thread has many.
-            if self.by_port.len() < limits.upcall_kinds.max(1) || self.by_port.contains_key(&e.port) {
+        let has_room = self.by_port.len() < limits.upcall_kinds.max(1);
+        // With one socket for each port of the datapath, a thread has many, and several share one.
+        match self.by_port.get_mut(&e.port) {
+            Some(tid) => *tid = event.tid,
+            None if has_room => {
                 self.by_port.insert(e.port, event.tid);
             }
+            None => {}
         }
-        handler.note(event, e);
+        self.by_tid.entry(event.tid).or_insert_with(|| Handler::new(event.tid)).note(event, e);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Handler> {

@@ -55,7 +55,8 @@ pub enum TalkerKey {
 pub struct Talker {
     /// Who.
     pub key: TalkerKey,
-    /// Upcalls in the last ten seconds.
+    /// Upcalls in the last ten monotonic seconds, the running one among them. Exact ones count in the second in which
+    /// the counters were read, a quarter second late at most.
     pub count: u64,
     /// The same per second.
     pub per_second: f64,

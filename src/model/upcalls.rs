@@ -2,9 +2,7 @@
 
 use super::{
     latency::{Latency, Stage},
-    limits::{Evicted, Limits},
     meter::SECOND,
-    recent::Recent,
 };
 use crate::event::{
     Body, Comm, DpIfindex, Event, Nanos, PacketId, PortNo, PutKind, Ufid, UpcallCmd, UpcallEnqueue, UpcallId,
@@ -142,11 +140,11 @@ pub enum UpcallEnd {
     },
     /// Queued; no handler has received it so far.
     NotHandledYet,
-    /// Received; not answered so far.
+    /// Received; not answered so far. Action upcalls mostly are not.
     ReceivedNotAnswered,
     /// Under way: a step is a second old at most and another may follow.
     InProgress,
-    /// Its beginning was not seen (made before tracing began, lost or evicted), and no answer to it either.
+    /// Received; its beginning was not seen (made before tracing began, lost or evicted), and no answer so far.
     BeginNotSeen,
     /// It was seen to be made and nothing more for a second, not even whether it was queued: events were lost, or their
     /// probes are missing.
@@ -173,7 +171,7 @@ impl UpcallEnd {
 }
 
 impl Upcall {
-    fn new(id: UpcallId, ts: Nanos) -> Self {
+    pub(super) fn new(id: UpcallId, ts: Nanos) -> Self {
         Self {
             id,
             packet: None,
@@ -242,11 +240,11 @@ impl Upcall {
             (Some(_), Some(_), _) => UpcallEnd::Forwarded,
             (Some(_), None, _) => UpcallEnd::FlowOnly,
             (None, Some(_), _) => UpcallEnd::ExecOnly,
+            (None, None, Some(_)) if !self.begun && self.enqueue.is_none() => UpcallEnd::BeginNotSeen,
             (None, None, Some(_)) => UpcallEnd::ReceivedNotAnswered,
             (None, None, None) => match refused {
                 Some(ret) => UpcallEnd::Refused { ret },
                 None if queued => UpcallEnd::NotHandledYet,
-                None if !self.begun => UpcallEnd::BeginNotSeen,
                 None if settled => UpcallEnd::Unknown,
                 None => UpcallEnd::InProgress,
             },
@@ -286,118 +284,92 @@ impl Upcall {
             });
         }
     }
-}
 
-/// All upcalls kept.
-#[derive(Debug, Clone, Default)]
-pub struct Upcalls {
-    recent: Recent<UpcallId, Upcall>,
-}
-
-impl Upcalls {
-    pub fn get(&self, id: UpcallId) -> Option<&Upcall> {
-        self.recent.get(id)
-    }
-
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Upcall> + DoubleEndedIterator {
-        self.recent.iter()
-    }
-
-    /// Lets all go.
-    pub fn clear(&mut self, evicted: &mut Evicted) {
-        while self.recent.pop_front().is_some() {
-            evicted.upcalls += 1;
-        }
-    }
-
-    /// Takes an event of an upcall. `miss` is the lookup that this one, an [`Body::Upcall`], comes from.
-    pub fn apply(
-        &mut self,
-        id: UpcallId,
-        event: &Event,
-        miss: Option<Nanos>,
-        limits: &Limits,
-        evicted: &mut Evicted,
-        latency: &mut Latency,
-    ) {
-        // The stages that this event may be the last to tell of.
-        let stages: &[Stage] = match &event.body {
-            Body::Upcall(_) => &[Stage::Lookup, Stage::Enqueue],
-            Body::UpcallEnqueue(_) => &[Stage::Enqueue],
-            Body::UpcallReturn(_) => &[],
-            Body::UpcallRecv(_) => &[Stage::Wait, Stage::Translate],
-            Body::FlowPut(_) => &[Stage::Translate, Stage::Put],
-            Body::FlowExec(_) => &[Stage::Translate, Stage::Execute, Stage::Whole],
-            Body::ActionExecute(_) => &[Stage::Execute, Stage::Whole],
-            _ => return,
-        };
-        if self.recent.get(id).is_none() {
-            while self.recent.len() >= limits.upcalls.max(1) {
-                self.recent.pop_front();
-                evicted.upcalls += 1;
-            }
-            self.recent.push(id, Upcall::new(id, event.ts));
-        }
-        let Some(upcall) = self.recent.get_mut(id) else { return };
+    /// Takes what an event says of it. `miss` is the lookup that it comes from, if the event is its [`Body::Upcall`].
+    pub(super) fn note(&mut self, event: &Event, miss: Option<Nanos>, latency: &mut Latency) {
         let mut over = event.ts;
-        match &event.body {
+        // The stages that the event may be the last to tell of.
+        let stages: &[Stage] = match &event.body {
             Body::Upcall(e) => {
-                upcall.ts = event.ts;
-                upcall.begun = true;
-                upcall.ts_known = true;
-                upcall.dp = Some(e.dp);
-                upcall.in_port = Some(e.in_port);
-                upcall.cmd = Some(e.cmd);
-                upcall.port = Some(e.port);
-                upcall.len = e.len;
-                upcall.lookup = miss.filter(|&miss| e.cmd == UpcallCmd::Miss && miss <= event.ts);
+                self.ts = event.ts;
+                self.begun = true;
+                self.ts_known = true;
+                self.dp = Some(e.dp);
+                self.in_port = Some(e.in_port);
+                self.cmd = Some(e.cmd);
+                self.port = Some(e.port);
+                self.len = e.len;
+                self.lookup = miss.filter(|&miss| e.cmd == UpcallCmd::Miss && miss <= event.ts);
+                &[Stage::Lookup, Stage::Enqueue]
             }
-            Body::UpcallEnqueue(e) => upcall.enqueued(event.ts, e),
+            Body::UpcallEnqueue(e) => {
+                self.enqueued(event.ts, e);
+                &[Stage::Enqueue]
+            }
             Body::UpcallReturn(e) => {
-                upcall.made_at(e.upcall_ts);
-                upcall.returned = Some((event.ts, e.ret));
+                self.made_at(e.upcall_ts);
+                self.returned = Some((event.ts, e.ret));
+                &[]
             }
-            Body::UpcallRecv(e) => upcall.received(event, e),
-            Body::FlowPut(e) if upcall.put.is_none() => {
+            Body::UpcallRecv(e) => {
+                self.received(event, e);
+                &[Stage::Wait, Stage::Translate]
+            }
+            Body::FlowPut(e) => {
                 let (took_ns, ret, ufid) = (e.op.took_ns, e.op.ret, e.op.ufid);
-                upcall.put = Some(PutDone { ts: event.ts, took_ns, ret, ufid, kind: e.kind });
+                self.put = self.put.or(Some(PutDone { ts: event.ts, took_ns, ret, ufid, kind: e.kind }));
+                &[Stage::Translate, Stage::Put]
             }
-            Body::FlowExec(e) if upcall.exec.is_none() => {
-                upcall.exec = Some(ExecDone { ts: event.ts, took_ns: e.took_ns, ret: e.ret });
+            Body::FlowExec(e) => {
+                self.exec = self.exec.or(Some(ExecDone { ts: event.ts, took_ns: e.took_ns, ret: e.ret }));
                 over = event.ts.saturating_add(e.took_ns);
+                &[Stage::Translate, Stage::Execute, Stage::Whole]
             }
             Body::ActionExecute(_) => {
-                upcall.first_action = Some(upcall.first_action.map_or(event.ts, |first| first.min(event.ts)));
+                self.first_action = Some(self.first_action.map_or(event.ts, |first| first.min(event.ts)));
+                &[Stage::Execute, Stage::Whole]
             }
-            _ => {}
-        }
-        upcall.packet = upcall.packet.or(event.packet);
-        upcall.last = upcall.last.max(event.ts);
+            _ => &[],
+        };
+        self.packet = self.packet.or(event.packet);
+        self.last = self.last.max(event.ts);
         for &stage in stages {
-            record(upcall, stage, over, latency);
+            self.record(stage, over, latency);
         }
     }
 
-    /// A lookup that missed comes after the upcall that it led to.
-    pub fn late_miss(&mut self, id: UpcallId, miss: Nanos, latency: &mut Latency) -> bool {
-        let Some(upcall) = self.recent.get_mut(id) else { return false };
-        if !upcall.begun || upcall.lookup.is_some() || upcall.cmd != Some(UpcallCmd::Miss) || miss > upcall.ts {
+    /// The lookup that it comes from is told after it. Says whether it is that.
+    pub(super) fn late_miss(&mut self, miss: Nanos, latency: &mut Latency) -> bool {
+        if !self.begun || self.lookup.is_some() || self.cmd != Some(UpcallCmd::Miss) || miss > self.ts {
             return false;
         }
-        upcall.lookup = Some(miss);
-        let over = upcall.ts;
-        record(upcall, Stage::Lookup, over, latency);
+        self.lookup = Some(miss);
+        self.record(Stage::Lookup, self.ts, latency);
         true
+    }
+
+    /// Each upcall counts once in each stage.
+    fn record(&mut self, stage: Stage, over: Nanos, latency: &mut Latency) {
+        let bit = 1 << stage as u8;
+        if self.recorded & bit == 0
+            && let Some(took) = self.stage(stage)
+        {
+            self.recorded |= bit;
+            latency.record(stage, over, took);
+        }
     }
 }
 
-/// Each upcall counts once in each stage.
-fn record(upcall: &mut Upcall, stage: Stage, over: Nanos, latency: &mut Latency) {
-    let bit = 1 << stage as u8;
-    if upcall.recorded & bit == 0
-        && let Some(took) = upcall.stage(stage)
-    {
-        upcall.recorded |= bit;
-        latency.record(stage, over, took);
-    }
+/// Whether an event says something of its upcall. Generic points of the packet given back do not.
+pub fn concerns_upcall(event: &Event) -> bool {
+    matches!(
+        event.body,
+        Body::Upcall(_)
+            | Body::UpcallEnqueue(_)
+            | Body::UpcallReturn(_)
+            | Body::UpcallRecv(_)
+            | Body::FlowPut(_)
+            | Body::FlowExec(_)
+            | Body::ActionExecute(_)
+    )
 }

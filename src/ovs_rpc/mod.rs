@@ -1,6 +1,26 @@
-//! The daemon's control socket.
+//! The daemon's control socket: finds it, asks a few questions that only read, rarely, and tells the answers as events.
+//!
+//! [`spawn`] is all of it as a service. Underneath: [`Search`] finds the socket, [`Client`] speaks over it, and
+//! [`Command`] is everything that can be said. The wire is `lib/unixctl.c` and `lib/jsonrpc.c` of Open vSwitch.
+
+mod client;
+mod command;
+mod daemon;
+mod frame;
+mod pace;
+mod search;
+mod service;
+mod wanted;
+
+use std::{path::PathBuf, time::Duration};
 
 use crate::event::{FlowPtr, Ufid};
+
+pub use client::{CallError, Client};
+pub use command::{Command, FlowPlace, NO_PMD, Word, WordError};
+pub use frame::{FrameError, Framer, MAX_REPLY, Reply};
+pub use search::{Found, NotFound, Search};
+pub use service::spawn;
 
 /// Ask the daemon about a flow. Answers come back as events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,4 +31,26 @@ pub struct Ask {
     pub datapath: String,
     /// Its actions now: an answer belongs to one generation of the flow.
     pub sf_acts: Option<FlowPtr>,
+}
+
+/// How the daemon is asked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where its socket is looked for.
+    pub search: Search,
+    /// Requests a second at most, of any kind. 0: the daemon is left alone altogether.
+    pub rate: u32,
+    /// How long one request may take. The daemon works requests off in its main thread, between everything else.
+    pub deadline: Duration,
+    /// How often it is asked for its version, which says that it lives and how fast it answers.
+    pub health: Duration,
+}
+
+impl Config {
+    /// 20 requests a second at most, one second for each, its health every 5 seconds; `rundir` is `--ovs-rundir`, a
+    /// directory or the socket itself.
+    pub fn new(rundir: Option<PathBuf>) -> Self {
+        let (deadline, health) = (Duration::from_secs(1), Duration::from_secs(5));
+        Self { search: Search::new(rundir), rate: 20, deadline, health }
+    }
 }

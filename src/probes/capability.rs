@@ -190,6 +190,21 @@ pub enum Prerequisite {
     ModuleBtf,
 }
 
+impl Prerequisite {
+    /// All, in the order they are looked at.
+    pub const ALL: [Self; 4] = [Self::Privilege, Self::KernelBtf, Self::Module, Self::ModuleBtf];
+
+    /// What it is, for a list.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Privilege => "allowed to load BPF programs",
+            Self::KernelBtf => "the kernel describes its types",
+            Self::Module => "the openvswitch module is loaded",
+            Self::ModuleBtf => "the openvswitch module describes its types",
+        }
+    }
+}
+
 /// It is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
@@ -211,8 +226,12 @@ impl Missing {
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self.what {
-            Prerequisite::Privilege => "run it as root (sudo ovscope), or give it CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE",
-            Prerequisite::KernelBtf => "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian 11, Ubuntu 20.10, RHEL 8.2 and later have it)",
+            Prerequisite::Privilege => {
+                "run it as root (sudo ovscope), or give it CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
+            }
+            Prerequisite::KernelBtf => {
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian 11, Ubuntu 20.10, RHEL 8.2 and later have it)"
+            }
             Prerequisite::Module => {
                 "load it (modprobe openvswitch) or start Open vSwitch; to see what ovscope shows without one: ovscope demo"
             }
@@ -241,10 +260,16 @@ pub fn look_all() -> Vec<Missing> {
         miss(Prerequisite::Privilege, "not allowed to load BPF programs".to_owned());
     }
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        miss(Prerequisite::KernelBtf, "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)".to_owned());
+        miss(
+            Prerequisite::KernelBtf,
+            "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)".to_owned(),
+        );
     }
     if !Path::new("/sys/module/openvswitch").exists() {
-        miss(Prerequisite::Module, "there is no openvswitch kernel datapath here (the module is not loaded)".to_owned());
+        miss(
+            Prerequisite::Module,
+            "there is no openvswitch kernel datapath here (the module is not loaded)".to_owned(),
+        );
     } else if !Path::new("/sys/kernel/btf/openvswitch").exists() {
         miss(
             Prerequisite::ModuleBtf,

@@ -100,7 +100,8 @@ fn load<'obj>(
 }
 
 fn refused(said: &str, program: &str) -> bool {
-    said.contains(&format!("prog '{program}': failed to load")) || said.contains(&format!("prog '{program}': BPF program load failed"))
+    said.contains(&format!("prog '{program}': failed to load"))
+        || said.contains(&format!("prog '{program}': BPF program load failed"))
 }
 
 /// The verifier's last words, which mostly are the reason.
@@ -291,9 +292,7 @@ fn read_costs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) {
         }
     }
     let costs: BTreeMap<String, ProbeCost> = ProgInfoIter::default()
-        .filter_map(|info| {
-            Some((names.get(&info.id)?.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns }))
-        })
+        .filter_map(|info| Some((names.get(&info.id)?.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns })))
         .collect();
     for (plan, capability) in PLANS.iter().zip(capabilities) {
         let mut sum = ProbeCost::default();

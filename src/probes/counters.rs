@@ -14,7 +14,8 @@ use super::{
     },
 };
 use crate::event::{
-    Counters, DpCounters, DpIfindex, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd, UpcallCounter,
+    Counters, DpCounters, DpIfindex, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd,
+    UpcallCounter,
 };
 
 /// Remembers which flows had how many hits, so that only those that changed are reported.

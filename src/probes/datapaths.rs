@@ -145,10 +145,8 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 fn parse_datapath(message: &[u8]) -> Datapath {
-    let mut datapath = Datapath {
-        dp: DpIfindex(message.get(HEADERS..).and_then(u32_of).unwrap_or(0)),
-        ..Datapath::default()
-    };
+    let mut datapath =
+        Datapath { dp: DpIfindex(message.get(HEADERS..).and_then(u32_of).unwrap_or(0)), ..Datapath::default() };
     let mut stats = DpStats::default();
     for (kind, value) in attributes(message.get(OVS_HEADERS..).unwrap_or(&[])) {
         let word = |at: usize| value.get(at..).and_then(u64_of).unwrap_or(0);

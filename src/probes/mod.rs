@@ -16,7 +16,7 @@ use std::{sync::mpsc, thread};
 
 use crate::event::{Capability, Event};
 
-pub use capability::{Missing, Prerequisite, look};
+pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
 
@@ -49,10 +49,12 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something without which nothing can be seen is not there.
-    #[error("{0}")]
+    #[error(transparent)]
     Missing(#[from] Missing),
     /// The kernel refused a program that nothing can be seen without.
-    #[error("the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project")]
+    #[error(
+        "the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project"
+    )]
     Refused {
         /// What the program attaches to.
         probe: &'static str,

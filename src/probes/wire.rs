@@ -214,7 +214,10 @@ mod tests {
     use super::*;
 
     fn c_name(rust: &str) -> String {
-        rust.chars().flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] }).skip(1).collect()
+        rust.chars()
+            .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
+            .skip(1)
+            .collect()
     }
 
     #[test]

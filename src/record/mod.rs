@@ -1,8 +1,43 @@
-//! Recordings.
+//! Recordings: one self-describing file (MCAP, with the schema in protobuf), written while events arrive and read back
+//! as the very same events. `docs/recording.md` describes the format for others.
+
+mod actions;
+mod content;
+mod decode;
+mod dictionary;
+mod encode;
+mod index;
+mod preamble;
+mod reader;
+mod recorder;
+mod sink;
+mod writer;
+
+pub use content::Batch;
+pub use decode::Unknown;
+pub use preamble::Preamble;
+pub use reader::{ReadError, Reader};
+pub use recorder::{Progress, Recorder};
+pub use sink::{RecordError, Sink, Stream, create_new};
+pub use writer::{Header, Summary, Writer};
 
 /// The recording's messages, made from `recording.proto`.
-#[expect(missing_docs, reason = "generated; recording.proto has the words")]
 #[expect(clippy::pedantic, reason = "generated")]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/ovscope.recording.rs"));
 }
+
+/// The compiled schema, a `FileDescriptorSet`, as every recording carries it.
+const SCHEMA: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recording.fds"));
+/// The name of the schema's message.
+const SCHEMA_NAME: &str = "ovscope.recording.Events";
+/// The topic of the events.
+const EVENTS: &str = "events";
+/// The topic of the keyframes: the state at that point, for who begins to read there.
+const KEYFRAMES: &str = "keyframes";
+/// The MCAP profile of a recording.
+const PROFILE: &str = "ovscope";
+/// The metadata record at a recording's begin: who recorded, and what.
+const HEADER: &str = "ovscope.header";
+/// The metadata record at a recording's end: how much.
+const TOTALS: &str = "ovscope.totals";

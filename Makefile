@@ -1,0 +1,57 @@
+# make run    builds ovscope and opens its live screen
+# make test   builds and runs every test, those on real kernels included
+# make bench  measures: events per second, bytes per event, the cost on the fast path
+#
+# Needs Debian 12 or later with Rust, gcc and make; everything else it installs itself (see deps and lab/build).
+
+SHELL := /bin/bash
+CARGO ?= cargo
+PACKAGES := clang libelf-dev zlib1g-dev pkg-config
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help run build test bench deps lint demo clean
+
+help:
+	@sed -n 's/^# make /  make /p' Makefile
+
+# Compilers and libraries for the build. Asked of dpkg first, so that a second run needs neither root nor network.
+deps:
+	@missing=; for p in $(PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	    echo "make: installing$$missing with apt"; \
+	    $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+build: deps
+	@echo "make: building ovscope (some minutes the first time)"
+	$(CARGO) build --release --locked
+
+# On a host with an openvswitch datapath on that one, anywhere else in a virtual machine with a real one under traffic.
+run: build
+	@if [ -d /sys/module/openvswitch ]; then \
+	    exec $(SUDO) target/release/ovscope; \
+	else \
+	    echo "make: no openvswitch datapath on this host: opening one in a virtual machine"; \
+	    exec lab/live --bin target/release/ovscope -- ovscope; \
+	fi
+
+demo: build
+	target/release/ovscope demo
+
+lint: deps
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test: lint
+	lab/build
+	$(CARGO) test --locked --no-fail-fast -- --include-ignored
+
+bench: deps
+	$(CARGO) bench --locked
+	lab/run --icount --timeout 1800 --bin target/release/ovscope meter
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,345 @@
+//! The command line: what can be asked of the program. Help and the manual are made from it.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    probes::{Config, SNAPLEN_MAX},
+    ui::Choice,
+};
+
+/// See who makes upcalls in a live Open vSwitch kernel datapath, where their time goes, and follow each packet.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ovscope",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        sudo ovscope                     the live screen\n  \
+        ovscope demo                     a recording of a real storm: no root needed\n  \
+        sudo ovscope record -o f.mcap    record until Ctrl-C\n  \
+        ovscope replay f.mcap            the same screen, anywhere, without root\n  \
+        sudo ovscope stat -i 1s          one line per second, for a log\n  \
+        sudo ovscope doctor              what works on this host, and what to do\n\n\
+        On the screen ? shows the keys. The manual: ovscope man | man -l -"
+)]
+pub struct Cli {
+    /// What to do; without one: live.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Live without naming it.
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The screen, on this host's datapath (the default)
+    Live(LiveArgs),
+    /// The screen, on a bundled recording of a real storm: no root, no Open vSwitch
+    Demo(DemoArgs),
+    /// The screen, on a recording
+    #[command(after_help = "Examples:\n  ovscope replay storm.mcap\n  \
+        ssh root@hypervisor ovscope record -o - | ovscope replay -")]
+    Replay(ReplayArgs),
+    /// Record without a screen, until Ctrl-C or --duration
+    #[command(after_help = "Examples:\n  sudo ovscope record -o storm.mcap --duration 30s\n  \
+        sudo ovscope record -o - | zstd > storm.mcap.zst")]
+    Record(RecordArgs),
+    /// One line per interval, without a screen
+    #[command(after_help = "Examples:\n  sudo ovscope stat\n  sudo ovscope stat -i 10s --count 6 --json")]
+    Stat(StatArgs),
+    /// Write a recording's events in another format
+    #[command(after_help = "Examples:\n  ovscope export storm.mcap | jq 'select(.type == \"upcall\")'\n  \
+        ovscope export storm.mcap --output storm.jsonl")]
+    Export(ExportArgs),
+    /// What works on this host and what does not, and why, and what to do
+    Doctor(DoctorArgs),
+    /// Print a shell's completions
+    #[command(after_help = "Example:\n  ovscope completions bash > /etc/bash_completion.d/ovscope")]
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  ovscope man | man -l -")]
+    Man,
+}
+
+/// How this host's datapath is looked at.
+#[derive(Debug, Clone, Args)]
+pub struct ProbeArgs {
+    /// Record one of N packets that are not upcalled (1/10 or 10); 0 records upcalled packets only, at less cost
+    #[arg(long, value_name = "1/N", default_value = "1", value_parser = parse_sample)]
+    pub sample: u32,
+    /// Bytes kept of each recorded packet
+    #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=i64::from(SNAPLEN_MAX)))]
+    pub snaplen: u32,
+    /// Events a second at most; what is left out is counted, and all counters stay exact
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub event_budget: u64,
+    /// Follow upcalls to the daemon's threads and back
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub track: Track,
+}
+
+/// How the daemon is asked.
+#[derive(Debug, Clone, Args)]
+pub struct DaemonArgs {
+    /// Where ovs-vswitchd has its control socket: a directory or the socket itself
+    #[arg(long, value_name = "PATH")]
+    pub ovs_rundir: Option<PathBuf>,
+    /// Requests a second to ovs-vswitchd at most; 0: it is never asked
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub rpc_rate: u32,
+}
+
+/// How upcalls are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Track {
+    /// In the kernel, on any build of Open vSwitch.
+    Auto,
+    /// Not at all: counters only, at the least cost.
+    Off,
+}
+
+impl ProbeArgs {
+    /// The probes' part of it.
+    pub fn config(&self) -> Config {
+        Config {
+            follow: self.track == Track::Auto,
+            sample: if self.track == Track::Auto { self.sample } else { 0 },
+            snaplen: self.snaplen,
+            event_budget: self.event_budget,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+/// How the screen looks.
+#[derive(Debug, Clone, Args)]
+pub struct LookArgs {
+    /// Colours; colour-blind eyes tell all of them apart
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub theme: ThemeName,
+    /// Draw with ASCII characters only (the default where the locale is not UTF-8)
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+impl LookArgs {
+    /// The colours, with what the environment says of them.
+    pub fn choice(&self) -> Choice {
+        let named = match self.theme {
+            ThemeName::Auto => Choice::Auto,
+            ThemeName::Dark => Choice::Dark,
+            ThemeName::Light => Choice::Light,
+            ThemeName::Mono => Choice::Mono,
+        };
+        named.for_terminal(|name| std::env::var(name).ok())
+    }
+
+    /// Whether only ASCII may be written: where it is asked for, or the locale is not UTF-8.
+    pub fn ascii_only(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+        self.ascii || !locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
+    }
+}
+
+/// A theme by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ThemeName {
+    /// Readable on dark and light; mono where `NO_COLOR` is set.
+    Auto,
+    /// For a dark background.
+    Dark,
+    /// For a light background.
+    Light,
+    /// No colours.
+    Mono,
+}
+
+/// `live`.
+#[derive(Debug, Clone, Args)]
+pub struct LiveArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub probes: ProbeArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub daemon: DaemonArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub look: LookArgs,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub look: LookArgs,
+}
+
+/// `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// The recording; - reads a stream from standard input
+    pub file: PathBuf,
+    /// Times as fast as it was
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed)]
+    pub speed: f64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub look: LookArgs,
+}
+
+/// `record`.
+#[derive(Debug, Clone, Args)]
+pub struct RecordArgs {
+    /// The file to make (it must not exist yet); - streams to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Stop after so long: 30s, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each); 0: never
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub ask: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub probes: ProbeArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub daemon: DaemonArgs,
+}
+
+/// `stat`.
+#[derive(Debug, Clone, Args)]
+pub struct StatArgs {
+    /// A line every so long
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
+    pub interval: Duration,
+    /// Stop after so many lines
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<u64>,
+    /// JSON, one object per line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub probes: ProbeArgs,
+}
+
+/// `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The recording; - reads a stream from standard input
+    pub file: PathBuf,
+    /// The format
+    #[arg(long, value_name = "NAME", default_value = "json")]
+    pub format: ExportFormat,
+    /// The file to make (it must not exist yet); standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// A format to export to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object per line: ts (ns, monotonic), cpu, type, tid, comm, packet, upcall, then the event's own fields.
+    Json,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where ovs-vswitchd has its control socket: a directory or the socket itself
+    #[arg(long, value_name = "PATH")]
+    pub ovs_rundir: Option<PathBuf>,
+}
+
+fn parse_sample(text: &str) -> Result<u32, String> {
+    text.strip_prefix("1/")
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| format!("«{text}» is neither 1/N nor a number: try 1/10, or 0 for upcalled packets only"))
+}
+
+/// A number and a unit: 500ms, 30s, 5m, 1h; seconds without a unit.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("«{text}» is no length of time: try 500ms, 30s, 5m or 1h");
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..at].parse().map_err(|_| bad())?;
+    let unit = match &text[at..] {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(bad()),
+    };
+    Duration::try_from_secs_f64(number * unit).ok().filter(|d| !d.is_zero()).ok_or_else(bad)
+}
+
+/// The counters are read four times a second: less than that shows nothing new.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if interval < Duration::from_millis(250) {
+        return Err(format!("«{text}» is less than 250ms, and the counters are read every 250ms"));
+    }
+    Ok(interval)
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    speed.filter(|s| (0.01..=1000.0).contains(s)).ok_or_else(|| format!("«{text}» is no speed: try 0.5, 2 or 10"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_live_with_its_options() {
+        let cli = Cli::try_parse_from(["ovscope", "--sample", "1/10"]).expect("good usage");
+        assert!(cli.command.is_none());
+        assert_eq!(cli.live.probes.sample, 10);
+        let cli = Cli::try_parse_from(["ovscope", "live", "--sample", "0"]).expect("good usage");
+        assert!(matches!(cli.command, Some(Command::Live(live)) if live.probes.sample == 0));
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        for bad in ["", "s", "0s", "-1s", "1 day", "1e999h", "nan"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert!(parse_interval("100ms").is_err());
+    }
+
+    #[test]
+    fn every_command_shows_an_example_or_needs_none() {
+        let plain = ["live", "demo", "doctor", "help"];
+        for command in Cli::command().get_subcommands() {
+            assert!(
+                plain.contains(&command.get_name()) || command.get_after_help().is_some(),
+                "{} has no example",
+                command.get_name()
+            );
+        }
+    }
+}

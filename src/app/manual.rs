@@ -1,0 +1,56 @@
+//! The manual page and the shells' completions, from the command line's definition and the table of actions.
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use super::{actions, cli::Cli};
+
+/// Completions for a shell.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ovscope", &mut out);
+    out
+}
+
+/// The manual page, in roff: every command with its options, the keys, and what ends with which status.
+pub fn page() -> anyhow::Result<Vec<u8>> {
+    let mut command = Cli::command();
+    command.build();
+    let man = clap_mangen::Man::new(command.clone());
+    let mut out = Vec::new();
+    man.render_title(&mut out)
+        .and_then(|()| man.render_name_section(&mut out))
+        .and_then(|()| man.render_synopsis_section(&mut out))
+        .and_then(|()| man.render_description_section(&mut out))
+        .and_then(|()| man.render_options_section(&mut out))
+        .context("writing the manual")?;
+    out.extend_from_slice(b".SH COMMANDS\n");
+    for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
+        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+        let usage = sub.clone().render_usage().to_string();
+        let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
+        out.extend(format!(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", sub.get_name(), text(&about), text(usage)).into_bytes());
+        for arg in sub.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help") {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            out.extend(format!(".TP\n\\fB{}\\fR\n{}.\n", text(&arg.to_string()), text(&help)).into_bytes());
+        }
+        if let Some(examples) = sub.get_after_help() {
+            out.extend(format!(".PP\n.nf\n{}\n.fi\n", text(&examples.to_string())).into_bytes());
+        }
+    }
+    out.extend_from_slice(b".SH KEYS\n");
+    for entry in actions::ACTIONS {
+        let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
+        out.extend(format!(".TP\n\\fB{}\\fR\n{}\n", text(&keys.join(", ")), text(entry.says)).into_bytes());
+    }
+    out.extend_from_slice(
+        b".SH EXIT STATUS\n.TP\n0\ngood\n.TP\n1\nfailed; the message says why and what to do\n.TP\n2\nbad usage\n",
+    );
+    Ok(out)
+}
+
+/// Text as roff takes it literally.
+fn text(plain: &str) -> String {
+    let escaped = plain.replace('\\', "\\e").replace('-', "\\-");
+    escaped.lines().map(|l| if l.starts_with(['.', '\'']) { format!("\\&{l}") } else { l.to_owned() }).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,193 @@
+//! `ovscope record`: a recording without a screen.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::bail;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::{
+    cli::RecordArgs,
+    session::{Session, after, asked_to_end},
+    source::FromSource,
+};
+use crate::{
+    event::{Event, Query},
+    model::{Flow, FlowKey, FlowSort, Limits, Model},
+    ovs_rpc::Ask,
+    probes,
+    record::{Header, Preamble, Progress, Recorder, Stream, Summary},
+};
+
+/// How often the progress is shown.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// Records until it is told to end, the duration is over, or nothing can be written any more.
+pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
+    // Before a file is made: a host that cannot be traced leaves none behind.
+    probes::look()?;
+    let host = probes::session(&args.probes.config().command);
+    let (recorder, name) = create(&args.output, &Header::from(&host))?;
+    let mut session = match Session::start(&args.probes, Some(&args.daemon)).await {
+        Ok(session) => session,
+        Err(error) => {
+            drop(recorder);
+            if !is_stdout(&args.output) {
+                let _ = fs::remove_file(&args.output);
+            }
+            return Err(error);
+        }
+    };
+    eprintln!("recording {} (Linux {}) to {name}: Ctrl-C ends it", host.host, host.kernel);
+
+    let mut asking = Asking::new(args.ask);
+    let began = Instant::now();
+    let end = async {
+        tokio::select! {
+            () = asked_to_end() => {}
+            () = after(args.duration) => {}
+        }
+    };
+    tokio::pin!(end);
+    let mut ticks = interval(PROGRESS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failed = None;
+    loop {
+        tokio::select! {
+            from = session.events.recv() => match from {
+                Some(FromSource::Events(events)) => {
+                    recorder.push(&events);
+                    asking.see(&events);
+                }
+                Some(FromSource::Ended(Err(why))) => {
+                    failed = Some(why);
+                    break;
+                }
+                _ => break,
+            },
+            _ = ticks.tick() => {
+                let progress = recorder.progress();
+                show(began, &progress);
+                if progress.failed.is_some() {
+                    break;
+                }
+                if let Some(ask) = asking.next(began.elapsed()) {
+                    // The service keeps the newest question: one that finds no room is asked again later.
+                    let _ = session.asks.try_send(ask);
+                }
+            }
+            () = &mut end => break,
+        }
+    }
+    session.stop(|events| recorder.push(&events)).await;
+    clear_line();
+    let summary = tokio::task::spawn_blocking(move || recorder.finish()).await??;
+    eprintln!("{}", told(&name, &summary));
+    if !is_stdout(&args.output) {
+        eprintln!("look at it, anywhere and without root: ovscope replay {name}");
+    }
+    failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn create(path: &Path, header: &Header) -> anyhow::Result<(Recorder, String)> {
+    let preamble = Preamble::default();
+    if !is_stdout(path) {
+        return Ok((Recorder::create(path, header, &preamble)?, path.display().to_string()));
+    }
+    if io::stdout().is_terminal() {
+        bail!("standard output is a terminal, and a recording is no text: pipe it somewhere, or name a file with -o");
+    }
+    let name = "standard output";
+    Ok((Recorder::to_sink(name, Box::new(Stream(io::stdout())), header, &preamble)?, name.to_owned()))
+}
+
+fn show(began: Instant, progress: &Progress) {
+    let mut err = io::stderr();
+    if !err.is_terminal() {
+        return;
+    }
+    let lost = if progress.lost > 0 { format!(", {} not recorded", progress.lost) } else { String::new() };
+    let seconds = began.elapsed().as_secs();
+    let megabytes = progress.bytes as f64 / 1e6;
+    let (minutes, seconds) = (seconds / 60, seconds % 60);
+    let _ = write!(err, "\r\x1b[K{minutes:02}:{seconds:02}  {} events, {megabytes:.1} MB{lost}", progress.events);
+    let _ = err.flush();
+}
+
+fn clear_line() {
+    let mut err = io::stderr();
+    if err.is_terminal() {
+        let _ = write!(err, "\r\x1b[K");
+    }
+}
+
+fn told(name: &str, summary: &Summary) -> String {
+    let seconds = summary.span.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1e9);
+    let lost = match summary.not_recorded {
+        0 => "nothing lost on the way to it".to_owned(),
+        lost => format!("{lost} events did not make it into it"),
+    };
+    let megabytes = summary.bytes as f64 / 1e6;
+    format!("recorded {} events of {seconds:.1} s in {megabytes:.1} MB to {name}; {lost}", summary.events)
+}
+
+/// Asks the daemon about the busiest flows while they are there, so that a replay can show what it said.
+struct Asking {
+    per_second: u32,
+    model: Model,
+    /// How often it was asked about each.
+    asked: HashMap<FlowKey, u8>,
+    count: u64,
+}
+
+/// Flows that are asked about in one recording, at most.
+const ASKED_MAX: usize = 10_000;
+/// Questions about one flow: detrace has an answer only some time after the flow was put.
+const TRIES: u8 = 4;
+
+impl Asking {
+    fn new(per_second: u32) -> Self {
+        // Only the flows are looked at.
+        let model = Model::new(Limits { packets: 64, upcalls: 64, ..Limits::default() });
+        Self { per_second, model, asked: HashMap::new(), count: 0 }
+    }
+
+    fn see(&mut self, events: &[Event]) {
+        if self.per_second > 0 {
+            self.model.apply_all(events);
+        }
+    }
+
+    /// The next question, if it is time for one: in turn about the flow with the most hits and the newest.
+    fn next(&mut self, elapsed: Duration) -> Option<Ask> {
+        if self.count >= elapsed.as_secs() * u64::from(self.per_second) || self.asked.len() >= ASKED_MAX {
+            return None;
+        }
+        let sort = if self.count.is_multiple_of(2) { FlowSort::HitRate } else { FlowSort::FirstSeen };
+        let fresh = |flow: &Flow| {
+            flow.ufid.is_some()
+                && flow.deleted.is_none()
+                && self.asked.get(&flow.key).is_none_or(|tries| *tries < TRIES)
+                && !self.model.answer(flow, Query::Detrace).is_some_and(|a| a.answer.is_ok())
+        };
+        let (keys, _) = self.model.top_flows_of(fresh, sort, true, 0, 1);
+        let flow = self.model.flow(*keys.first()?)?;
+        let ask = Ask {
+            ufid: flow.ufid?,
+            datapath: self.model.datapath(flow.dp).map(|d| d.name.clone()).unwrap_or_default(),
+            sf_acts: flow.sf_acts,
+        };
+        *self.asked.entry(flow.key).or_default() += 1;
+        self.count += 1;
+        Some(ask)
+    }
+}

@@ -1,0 +1,319 @@
+//! A recording as a source: its events in the time they took, at any speed, paused, stepped and taken back.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::{
+    sync::mpsc::{Receiver, Sender},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    playback::{PlaybackCommand, SPEEDS},
+    source::FromSource,
+};
+use crate::{
+    event::{Event, Nanos},
+    record::{Batch, Reader},
+};
+
+/// Events that are due within this time are sent together; nobody draws more often.
+const TICK: Duration = Duration::from_millis(10);
+/// The most events sent at once.
+const MOST: usize = 8192;
+/// The longest sleep: the times of a damaged recording can be anywhere.
+const SLEEP: Duration = Duration::from_secs(3600);
+
+/// How a recording is replayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// So many times as fast as it was.
+    pub speed: f64,
+    /// At the end begin again, after this pause.
+    pub looped: Option<Duration>,
+    /// Going back, the events of so long before the moment are sent again: as far as the screen looks back.
+    pub history: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { speed: 1.0, looped: None, history: Duration::from_secs(600) }
+    }
+}
+
+/// Replays a recording into `out` until its end, and after that as `commands` say, until the other ends of both are
+/// gone. At each end comes one [`FromSource::Ended`]: with an error where the recording is cut off or damaged, which
+/// says what is missing.
+///
+/// Going back sends [`FromSource::Restart`], then the state and the events up to the moment as fast as they are taken.
+/// A recording that is a stream cannot go back (see [`Reader::can_seek`]): such a command is passed over.
+pub fn spawn(
+    reader: Reader,
+    out: Sender<FromSource>,
+    commands: Receiver<PlaybackCommand>,
+    options: Options,
+) -> JoinHandle<()> {
+    let player = Player {
+        can_go_back: reader.can_seek(),
+        reader: Some(reader),
+        out,
+        commands,
+        asked: VecDeque::new(),
+        options,
+        clock: Clock { position: None, anchor: Instant::now(), speed: 1.0, paused: false },
+        begin: None,
+        last: 0,
+        restarted: false,
+        waiting: VecDeque::new(),
+    };
+    tokio::spawn(async move {
+        // An error is only that nobody takes the events any more.
+        let _ = player.run().await;
+    })
+}
+
+/// Nobody is at the other end.
+struct Gone;
+
+/// The recording's time.
+struct Clock {
+    /// The recording's time at `anchor`; none until its first event is known.
+    position: Option<Nanos>,
+    anchor: Instant,
+    speed: f64,
+    paused: bool,
+}
+
+impl Clock {
+    fn now(&self) -> Option<Nanos> {
+        let passed = if self.paused { 0.0 } else { self.anchor.elapsed().as_nanos() as f64 * self.speed };
+        self.position.map(|position| position.saturating_add(passed as u64))
+    }
+
+    /// From now on the time is this.
+    fn set(&mut self, now: Option<Nanos>) {
+        self.position = now;
+        self.anchor = Instant::now();
+    }
+
+    /// When it will be `ts`; at most [`SLEEP`] away.
+    fn when(&self, ts: Nanos) -> Instant {
+        let ahead = ts.saturating_sub(self.position.unwrap_or(ts)) as f64 / self.speed;
+        let ahead = Duration::from_nanos(ahead as u64);
+        self.anchor + ahead.min(self.anchor.elapsed() + SLEEP)
+    }
+}
+
+/// What comes next from the recording.
+enum Next {
+    Batch(Batch),
+    End(Result<(), String>),
+}
+
+struct Player {
+    /// Away while a thread reads with it.
+    reader: Option<Reader>,
+    can_go_back: bool,
+    out: Sender<FromSource>,
+    commands: Receiver<PlaybackCommand>,
+    /// Commands that came while something else was waited for.
+    asked: VecDeque<PlaybackCommand>,
+    options: Options,
+    clock: Clock,
+    /// The time of the recording's first event.
+    begin: Option<Nanos>,
+    /// The latest time of an event that was sent.
+    last: Nanos,
+    /// Went back since this was last asked.
+    restarted: bool,
+    waiting: VecDeque<Event>,
+}
+
+impl Player {
+    async fn run(mut self) -> Result<(), Gone> {
+        self.speed(self.options.speed);
+        loop {
+            while let Some(command) = self.asked.pop_front() {
+                self.obey(command).await?;
+            }
+            if self.waiting.is_empty() {
+                match self.read().await? {
+                    Next::Batch(Batch { events, keyframe: true }) => self.send(FromSource::Events(events)).await?,
+                    Next::Batch(batch) => self.take(batch),
+                    Next::End(how) => self.end(how).await?,
+                }
+                continue;
+            }
+            self.send_due().await?;
+            self.wait().await?;
+        }
+    }
+
+    /// Events that have been read.
+    fn take(&mut self, batch: Batch) {
+        if let (None, Some(first)) = (self.clock.position, batch.events.first()) {
+            self.begin.get_or_insert(first.ts);
+            self.clock.set(Some(first.ts));
+        }
+        self.waiting.extend(batch.events);
+    }
+
+    /// Reads the next batch in another thread: a stream may keep it waiting for any time.
+    async fn read(&mut self) -> Result<Next, Gone> {
+        let Some(mut reader) = self.reader.take() else { return Err(Gone) };
+        let mut reading = spawn_blocking(move || {
+            let next = next(&mut reader);
+            (reader, next)
+        });
+        loop {
+            tokio::select! {
+                read = &mut reading => {
+                    let (reader, next) = read.map_err(|_| Gone)?;
+                    self.reader = Some(reader);
+                    return Ok(next);
+                }
+                Some(command) = self.commands.recv() => self.asked.push_back(command),
+                () = self.out.closed() => return Err(Gone),
+            }
+        }
+    }
+
+    /// Sends the waiting events whose time has come.
+    async fn send_due(&mut self) -> Result<(), Gone> {
+        let Some(now) = self.clock.now() else { return Ok(()) };
+        let due = self.waiting.iter().take(MOST).take_while(|event| event.ts <= now).count();
+        if due == 0 {
+            return Ok(());
+        }
+        let events: Vec<Event> = self.waiting.drain(..due).collect();
+        self.last = events.iter().fold(self.last, |last, event| last.max(event.ts));
+        self.send(FromSource::Events(events)).await
+    }
+
+    async fn send(&mut self, message: FromSource) -> Result<(), Gone> {
+        loop {
+            tokio::select! {
+                biased;
+                place = self.out.reserve() => {
+                    place.map_err(|_| Gone)?.send(message);
+                    return Ok(());
+                }
+                // Who sends a command may be the one who has no place for events now.
+                Some(command) = self.commands.recv() => self.asked.push_back(command),
+            }
+        }
+    }
+
+    /// Until the next event is due, or a command comes.
+    async fn wait(&mut self) -> Result<(), Gone> {
+        let Some(next) = self.waiting.front().map(|event| event.ts) else { return Ok(()) };
+        if !self.asked.is_empty() || self.clock.now().is_some_and(|now| next <= now) {
+            return Ok(());
+        }
+        let paused = self.clock.paused;
+        let due = self.clock.when(next).max(Instant::now() + TICK);
+        tokio::select! {
+            () = sleep_until(due), if !paused => {}
+            Some(command) = self.commands.recv() => self.asked.push_back(command),
+            () = self.out.closed() => return Err(Gone),
+        }
+        Ok(())
+    }
+
+    /// The recording is at its end: begin again, or wait until somebody goes back.
+    async fn end(&mut self, how: Result<(), String>) -> Result<(), Gone> {
+        if let Some(pause) = self.options.looped.filter(|_| self.can_go_back) {
+            tokio::select! {
+                () = sleep(pause) => return self.go_back(self.begin.unwrap_or(0), Nanos::MAX).await,
+                Some(command) = self.commands.recv() => self.asked.push_back(command),
+                () = self.out.closed() => return Err(Gone),
+            }
+            return Ok(());
+        }
+        self.send(FromSource::Ended(how)).await?;
+        self.restarted = false;
+        while !self.restarted {
+            // Time does not go on behind the end.
+            self.clock.set(self.clock.now().map(|now| now.min(self.last)));
+            let command = if let Some(command) = self.asked.pop_front() {
+                command
+            } else {
+                tokio::select! {
+                    command = self.commands.recv() => command.ok_or(Gone)?,
+                    () = self.out.closed() => return Err(Gone),
+                }
+            };
+            self.clock.set(self.clock.now().map(|now| now.min(self.last)));
+            self.obey(command).await?;
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self, command: PlaybackCommand) -> Result<(), Gone> {
+        let now = self.clock.now();
+        match command {
+            PlaybackCommand::Pause(paused) => {
+                self.clock.set(now);
+                self.clock.paused = paused;
+            }
+            PlaybackCommand::Speed(speed) => self.speed(speed),
+            PlaybackCommand::Step { ns } => {
+                if let Some(now) = now {
+                    self.go(now, now.saturating_add_signed(ns)).await?;
+                }
+            }
+            PlaybackCommand::Seek { ts } => {
+                if let Some(now) = now {
+                    self.go(now, ts).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn speed(&mut self, speed: f64) {
+        self.clock.set(self.clock.now());
+        if !speed.is_nan() {
+            self.clock.speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
+        }
+    }
+
+    async fn go(&mut self, now: Nanos, to: Nanos) -> Result<(), Gone> {
+        if to >= now {
+            self.clock.set(Some(to));
+            return Ok(());
+        }
+        let history = self.options.history.as_nanos() as Nanos;
+        if self.can_go_back { self.go_back(to.max(self.begin.unwrap_or(0)), history).await } else { Ok(()) }
+    }
+
+    /// From the keyframe that is at least `history` before the moment.
+    async fn go_back(&mut self, to: Nanos, history: Nanos) -> Result<(), Gone> {
+        let from = to.saturating_sub(history);
+        let Some(mut reader) = self.reader.take() else { return Err(Gone) };
+        let (reader, sought) = spawn_blocking(move || {
+            let sought = reader.seek(from);
+            (reader, sought)
+        })
+        .await
+        .map_err(|_| Gone)?;
+        self.reader = Some(reader);
+        if let Err(error) = sought {
+            return self.send(FromSource::Ended(Err(error.to_string()))).await;
+        }
+        self.waiting.clear();
+        self.last = 0;
+        self.restarted = true;
+        self.clock.set(Some(to));
+        self.send(FromSource::Restart).await
+    }
+}
+
+/// The next events, or how it ended.
+fn next(reader: &mut Reader) -> Next {
+    match reader.next_batch() {
+        Some(Ok(batch)) => Next::Batch(batch),
+        Some(Err(error)) => Next::End(Err(error.to_string())),
+        None => Next::End(reader.remarks().map_or(Ok(()), Err)),
+    }
+}

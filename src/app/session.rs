@@ -1,0 +1,138 @@
+//! A session on this host: the probes and the daemon, joined into one stream of events.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    cli::{DaemonArgs, ProbeArgs},
+    source::FromSource,
+};
+use crate::{
+    event::{Capability, Event},
+    ovs_rpc::{self, Ask},
+    probes::{self, Running, monotonic_now},
+};
+
+/// Batches that wait for their reader: some seconds of a storm.
+const QUEUE: usize = 256;
+/// Questions that wait for the daemon; the service itself keeps only the newest.
+const ASKS: usize = 64;
+
+/// What is running, and where its events come out.
+pub struct Session {
+    /// Events of the probes and the daemon. [`FromSource::Ended`] comes only when the probes stopped by themselves.
+    pub events: mpsc::Receiver<FromSource>,
+    /// Questions to the daemon.
+    pub asks: mpsc::Sender<Ask>,
+    probes: Option<Running>,
+    daemon: Option<JoinHandle<()>>,
+}
+
+impl Session {
+    /// Attaches the probes, and looks for the daemon where `daemon` is given. Needs a runtime.
+    pub async fn start(args: &ProbeArgs, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
+        let (out, events) = mpsc::channel(QUEUE);
+        let (asks, asked) = mpsc::channel(ASKS);
+        let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
+        let config = args.config();
+        let last = Last(out.clone());
+        let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
+        let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));
+        let probes = starting.await.context("starting the probes")??;
+        Ok(Self { events, asks, probes: Some(probes), daemon })
+    }
+
+    /// What was attached, and what not and why.
+    pub fn capabilities(&self) -> &[Capability] {
+        self.probes.as_ref().map_or(&[], Running::capabilities)
+    }
+
+    /// Detaches the probes, and gives `rest` what they still had to say: the last events and counters.
+    pub async fn stop(mut self, mut rest: impl FnMut(Vec<Event>)) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.abort();
+        }
+        let probes = self.probes.take();
+        let mut stopping = tokio::task::spawn_blocking(move || drop(probes));
+        loop {
+            tokio::select! {
+                biased;
+                Some(from) = self.events.recv() => {
+                    if let FromSource::Events(events) = from {
+                        rest(events);
+                    }
+                }
+                _ = &mut stopping => break,
+            }
+        }
+        while let Ok(from) = self.events.try_recv() {
+            if let FromSource::Events(events) = from {
+                rest(events);
+            }
+        }
+    }
+}
+
+/// Starts the service that asks the daemon; its answers go to `out` as events.
+pub fn ask_daemon(
+    rundir: Option<PathBuf>,
+    rate: Option<u32>,
+    asked: mpsc::Receiver<Ask>,
+    out: &mpsc::Sender<FromSource>,
+) -> JoinHandle<()> {
+    let mut config = ovs_rpc::Config::new(rundir);
+    if let Some(rate) = rate {
+        config.rate = rate;
+    }
+    let (answers, mut answered) = mpsc::channel(16);
+    let out = out.clone();
+    let service = ovs_rpc::spawn(config, asked, answers, monotonic_now);
+    tokio::spawn(async move {
+        while let Some(events) = answered.recv().await {
+            if out.send(FromSource::Events(events)).await.is_err() {
+                break;
+            }
+        }
+        service.abort();
+    })
+}
+
+/// Says that the probes are gone when their thread lets go of it, whyever.
+struct Last(mpsc::Sender<FromSource>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let why = "the probes stopped: their thread ended".to_owned();
+        let _ = self.0.try_send(FromSource::Ended(Err(why)));
+    }
+}
+
+/// Until the user or the system wants the program to end: Ctrl-C, SIGTERM or SIGHUP.
+pub async fn asked_to_end() {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn came(signal: Option<Signal>) {
+        match signal {
+            Some(mut signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+    let [interrupt, terminate, hangup] =
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| signal(kind).ok());
+    tokio::select! {
+        () = came(interrupt) => {}
+        () = came(terminate) => {}
+        () = came(hangup) => {}
+    }
+}
+
+/// Sleeps until `duration` is over; for ever without one.
+pub async fn after(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,127 @@
+//! The recorder behind the screen's `R`: begins and ends recordings of what passes.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::mpsc::{Receiver, channel},
+    time::Instant,
+};
+
+use super::{
+    screen::{RecordControl, RecordState},
+    source::FromSource,
+};
+use crate::{
+    event::{Body, Event},
+    record::{Header, Preamble, Recorder},
+};
+
+/// Sees all events, and records them while it is asked to.
+#[derive(Default)]
+pub struct Tape {
+    preamble: Preamble,
+    header: Header,
+    running: Option<Running>,
+    /// The last one, being sealed: its thread tells what went wrong, or hangs up.
+    sealing: Option<Receiver<String>>,
+    failed: Option<String>,
+}
+
+struct Running {
+    recorder: Recorder,
+    file: String,
+    began: Instant,
+}
+
+impl Tape {
+    /// Sees what comes from the source.
+    pub fn see(&mut self, from: &FromSource) {
+        if let FromSource::Events(events) = from {
+            self.see_events(events);
+        }
+    }
+
+    /// Sees events.
+    pub fn see_events(&mut self, events: &[Event]) {
+        for event in events {
+            self.preamble.see(event);
+            if let Body::Session(session) = &event.body {
+                self.header = Header::from(&**session);
+            }
+        }
+        if let Some(running) = &self.running {
+            running.recorder.push(events);
+        }
+    }
+
+    /// Ends a recording and waits until it is sealed: what there is to tell the user who left the screen.
+    pub fn finish(&mut self) -> Option<Result<String, String>> {
+        if let Some(running) = self.running.take() {
+            let file = running.file;
+            return Some(match running.recorder.finish() {
+                Ok(summary) => Ok(format!("recorded {} events to {file}: ovscope replay {file}", summary.events)),
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        self.sealing.take().and_then(|failure| failure.recv().ok()).or(self.failed.take()).map(Err)
+    }
+
+    fn begin(&mut self) -> Result<String, String> {
+        // In the current folder, named so that a folder of them is in order.
+        let host: String = self.header.host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let file = format!("ovscope-{host}-{}.mcap", chrono::Local::now().format("%Y%m%d-%H%M%S"));
+        let recorder = Recorder::create(file.as_ref(), &self.header, &self.preamble).map_err(|e| e.to_string())?;
+        let told = format!("recording to {file}");
+        self.running = Some(Running { recorder, file, began: Instant::now() });
+        self.failed = None;
+        Ok(told)
+    }
+
+    /// Ends a recording without waiting for the disk.
+    fn end(&mut self, running: Running) -> String {
+        let Running { recorder, file, .. } = running;
+        let progress = recorder.progress();
+        let (failure, sealing) = channel();
+        self.sealing = Some(sealing);
+        std::thread::spawn(move || {
+            if let Err(error) = recorder.finish() {
+                let _ = failure.send(error.to_string());
+            }
+        });
+        format!("recorded {} events to {file}", progress.events)
+    }
+}
+
+/// A tape that the screen steers while events pass it.
+pub struct Shared(pub Rc<RefCell<Tape>>);
+
+impl RecordControl for Shared {
+    fn state(&self) -> RecordState {
+        let mut tape = self.0.borrow_mut();
+        if let Some(Ok(failed)) = tape.sealing.as_ref().map(Receiver::try_recv) {
+            tape.failed = Some(failed);
+        }
+        if let Some(failed) = &tape.failed {
+            return RecordState::Failed(failed.clone());
+        }
+        let Some(running) = &tape.running else { return RecordState::Off };
+        let progress = running.recorder.progress();
+        match progress.failed {
+            Some(why) => RecordState::Failed(why),
+            None => RecordState::On {
+                file: running.file.clone(),
+                bytes: progress.bytes,
+                seconds: running.began.elapsed().as_secs(),
+                lost: progress.lost,
+            },
+        }
+    }
+
+    fn toggle(&mut self) -> Result<String, String> {
+        let mut tape = self.0.borrow_mut();
+        match tape.running.take() {
+            Some(running) => Ok(tape.end(running)),
+            None => tape.begin(),
+        }
+    }
+}

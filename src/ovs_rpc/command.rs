@@ -1,0 +1,190 @@
+//! What may be said to the daemon: commands that only read, and nothing else.
+
+use std::fmt;
+
+use serde_json::json;
+
+use crate::event::Ufid;
+
+/// A command of `ovs-vswitchd`'s control socket. The variants are all that this program can send; each of them only
+/// reads, and none of them walks all flows: a slow command would stall the bridges, as commands run in the daemon's
+/// main thread. (The form of each: `ovs-appctl list-commands`.) `dpif-netlink/dispatch-mode` is not among them: where
+/// the kernel's module is missing, OVS 3.1 never replies to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `version`: what the daemon is. The cheapest one; its round trip is the daemon's health.
+    Version,
+    /// `list-commands`: what it can be asked.
+    ListCommands,
+    /// `dpctl/get-flow`: one flow as the kernel has it.
+    GetFlow {
+        /// Where, and how it is printed.
+        place: FlowPlace,
+        /// Which.
+        ufid: Ufid,
+    },
+    /// `ofproto/detrace`: the `OpenFlow` rules that a flow comes from. OVS 3.4 and later.
+    Detrace {
+        /// Which flow.
+        ufid: Ufid,
+        /// The poll mode driver's core that made the flow; see [`NO_PMD`].
+        pmd: Option<u32>,
+    },
+    /// `dpctl/show`: the datapaths, their counts and ports.
+    DpctlShow,
+    /// `dpctl/dump-dps`: the datapaths' names.
+    DumpDps,
+    /// `dpif/show`: the bridges on the datapaths.
+    DpifShow,
+    /// `upcall/show`: flows, their limit, and how long the revalidators take.
+    UpcallShow,
+    /// `coverage/show`: the daemon's own event counters.
+    CoverageShow,
+    /// `fdb/stats-show`: a bridge's MAC learning counts.
+    FdbStats {
+        /// The bridge's name.
+        bridge: Word,
+    },
+}
+
+/// `PMD_ID_NULL` (`lib/dpif.h`): not made by a poll mode driver. Without a `pmd=`, OVS 3.4.0 and 3.4.1 look for
+/// another number than their own kernel flows have.
+pub const NO_PMD: u32 = 0x7fff_ffff;
+
+/// How a flow is asked for: the command takes two arguments at most, options included, so it is one or the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowPlace {
+    /// In the only datapath, with ports as names. Refused where there are several.
+    OnlyDatapath,
+    /// In this datapath of the kernel, with ports as numbers.
+    Datapath(Word),
+}
+
+impl Command {
+    /// Its name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::ListCommands => "list-commands",
+            Self::GetFlow { .. } => "dpctl/get-flow",
+            Self::Detrace { .. } => "ofproto/detrace",
+            Self::DpctlShow => "dpctl/show",
+            Self::DumpDps => "dpctl/dump-dps",
+            Self::DpifShow => "dpif/show",
+            Self::UpcallShow => "upcall/show",
+            Self::CoverageShow => "coverage/show",
+            Self::FdbStats { .. } => "fdb/stats-show",
+        }
+    }
+
+    /// Its arguments on the wire.
+    pub fn params(&self) -> Vec<String> {
+        match self {
+            Self::GetFlow { place: FlowPlace::OnlyDatapath, ufid } => {
+                vec!["--names".to_owned(), format!("ufid:{ufid}")]
+            }
+            Self::GetFlow { place: FlowPlace::Datapath(name), ufid } => {
+                let kind = if name.0.contains('@') { "" } else { "system@" };
+                vec![format!("{kind}{name}"), format!("ufid:{ufid}")]
+            }
+            Self::Detrace { ufid, pmd } => {
+                [format!("ufid:{ufid}")].into_iter().chain(pmd.map(|pmd| format!("pmd={pmd}"))).collect()
+            }
+            Self::FdbStats { bridge } => vec![bridge.0.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The request as it is sent. It must not have a `jsonrpc` member, and nothing ends it.
+    pub fn request(&self, id: u64) -> Vec<u8> {
+        json!({"method": self.name(), "params": self.params(), "id": id}).to_string().into_bytes()
+    }
+}
+
+impl fmt::Display for Command {
+    /// As one would type it behind `ovs-appctl`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.params().iter().try_for_each(|param| write!(f, " {param}"))
+    }
+}
+
+/// An argument that cannot be anything but one name: 1 to 64 ASCII letters, digits and `_ . : @ + -`, not beginning
+/// with `-`, so it is never an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(String);
+
+/// A text that is no [`Word`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no name that can be sent to the daemon: 1 to 64 letters, digits and _ . : @ + -, not beginning with -"
+)]
+pub struct WordError(String);
+
+impl Word {
+    /// The text as a word, when it is one.
+    pub fn new(text: &str) -> Result<Self, WordError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@+-".contains(&b);
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-');
+        if good { Ok(Self(text.to_owned())) } else { Err(WordError(text.chars().take(64).collect())) }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UFID: Ufid = Ufid([0x5f74_d01b, 0x0102_0304, 0xa0b0_c0d0, 0x0000_00ff]);
+
+    fn typed(command: &Command) -> String {
+        command.to_string()
+    }
+
+    #[test]
+    fn a_flow_is_asked_for_in_one_of_two_ways() {
+        let in_place = |place| typed(&Command::GetFlow { place, ufid: UFID });
+        let name = |text| FlowPlace::Datapath(Word::new(text).expect("a word"));
+        let id = "ufid:5f74d01b-0102-0304-a0b0-c0d0000000ff";
+        assert_eq!(in_place(FlowPlace::OnlyDatapath), format!("dpctl/get-flow --names {id}"));
+        assert_eq!(in_place(name("ovs-system")), format!("dpctl/get-flow system@ovs-system {id}"));
+        assert_eq!(in_place(name("netdev@ovs-netdev")), format!("dpctl/get-flow netdev@ovs-netdev {id}"));
+        assert_eq!(typed(&Command::Detrace { ufid: UFID, pmd: None }), format!("ofproto/detrace {id}"));
+        assert_eq!(
+            typed(&Command::Detrace { ufid: UFID, pmd: Some(NO_PMD) }),
+            format!("ofproto/detrace {id} pmd=2147483647")
+        );
+    }
+
+    #[test]
+    fn a_request_is_what_the_daemon_reads() {
+        let request = Command::FdbStats { bridge: Word::new("br0").expect("a word") }.request(7);
+        let request: serde_json::Value = serde_json::from_slice(&request).expect("JSON");
+        assert_eq!(request, json!({"method": "fdb/stats-show", "params": ["br0"], "id": 7}));
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_word() {
+        for bad in ["", "-m", "--names", "a b", "br0\n", "br\u{e9}", "a\"b", "a,b", "a/b", &"a".repeat(65)] {
+            let error = Word::new(bad).expect_err("no word").to_string();
+            assert!(error.contains("is no name"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_never_is_an_option_or_two_words(text in "\\PC{0,70}|-[a-z]{1,9}|[a-z@.:]{1,70}") {
+            if let Ok(word) = Word::new(&text) {
+                prop_assert_eq!(word.to_string(), text.clone());
+                prop_assert!(!text.starts_with('-') && text.is_ascii() && !text.contains(char::is_whitespace));
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a recording's records hold: channels, and chunks that become batches of events.
+
+use std::collections::{HashMap, VecDeque};
+
+use mcap::{
+    McapError,
+    records::{Record, op},
+    sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions},
+};
+
+use super::{
+    EVENTS, KEYFRAMES,
+    decode::{Unknown, decode},
+    writer::MESSAGE_LIMIT,
+};
+use crate::event::Event;
+
+/// No record of a recording is longer: a chunk is sealed at 1 MB, and one message may follow on that.
+pub(super) const RECORD_LIMIT: usize = 2 * MESSAGE_LIMIT;
+/// So many damages are told in words; the rest are counted.
+const TOLD: usize = 3;
+
+/// Some events of a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The events, in the order they were recorded.
+    pub events: Vec<Event>,
+    /// The events are the state at the point where reading begins, and may be older than it by any time.
+    pub keyframe: bool,
+}
+
+/// What has been read so far, besides the events that were given on.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// Topics by channel.
+    topics: HashMap<u16, String>,
+    chunks: Chunks,
+    /// The sequence number of the next message of events; none where reading began or a chunk was left out.
+    next: Option<u32>,
+    /// Whether a message has been read: a keyframe is only for who begins with it.
+    begun: bool,
+    pub batches: VecDeque<Batch>,
+    /// Events read so far, without the keyframes.
+    pub events: u64,
+    pub unknown: Unknown,
+    damages: Vec<String>,
+    more_damages: u64,
+}
+
+impl Content {
+    /// From here on the records of another place in the recording come.
+    pub(super) fn jump(&mut self) {
+        self.next = None;
+        self.begun = false;
+        self.batches.clear();
+        self.events = 0;
+    }
+
+    /// Reads one record, which begins at byte `at`.
+    pub(super) fn record(&mut self, at: u64, opcode: u8, data: &[u8]) {
+        let result = match opcode {
+            op::CHUNK => self.chunk(at, data),
+            op::CHANNEL => mcap::parse_record(opcode, data).map(|record| self.channel(record)),
+            // Outside of a chunk nothing says whether it is whole.
+            op::MESSAGE => Err(McapError::BadIndex),
+            _ => Ok(()),
+        };
+        match result {
+            Ok(()) => {}
+            Err(McapError::BadIndex) => self.damage(format!("the message at byte {at} is in no chunk, and left out")),
+            Err(error) => {
+                self.next = None;
+                self.damage(format!("what is at byte {at} is damaged, and left out ({error})"));
+            }
+        }
+    }
+
+    /// Notes that something is not as it was written.
+    pub(super) fn damage(&mut self, what: String) {
+        if self.damages.len() < TOLD {
+            self.damages.push(what);
+        } else {
+            self.more_damages += 1;
+        }
+    }
+
+    /// All the damages so far in one text.
+    pub(super) fn damages(&self) -> Option<String> {
+        let more = (self.more_damages > 0).then(|| format!("and {} more", self.more_damages));
+        self.damages.iter().cloned().chain(more).reduce(|a, b| format!("{a}; {b}"))
+    }
+
+    fn channel(&mut self, record: Record<'_>) {
+        if let Record::Channel(channel) = record {
+            self.topics.insert(channel.id, channel.topic);
+        }
+    }
+
+    fn chunk(&mut self, at: u64, data: &[u8]) -> Result<(), McapError> {
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let result = chunks.records(data, |record| match record {
+            Record::Message { header, data } => {
+                let topic = self.topics.get(&header.channel_id).map_or("", String::as_str);
+                // The channels are told in the first chunk: where that one is damaged, they are known by their numbers.
+                match (topic, header.channel_id) {
+                    (EVENTS, _) | ("", 1) => self.events(at, header.sequence, &data),
+                    (KEYFRAMES, _) | ("", 2) if !self.begun => self.batch(at, &data, true),
+                    _ => {}
+                }
+                self.begun = true;
+            }
+            record => self.channel(record),
+        });
+        // After an error the decompressor may be in the middle of anything.
+        if result.is_ok() {
+            self.chunks = chunks;
+        }
+        result
+    }
+
+    fn events(&mut self, at: u64, sequence: u32, data: &[u8]) {
+        if let Some(next) = self.next.filter(|&next| next != sequence) {
+            self.damage(format!("{} messages are missing before byte {at}", sequence.wrapping_sub(next)));
+        }
+        self.next = Some(sequence.wrapping_add(1));
+        self.batch(at, data, false);
+    }
+
+    fn batch(&mut self, at: u64, data: &[u8], keyframe: bool) {
+        match decode(data, &mut self.unknown) {
+            Ok(events) => {
+                if !keyframe {
+                    self.events += events.len() as u64;
+                }
+                self.batches.push_back(Batch { events, keyframe });
+            }
+            Err(error) => self.damage(format!("a message in the chunk at byte {at} is left out: {error}")),
+        }
+    }
+}
+
+/// Opens chunks, one after the other, with one decompressor.
+struct Chunks(LinearReader);
+
+impl std::fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunks").finish_non_exhaustive()
+    }
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        let options = LinearReaderOptions::default()
+            .with_skip_start_magic(true)
+            .with_skip_end_magic(true)
+            .with_prevalidate_chunk_crcs(true)
+            .with_record_length_limit(RECORD_LIMIT);
+        Self(LinearReader::new_with_options(options))
+    }
+}
+
+impl Chunks {
+    /// Gives the records of one chunk, after its checksum was found right.
+    fn records(&mut self, chunk: &[u8], mut with: impl FnMut(Record<'_>)) -> Result<(), McapError> {
+        // Checks that the chunk says no more bytes than it has, without which the reader would wait for them.
+        mcap::parse_record(op::CHUNK, chunk)?;
+        let mut head = [op::CHUNK; 9];
+        head[1..].copy_from_slice(&(chunk.len() as u64).to_le_bytes());
+        let mut bytes = &[&head[..], chunk].concat()[..];
+        while let Some(event) = self.0.next_event() {
+            match event? {
+                LinearReadEvent::ReadRequest(_) if bytes.is_empty() => break,
+                LinearReadEvent::ReadRequest(_) => {
+                    self.0.insert(bytes.len()).copy_from_slice(bytes);
+                    self.0.notify_read(bytes.len());
+                    bytes = &[];
+                }
+                LinearReadEvent::Record { opcode, data } => with(mcap::parse_record(opcode, data)?),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! Events become the columns of one message.
+
+use prost::Message as _;
+
+use super::{
+    actions,
+    dictionary::{Places, Recent},
+    proto::{self, Kind},
+};
+use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
+
+/// Collects events, and gives them as one encoded message.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    message: proto::Events,
+    /// The time of the last event.
+    last_ts: Nanos,
+    /// Roughly how many bytes the message will have.
+    size: usize,
+    /// Earliest and latest time of the events.
+    span: Option<(Nanos, Nanos)>,
+    tasks: Places<(u32, u32, Comm)>,
+    packets: Recent,
+    upcalls: Recent,
+    queue: Recent,
+    upcall_times: Recent,
+    batch_times: Recent,
+    pointers: Places<u64>,
+    ufids: Places<Ufid>,
+    strings: Places<String>,
+    devices: Places<(Comm, u32, u32)>,
+}
+
+/// A message that is ready to be written.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub bytes: Vec<u8>,
+    /// How many events are in it.
+    pub events: u64,
+    /// The times of the earliest and the latest of them.
+    pub span: (Nanos, Nanos),
+}
+
+impl Encoder {
+    /// How many events are waiting.
+    pub(super) fn events(&self) -> usize {
+        self.message.kinds.len()
+    }
+
+    /// Roughly how many bytes they will have.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// All the events so far as one message, and empty again; none when there are none.
+    pub(super) fn take(&mut self) -> Option<Encoded> {
+        let span = self.span?;
+        let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, .. } =
+            std::mem::take(self);
+        let events = message.kinds.len() as u64;
+        message.packets = packets.take_ids();
+        message.upcalls = upcalls.take_ids();
+        message.messages = queue.take_ids();
+        message.upcall_times = upcall_times.take_times(message.base_ts);
+        message.batch_times = batch_times.take_times(message.base_ts);
+        Some(Encoded { bytes: message.encode_to_vec(), events, span })
+    }
+
+    /// Adds one event.
+    pub(super) fn push(&mut self, event: &Event) {
+        let Event { ts, cpu, tid, pid, comm, packet, upcall, ref body } = *event;
+        if self.span.is_none() {
+            self.message.base_ts = ts;
+            self.last_ts = ts;
+        }
+        self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
+        self.message.ts.push(ts.wrapping_sub(self.last_ts).cast_signed());
+        self.last_ts = ts;
+        self.size += 32;
+        self.message.cpu.push(cpu);
+        let task = self.tasks.place((tid, pid, comm), |_| {
+            let tasks = self.message.tasks.get_or_insert_default();
+            tasks.tid.push(tid);
+            tasks.pid.push(pid);
+            tasks.comm.push(without_nuls(comm));
+        });
+        self.message.task.push(task - 1);
+        self.message.packet.push(packet.map_or(0, |id| self.packets.reference(id.0)));
+        self.message.upcall.push(upcall.map_or(0, |id| self.upcalls.reference(id.0)));
+        let kind = self.row(ts, body);
+        self.message.kinds.push(kind as u8);
+    }
+
+    fn row(&mut self, ts: Nanos, body: &Body) -> Kind {
+        match body {
+            Body::FlowLookup(row) => self.lookup(row),
+            Body::Upcall(row) => {
+                let c = self.message.upcall_rows.get_or_insert_default();
+                c.dp.push(row.dp.0);
+                c.in_port.push(row.in_port.0);
+                c.recirc_id.push(row.recirc_id);
+                c.cmd.push(u8::from(row.cmd).into());
+                c.port.push(row.port);
+                c.mru.push(row.mru);
+                c.len.push(row.len);
+                c.skb_hash.push(row.skb_hash);
+                Kind::Upcall
+            }
+            Body::UpcallEnqueue(row) => {
+                let c = self.message.upcall_enqueue.get_or_insert_default();
+                c.ret.push(row.ret);
+                c.cmd.push(u8::from(row.cmd).into());
+                c.port.push(row.port);
+                c.upcall_ts.push(unless_zero(&mut self.upcall_times, row.upcall_ts));
+                c.upcall_cpu.push(row.upcall_cpu);
+                c.queue_id.push(unless_zero(&mut self.queue, row.queue_id));
+                c.index.push(row.index);
+                Kind::UpcallEnqueue
+            }
+            Body::UpcallReturn(row) => {
+                let c = self.message.upcall_return.get_or_insert_default();
+                c.ret.push(row.ret);
+                c.upcall_ts.push(unless_zero(&mut self.upcall_times, row.upcall_ts));
+                c.upcall_cpu.push(row.upcall_cpu);
+                Kind::UpcallReturn
+            }
+            Body::UpcallRecv(row) => {
+                let c = self.message.upcall_recv.get_or_insert_default();
+                c.port.push(row.port);
+                c.pkt_size.push(row.pkt_size);
+                c.key_size.push(row.key_size);
+                c.queue_id.push(unless_zero(&mut self.queue, row.queue_id));
+                c.wait_ns.push(row.wait_ns);
+                c.batch_ts.push(unless_zero(&mut self.batch_times, row.batch_ts));
+                c.batch_idx.push(row.batch_idx);
+                Kind::UpcallRecv
+            }
+            Body::FlowPut(row) => {
+                let mut c = self.message.flow_put.take().unwrap_or_default();
+                self.operation(&mut c, &row.op);
+                c.set.push((row.kind == PutKind::Set).into());
+                self.message.flow_put = Some(c);
+                Kind::FlowPut
+            }
+            Body::FlowDel(op) => {
+                let mut c = self.message.flow_del.take().unwrap_or_default();
+                self.operation(&mut c, op);
+                self.message.flow_del = Some(c);
+                Kind::FlowDel
+            }
+            Body::FlowExec(row) => {
+                let c = self.message.flow_exec.get_or_insert_default();
+                c.dp.push(row.dp.0);
+                c.ret.push(row.ret);
+                c.len.push(row.len);
+                c.took_ns.push(row.took_ns);
+                c.batch_ts.push(unless_zero(&mut self.batch_times, row.batch_ts));
+                c.batch_idx.push(row.batch_idx);
+                c.queue_id.push(unless_zero(&mut self.queue, row.queue_id));
+                Kind::FlowExec
+            }
+            Body::ActionExecute(row) => {
+                let numbers = actions::to_numbers(&row.action, |text| {
+                    self.strings.place(text.to_owned(), |text| self.message.strings.push(text.clone()))
+                });
+                let c = self.message.action_execute.get_or_insert_default();
+                c.dp.push(row.dp.0);
+                c.in_port.push(row.in_port.0);
+                c.recirc_id.push(row.recirc_id);
+                c.queue_id.push(unless_zero(&mut self.queue, row.queue_id));
+                c.action.push(numbers.action);
+                c.first.push(numbers.first);
+                c.second.push(numbers.second);
+                Kind::ActionExecute
+            }
+            Body::PacketBytes(row) => {
+                let c = self.message.packet_bytes.get_or_insert_default();
+                c.len.push(row.len);
+                c.size.push(row.data.len() as u32);
+                c.data.extend_from_slice(&row.data);
+                self.size += row.data.len();
+                Kind::PacketBytes
+            }
+            Body::Dev(row) => self.dev(row),
+            Body::Counters(row) => self.counters(ts, row),
+            Body::Loss(_)
+            | Body::Session(_)
+            | Body::Datapaths { .. }
+            | Body::Probes { .. }
+            | Body::Daemon(_)
+            | Body::DaemonAnswer(_) => {
+                let json = serde_json::to_string(body).expect("plain data with string keys is always JSON");
+                self.size += json.len();
+                self.message.json.push(json);
+                Kind::Json
+            }
+        }
+    }
+
+    fn lookup(&mut self, row: &FlowLookup) -> Kind {
+        let flow = self.pointer(row.flow);
+        let sf_acts = self.pointer(row.sf_acts);
+        let ufid = self.ufid(row.ufid);
+        let c = self.message.flow_lookup.get_or_insert_default();
+        c.dp.push(row.dp.0);
+        c.in_port.push(row.in_port.map_or(0, |port| u64::from(port.0) + 1));
+        c.recirc_id.push(row.recirc_id);
+        c.flow.push(flow);
+        c.sf_acts.push(sf_acts);
+        c.ufid.push(ufid);
+        c.n_mask_hit.push(row.n_mask_hit);
+        c.n_cache_hit.push(row.n_cache_hit);
+        Kind::FlowLookup
+    }
+
+    fn operation(&mut self, c: &mut proto::FlowOps, op: &FlowOp) {
+        c.dp.push(op.dp.0);
+        c.ret.push(op.ret);
+        c.ufid.push(self.ufid(op.ufid));
+        c.took_ns.push(op.took_ns);
+        c.batch_ts.push(unless_zero(&mut self.batch_times, op.batch_ts));
+        c.batch_idx.push(op.batch_idx);
+        c.queue_id.push(unless_zero(&mut self.queue, op.queue_id));
+    }
+
+    fn dev(&mut self, row: &DevStep) -> Kind {
+        let device = self.devices.place((row.dev, row.ifindex, row.netns), |_| {
+            let devices = self.message.devices.get_or_insert_default();
+            devices.name.push(without_nuls(row.dev));
+            devices.ifindex.push(row.ifindex);
+            devices.netns.push(row.netns);
+        });
+        let c = self.message.dev.get_or_insert_default();
+        // The order of the variants is the order of the numbers in recording.proto.
+        c.point.push(row.point as u32);
+        c.device.push(device - 1);
+        c.len.push(row.len);
+        c.ret.push(row.ret);
+        Kind::Dev
+    }
+
+    fn counters(&mut self, ts: Nanos, row: &Counters) -> Kind {
+        let errnos = |counters: &[crate::event::ErrnoCounter]| {
+            counters.iter().map(|c| proto::ErrnoCounter { ret: c.ret, count: c.count }).collect()
+        };
+        let mut flows = proto::FlowCounters::default();
+        for flow in &row.flows {
+            flows.table.push(self.pointer(Some(FlowPtr(flow.table))));
+            flows.flow.push(self.pointer(Some(flow.flow)));
+            flows.sf_acts.push(self.pointer(Some(flow.sf_acts)));
+            flows.ufid.push(self.ufid(flow.ufid));
+            flows.hits.push(flow.hits);
+            flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
+        }
+        self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
+        self.message.counters.push(proto::Counters {
+            datapaths: row
+                .datapaths
+                .iter()
+                .map(|c| proto::DpCounters {
+                    dp: c.dp.0,
+                    table: c.table,
+                    hits: c.hits,
+                    misses: c.misses,
+                    mask_hits: c.mask_hits,
+                    cache_hits: c.cache_hits,
+                })
+                .collect(),
+            upcalls: row
+                .upcalls
+                .iter()
+                .map(|c| proto::UpcallCounter {
+                    dp: c.dp.0,
+                    in_port: c.in_port.0,
+                    cmd: u8::from(c.cmd).into(),
+                    port: c.port,
+                    ret: c.ret,
+                    count: c.count,
+                })
+                .collect(),
+            puts: errnos(&row.puts),
+            execs: errnos(&row.execs),
+            dels: errnos(&row.dels),
+            received: row.received,
+            flow_hits_uncounted: row.flow_hits_uncounted,
+            flows: (!row.flows.is_empty()).then_some(flows),
+        });
+        Kind::Counters
+    }
+
+    fn pointer(&mut self, pointer: Option<FlowPtr>) -> u32 {
+        pointer.map_or(0, |FlowPtr(p)| self.pointers.place(p, |&p| self.message.pointers.push(p)))
+    }
+
+    fn ufid(&mut self, ufid: Option<Ufid>) -> u32 {
+        ufid.map_or(0, |ufid| {
+            self.ufids.place(ufid, |ufid| {
+                for word in ufid.0 {
+                    self.message.ufids.extend(word.to_be_bytes());
+                }
+            })
+        })
+    }
+}
+
+/// The reference of a number where 0 says that there is none.
+fn unless_zero(recent: &mut Recent, number: u64) -> u32 {
+    if number == 0 { 0 } else { recent.reference(number) }
+}
+
+fn without_nuls(name: Comm) -> Vec<u8> {
+    let end = name.0.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    name.0[..end].to_vec()
+}

@@ -1,0 +1,334 @@
+//! Events into an MCAP stream: messages of columns, chunks that are whole in themselves, keyframes, a summary.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Seek, SeekFrom, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mcap::records::{MessageHeader, Metadata};
+
+use super::{EVENTS, HEADER, KEYFRAMES, PROFILE, Preamble, SCHEMA, SCHEMA_NAME, TOTALS, encode::Encoder};
+use crate::event::{Event, Nanos, Session};
+
+/// A message is written at so many events …
+const MESSAGE_EVENTS: usize = 8192;
+/// … or about so many bytes.
+const MESSAGE_BYTES: usize = 256 << 10;
+/// A message of more than this is not written; the reader refuses what could not have been written. Only an event
+/// that is that big itself can make one.
+pub(super) const MESSAGE_LIMIT: usize = 32 << 20;
+/// A chunk is sealed at so many bytes before compression …
+const CHUNK_BYTES: usize = 1 << 20;
+/// … or when its events span this time: what is not sealed is lost when the recording is cut off.
+const CHUNK_SPAN: Nanos = 1_000_000_000;
+/// Time between keyframes.
+const KEYFRAME_SPAN: Nanos = 10_000_000_000;
+/// Level of zstd. On the storm of benches/recording.rs, 3 takes a tenth more time for a fiftieth fewer bytes.
+const LEVEL: u32 = 1;
+
+/// Who recorded and what, to be read without any of the events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The program and its version.
+    pub program: String,
+    /// The traced host's name.
+    pub host: String,
+    /// Its kernel's release.
+    pub kernel: String,
+    /// The daemon's version; empty where it did not answer.
+    pub ovs_version: String,
+}
+
+impl From<&Session> for Header {
+    fn from(session: &Session) -> Self {
+        Self {
+            program: session.program.clone(),
+            host: session.host.clone(),
+            kernel: session.kernel.clone(),
+            ovs_version: session.ovs_version.clone(),
+        }
+    }
+}
+
+/// What a recording holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Events, without the keyframes.
+    pub events: u64,
+    /// Bytes of the whole recording.
+    pub bytes: u64,
+    /// The times of the earliest and the latest event; none when there are none.
+    pub span: Option<(Nanos, Nanos)>,
+    /// Events that were given to be recorded and are not there.
+    pub not_recorded: u64,
+}
+
+/// Writes a recording to any sink that takes bytes; never seeks. Dropped without [`Writer::finish`], what has been
+/// sealed is there and the rest is not.
+#[derive(Debug)]
+pub struct Writer<W> {
+    sink: W,
+    mcap: Mcap,
+    encoder: Encoder,
+    /// The state before the next event.
+    state: Preamble,
+    /// Bytes of messages in the open chunk.
+    chunk_bytes: usize,
+    /// The time of the open chunk's first event.
+    chunk_start: Option<Nanos>,
+    last_keyframe: Option<Nanos>,
+    /// Next sequence numbers, of events and of keyframes.
+    sequences: [u32; 2],
+    /// Of what was put into messages.
+    written: Summary,
+    /// Of what the sink took, always up to the end of a chunk.
+    sealed: Summary,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a recording: `preamble` is the state at its begin, empty where the session begins too.
+    pub fn new(sink: W, header: &Header, preamble: &Preamble) -> io::Result<Self> {
+        let mut writer = Self {
+            sink,
+            mcap: Mcap::new(header)?,
+            encoder: Encoder::default(),
+            state: preamble.clone(),
+            chunk_bytes: 0,
+            chunk_start: None,
+            last_keyframe: None,
+            sequences: [0; 2],
+            written: Summary::default(),
+            sealed: Summary::default(),
+        };
+        // Its time is that of the latest state: what follows is later.
+        if let Some(at) = preamble.events().iter().map(|event| event.ts).max() {
+            writer.keyframe(at)?;
+        }
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// Adds events. They are safe in the sink when their chunk is sealed, at the latest by [`Writer::flush`].
+    pub fn write(&mut self, events: &[Event]) -> io::Result<()> {
+        for event in events {
+            if self.chunk_start.is_some_and(|start| event.ts >= start.saturating_add(CHUNK_SPAN)) {
+                self.flush()?;
+            }
+            if self.chunk_start.is_none() {
+                self.chunk_start = Some(event.ts);
+                let due = event.ts.saturating_sub(*self.last_keyframe.get_or_insert(event.ts)) >= KEYFRAME_SPAN;
+                if due {
+                    self.keyframe(event.ts)?;
+                    self.last_keyframe = Some(event.ts);
+                }
+            }
+            self.encoder.push(event);
+            self.state.see(event);
+            if self.encoder.events() >= MESSAGE_EVENTS || self.encoder.size() >= MESSAGE_BYTES {
+                self.message()?;
+                if self.chunk_bytes >= CHUNK_BYTES {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals the open chunk and gives it to the sink.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.message()?;
+        self.mcap.seal()?;
+        self.drain()?;
+        self.sink.flush()?;
+        self.chunk_bytes = 0;
+        self.chunk_start = None;
+        Ok(())
+    }
+
+    /// Seals the recording with its summary and index.
+    ///
+    /// Nothing can be written after it, and a second call gives the same summary.
+    pub fn finish(&mut self) -> io::Result<Summary> {
+        self.message()?;
+        self.mcap.finish(&self.written)?;
+        self.drain()?;
+        self.sink.flush()?;
+        Ok(self.sealed.clone())
+    }
+
+    /// Counts events that somebody before this writer had to leave out.
+    pub fn not_recorded(&mut self, count: u64) {
+        self.written.not_recorded += count;
+    }
+
+    /// What the sink has so far, always whole chunks.
+    pub fn sealed(&self) -> &Summary {
+        &self.sealed
+    }
+
+    /// Events taken so far, sealed or not.
+    pub fn events(&self) -> u64 {
+        self.written.events + self.encoder.events() as u64
+    }
+
+    /// Gives the sink back, at the end or after a failure. [`Writer::sealed`] says up to where it is whole.
+    pub fn into_sink(self) -> W {
+        self.sink
+    }
+
+    fn message(&mut self) -> io::Result<()> {
+        let Some(encoded) = self.encoder.take() else { return Ok(()) };
+        if encoded.bytes.len() > MESSAGE_LIMIT {
+            self.written.not_recorded += encoded.events;
+            return Ok(());
+        }
+        self.mcap.message(self.mcap.events, &mut self.sequences[0], encoded.span, &encoded.bytes)?;
+        self.chunk_bytes += encoded.bytes.len();
+        self.written.events += encoded.events;
+        let (first, last) = encoded.span;
+        self.written.span = Some(self.written.span.map_or(encoded.span, |(a, b)| (a.min(first), b.max(last))));
+        Ok(())
+    }
+
+    fn keyframe(&mut self, at: Nanos) -> io::Result<()> {
+        let mut encoder = Encoder::default();
+        self.state.events().iter().for_each(|event| encoder.push(event));
+        if let Some(encoded) = encoder.take().filter(|e| e.bytes.len() <= MESSAGE_LIMIT) {
+            self.mcap.message(self.mcap.keyframes, &mut self.sequences[1], (at, at), &encoded.bytes)?;
+            self.chunk_bytes += encoded.bytes.len();
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let mut pending = self.mcap.buffer.lock();
+        self.sink.write_all(&pending.bytes)?;
+        pending.before += pending.bytes.len() as u64;
+        pending.bytes.clear();
+        self.sealed = Summary { bytes: pending.before, ..self.written.clone() };
+        Ok(())
+    }
+}
+
+/// What ends a recording when nothing more than this could be written: no summary, but a whole MCAP file.
+pub(super) fn bare_end() -> Vec<u8> {
+    use mcap::records::op;
+    // DataEnd: CRC not given. Footer: no summary, no offsets, CRC not given.
+    let records = [(op::DATA_END, 4usize), (op::FOOTER, 20)];
+    let mut end = Vec::new();
+    for (opcode, len) in records {
+        end.push(opcode);
+        end.extend((len as u64).to_le_bytes());
+        end.resize(end.len() + len, 0);
+    }
+    end.extend(mcap::MAGIC);
+    end
+}
+
+/// The MCAP writer, which writes into memory, so that a sink that fails does so between chunks and in one place.
+struct Mcap {
+    writer: mcap::Writer<Buffer>,
+    buffer: Buffer,
+    events: u16,
+    keyframes: u16,
+}
+
+impl std::fmt::Debug for Mcap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mcap").finish_non_exhaustive()
+    }
+}
+
+impl Mcap {
+    fn new(header: &Header) -> io::Result<Self> {
+        let buffer = Buffer::default();
+        let mut writer = mcap::WriteOptions::new()
+            .profile(PROFILE)
+            .chunk_size(None)
+            .disable_seeking(true)
+            .compression_level(LEVEL)
+            // In the recorder's own thread, and in no other.
+            .compression_threads(0)
+            .create(buffer.clone())
+            .map_err(io::Error::other)?;
+        let facts = [
+            ("program", &header.program),
+            ("host", &header.host),
+            ("kernel", &header.kernel),
+            ("ovs_version", &header.ovs_version),
+        ];
+        let facts = facts.map(|(key, value)| (key.to_owned(), value.clone()));
+        let metadata = Metadata { name: HEADER.to_owned(), metadata: BTreeMap::from(facts) };
+        writer.write_metadata(&metadata).map_err(io::Error::other)?;
+        let schema = writer.add_schema(SCHEMA_NAME, "protobuf", SCHEMA).map_err(io::Error::other)?;
+        let mut channel = |topic| writer.add_channel(schema, topic, "protobuf", &BTreeMap::new());
+        let events = channel(EVENTS).map_err(io::Error::other)?;
+        let keyframes = channel(KEYFRAMES).map_err(io::Error::other)?;
+        Ok(Self { writer, buffer, events, keyframes })
+    }
+
+    /// `sequence` counts up, so that a reader sees where messages are missing.
+    fn message(&mut self, channel: u16, sequence: &mut u32, span: (Nanos, Nanos), bytes: &[u8]) -> io::Result<()> {
+        let header = MessageHeader { channel_id: channel, sequence: *sequence, log_time: span.0, publish_time: span.1 };
+        *sequence = sequence.wrapping_add(1);
+        self.writer.write_to_known_channel(&header, bytes).map_err(io::Error::other)
+    }
+
+    fn seal(&mut self) -> io::Result<()> {
+        self.writer.flush().map_err(io::Error::other)
+    }
+
+    fn finish(&mut self, totals: &Summary) -> io::Result<()> {
+        let mut facts = BTreeMap::from([
+            ("events".to_owned(), totals.events.to_string()),
+            ("not_recorded".to_owned(), totals.not_recorded.to_string()),
+        ]);
+        if let Some((first, last)) = totals.span {
+            facts.insert("first_ts".to_owned(), first.to_string());
+            facts.insert("last_ts".to_owned(), last.to_string());
+        }
+        let metadata = Metadata { name: TOTALS.to_owned(), metadata: facts };
+        self.writer.write_metadata(&metadata).map_err(io::Error::other)?;
+        self.writer.finish().map(drop).map_err(io::Error::other)
+    }
+}
+
+/// Memory that two hold: the MCAP writer fills it, [`Writer`] empties it.
+#[derive(Debug, Clone, Default)]
+struct Buffer(Arc<Mutex<Pending>>);
+
+#[derive(Debug, Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// How many bytes were there before these.
+    before: u64,
+}
+
+impl Buffer {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Buffer {
+    // The MCAP writer is told not to seek; it only asks where it is.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let pending = self.lock();
+        match to {
+            SeekFrom::Current(0) => Ok(pending.before + pending.bytes.len() as u64),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Events that tests make themselves.
+
+pub mod arbitrary;
+pub mod storm;

@@ -1,0 +1,92 @@
+//! What is counted is what the datapath itself counts; every recorded upcall is whole; nothing stays when killed.
+
+use ovscope::event::{Body, Event, UpcallId};
+use serde_json::Value;
+
+use crate::{KERNELS, guest::Guest};
+
+/// Hits and misses of `ovs-dpctl show`.
+fn dpctl(text: &str) -> (u64, u64) {
+    let line = text.lines().find(|l| l.contains("lookups:")).expect("a line of lookups");
+    let number = |key: &str| {
+        line.split_whitespace()
+            .find_map(|word| word.strip_prefix(key))
+            .and_then(|n| n.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("no {key} in {line}"))
+    };
+    (number("hit:"), number("missed:"))
+}
+
+fn check_counters(guest: &Guest, kernel: &str) {
+    let (hits_before, misses_before) = dpctl(&guest.text("before"));
+    let (hits_after, misses_after) = dpctl(&guest.text("after"));
+    let expected = (hits_after - hits_before, misses_after - misses_before);
+    assert!(expected.0 >= 2900 && expected.1 >= 6000, "the traffic came: {expected:?}");
+
+    let last = guest.text("stat.jsonl").lines().last().map(str::to_owned).expect("lines of stat");
+    let stat: Value = serde_json::from_str(&last).expect("stat's JSON");
+    let total = |key: &str| stat["total"][key].as_u64().unwrap_or_else(|| panic!("no total of {key} in {last}"));
+    assert_eq!((total("hits"), total("misses")), expected, "{kernel}: stat against ovs-dpctl");
+    assert_eq!(total("lookups"), expected.0 + expected.1);
+    assert_eq!(total("upcalls"), expected.1, "{kernel}: every miss went up");
+
+    let events = guest.events("storm.jsonl");
+    let recorded = events.iter().rev().find_map(|e| match &e.body {
+        Body::Counters(counters) => Some(counters),
+        _ => None,
+    });
+    let recorded = recorded.expect("counters in the recording");
+    let sum = recorded.datapaths.iter().fold((0, 0), |sum, dp| (sum.0 + dp.hits, sum.1 + dp.misses));
+    assert_eq!(sum, expected, "{kernel}: the recording against ovs-dpctl");
+}
+
+/// Every recorded upcall that was queued was received, and executed once; what was left out is counted.
+fn check_upcalls(events: &[Event], kernel: &str) {
+    let of = |kind: &str| -> Vec<UpcallId> {
+        let mut ids: Vec<UpcallId> = events.iter().filter(|e| e.kind() == kind).filter_map(|e| e.upcall).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let upcalls = of("upcall");
+    assert!(upcalls.len() > 1000, "{kernel}: {} upcalls seen", upcalls.len());
+    for stage in ["upcall_enqueue", "upcall_return", "upcall_recv", "flow_exec"] {
+        assert_eq!(of(stage), upcalls, "{kernel}: each upcall has one {stage}");
+    }
+    let untied = events.iter().filter(|e| e.kind() == "flow_exec" && e.upcall.is_none()).count();
+    assert_eq!(untied, 0, "{kernel}: every execute is tied");
+    let loss = events.iter().rev().find_map(|e| match &e.body {
+        Body::Loss(loss) => Some(*loss),
+        _ => None,
+    });
+    let left_out = loss.map_or(0, |l| l.upcalls_over_budget);
+    assert!(!loss.is_some_and(|l| l.any()), "{kernel}: {loss:?}");
+    let counted: u64 = events
+        .iter()
+        .rev()
+        .find_map(|e| match &e.body {
+            Body::Counters(c) => Some(c.upcalls.iter().map(|u| u.count).sum()),
+            _ => None,
+        })
+        .expect("counters");
+    assert_eq!(upcalls.len() as u64 + left_out, counted, "{kernel}: seen and left out are all");
+}
+
+fn check_nothing_stays(guest: &Guest, kernel: &str) {
+    let count = |name: &str| guest.text(name).trim().parse::<u32>().expect("a number");
+    for kind in ["programs", "links"] {
+        let [before, during, after] = ["before", "during", "after"].map(|when| count(&format!("{kind}-{when}")));
+        assert!(during > before, "{kernel}: {kind} were there: {before} {during}");
+        assert_eq!(after, before, "{kernel}: {kind} left after kill -9");
+    }
+}
+
+#[test]
+#[ignore = "boots guests of the lab"]
+fn a_storm_is_counted_exactly_and_every_recorded_upcall_is_whole() {
+    for kernel in KERNELS {
+        let guest = Guest::run(kernel, "exact");
+        check_counters(&guest, kernel);
+        check_upcalls(&guest.events("storm.jsonl"), kernel);
+        check_nothing_stays(&guest, kernel);
+    }
+}

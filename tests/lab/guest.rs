@@ -1,0 +1,58 @@
+//! One guest of the lab at a time: boots it, runs a script in it, gives back what it said and left.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+use ovscope::event::Event;
+use tempfile::TempDir;
+
+/// A guest takes both cores of a small machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a script said and left.
+pub struct Guest {
+    /// Its output, with its errors.
+    pub said: String,
+    out: TempDir,
+}
+
+impl Guest {
+    /// Runs `tests/lab/SCRIPT.sh` as root on this kernel, with the program on its PATH; panics with all that was said
+    /// when it fails.
+    pub fn run(kernel: &str, script: &str) -> Self {
+        // A test that failed while it held it has told so itself.
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let out = tempfile::tempdir().expect("a directory for what the guest leaves");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let done = Command::new(here.join("lab/run"))
+            .args(["--kernel", kernel, "--bin", env!("CARGO_BIN_EXE_ovscope"), "--out"])
+            .arg(out.path())
+            .arg(here.join("tests/lab").join(script).with_extension("sh"))
+            .output()
+            .expect("lab/run starts");
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{script} on {kernel}: {}\n{said}", done.status);
+        Self { said, out }
+    }
+
+    /// A file that the script left in /out.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.out.path().join(name)
+    }
+
+    /// Its text.
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap_or_else(|e| panic!("{name}: {e}\n{}", self.said))
+    }
+
+    /// The events of an export it left, as lines of JSON.
+    pub fn events(&self, name: &str) -> Vec<Event> {
+        let parse = |(n, line): (usize, &str)| {
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{name} line {}: {e}: {line}", n + 1))
+        };
+        self.text(name).lines().enumerate().map(parse).collect()
+    }
+}

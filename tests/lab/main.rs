@@ -1,0 +1,10 @@
+//! The kernel side against real kernels: each test boots a guest of the lab. `cargo test -- --include-ignored`, or
+//! `make test`, which builds the lab first.
+
+mod exact;
+mod failing;
+mod guest;
+mod ping;
+
+/// Every kernel of the lab.
+const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];

@@ -1,0 +1,7 @@
+//! The service against a daemon of our own, on a clock of our own: how often it asks, what it keeps, what it says.
+
+mod bench;
+mod flows;
+mod outages;
+#[path = "../ovs_server/mod.rs"]
+mod ovs_server;

@@ -1,0 +1,284 @@
+//! Any events at all, for the properties.
+
+use ovscope::event::{
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
+    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
+    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, Session, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+};
+use proptest::{collection::vec, option, prelude::*};
+
+/// Numbers of every size, small ones often.
+fn long() -> BoxedStrategy<u64> {
+    prop_oneof![0..4u64, any::<u64>(), Just(u64::MAX), (0..3u64, 0..99u64).prop_map(|(cpu, n)| cpu << 40 | n)].boxed()
+}
+
+fn int() -> BoxedStrategy<u32> {
+    prop_oneof![0..4u32, any::<u32>(), Just(u32::MAX)].boxed()
+}
+
+fn errno() -> BoxedStrategy<i32> {
+    prop_oneof![Just(0), any::<i32>(), Just(-11)].boxed()
+}
+
+fn name() -> BoxedStrategy<Name> {
+    prop_oneof![Just(Name::default()), Just(Name::new("handler3")), any::<[u8; 16]>().prop_map(Name)].boxed()
+}
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof![".{0,12}", Just("\u{1b}[31m \"\\\u{0}".to_owned())].boxed()
+}
+
+fn ufid() -> BoxedStrategy<Ufid> {
+    prop_oneof![Just(Ufid([1, 2, 3, 4])), any::<[u32; 4]>().prop_map(Ufid)].boxed()
+}
+
+fn pointer() -> BoxedStrategy<FlowPtr> {
+    long().prop_map(FlowPtr).boxed()
+}
+
+fn port() -> BoxedStrategy<PortNo> {
+    int().prop_map(PortNo).boxed()
+}
+
+fn dp() -> BoxedStrategy<DpIfindex> {
+    int().prop_map(DpIfindex).boxed()
+}
+
+fn cmd() -> BoxedStrategy<UpcallCmd> {
+    any::<u8>().prop_map(UpcallCmd::from).boxed()
+}
+
+fn action() -> BoxedStrategy<Action> {
+    prop_oneof![
+        int().prop_map(|port| Action::Output { port }),
+        (option::of(int()), option::of(text())).prop_map(|(pid, userdata)| Action::Userspace { pid, userdata }),
+        any::<(u16, u16)>().prop_map(|(tpid, tci)| Action::PushVlan { tpid, tci }),
+        int().prop_map(|id| Action::Recirc { id }),
+        (int(), int()).prop_map(|(algorithm, basis)| Action::Hash { algorithm, basis }),
+        (int(), any::<u16>()).prop_map(|(lse, ethertype)| Action::PushMpls { lse, ethertype }),
+        any::<u16>().prop_map(|ethertype| Action::PopMpls { ethertype }),
+        int().prop_map(|max_len| Action::Trunc { max_len }),
+        int().prop_map(|id| Action::Meter { id }),
+        int().prop_map(|reason| Action::Drop { reason }),
+        any::<u16>().prop_map(|number| Action::Unknown { number }),
+        prop::sample::select(vec![
+            Action::Set,
+            Action::PopVlan,
+            Action::Sample,
+            Action::SetMasked,
+            Action::Ct,
+            Action::PushEth,
+            Action::PopEth,
+            Action::CtClear,
+            Action::PushNsh,
+            Action::PopNsh,
+            Action::Clone,
+            Action::CheckPktLen,
+            Action::AddMpls,
+            Action::DecTtl,
+            Action::Psample,
+        ]),
+    ]
+    .boxed()
+}
+
+fn operation() -> BoxedStrategy<FlowOp> {
+    (dp(), errno(), option::of(ufid()), long(), long(), int(), long())
+        .prop_map(|(dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id)| FlowOp {
+            dp,
+            ret,
+            ufid,
+            took_ns,
+            batch_ts,
+            batch_idx,
+            queue_id,
+        })
+        .boxed()
+}
+
+fn path() -> BoxedStrategy<Body> {
+    let points = prop::sample::select(vec![
+        DevPoint::NetDevQueue,
+        DevPoint::NetDevStartXmit,
+        DevPoint::NetDevXmit,
+        DevPoint::NetifRx,
+        DevPoint::NetifReceiveSkb,
+        DevPoint::SkbScrubPacket,
+    ]);
+    prop_oneof![
+        (
+            dp(),
+            option::of(port()),
+            int(),
+            option::of(pointer()),
+            option::of(pointer()),
+            option::of(ufid()),
+            int(),
+            int()
+        )
+            .prop_map(|(dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit)| {
+                Body::FlowLookup(FlowLookup { dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit })
+            }),
+        (dp(), port(), int(), cmd(), int(), int(), int(), int()).prop_map(
+            |(dp, in_port, recirc_id, cmd, port, mru, len, skb_hash)| {
+                Body::Upcall(Upcall { dp, in_port, recirc_id, cmd, port, mru, len, skb_hash })
+            }
+        ),
+        (errno(), cmd(), int(), long(), int(), long(), int()).prop_map(
+            |(ret, cmd, port, upcall_ts, upcall_cpu, queue_id, index)| {
+                Body::UpcallEnqueue(UpcallEnqueue { ret, cmd, port, upcall_ts, upcall_cpu, queue_id, index })
+            }
+        ),
+        (errno(), long(), int()).prop_map(|(ret, upcall_ts, upcall_cpu)| Body::UpcallReturn(UpcallReturn {
+            ret,
+            upcall_ts,
+            upcall_cpu
+        })),
+        (int(), int(), int(), long(), long(), long(), int()).prop_map(
+            |(port, pkt_size, key_size, queue_id, wait_ns, batch_ts, batch_idx)| {
+                Body::UpcallRecv(UpcallRecv { port, pkt_size, key_size, queue_id, wait_ns, batch_ts, batch_idx })
+            }
+        ),
+        (any::<bool>(), operation()).prop_map(|(set, op)| {
+            Body::FlowPut(FlowPut { kind: if set { PutKind::Set } else { PutKind::New }, op })
+        }),
+        (dp(), errno(), int(), long(), long(), int(), long()).prop_map(
+            |(dp, ret, len, took_ns, batch_ts, batch_idx, queue_id)| {
+                Body::FlowExec(PacketExec { dp, ret, len, took_ns, batch_ts, batch_idx, queue_id })
+            }
+        ),
+        operation().prop_map(Body::FlowDel),
+        (dp(), port(), int(), long(), action()).prop_map(|(dp, in_port, recirc_id, queue_id, action)| {
+            Body::ActionExecute(ActionExecute { dp, in_port, recirc_id, queue_id, action })
+        }),
+        (int(), vec(any::<u8>(), 0..40))
+            .prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data: data.into() })),
+        (points, name(), int(), int(), int(), errno()).prop_map(|(point, dev, ifindex, netns, len, ret)| Body::Dev(
+            DevStep { point, dev, ifindex, netns, len, ret }
+        )),
+    ]
+    .boxed()
+}
+
+fn counters() -> BoxedStrategy<Counters> {
+    let errnos = || vec((errno(), long()).prop_map(|(ret, count)| ErrnoCounter { ret, count }), 0..3);
+    let datapaths = vec(
+        (dp(), long(), long(), long(), long(), long()).prop_map(|(dp, table, hits, misses, mask_hits, cache_hits)| {
+            DpCounters { dp, table, hits, misses, mask_hits, cache_hits }
+        }),
+        0..3,
+    );
+    let upcalls =
+        vec(
+            (dp(), port(), cmd(), int(), errno(), long())
+                .prop_map(|(dp, in_port, cmd, port, ret, count)| UpcallCounter { dp, in_port, cmd, port, ret, count }),
+            0..3,
+        );
+    let flows = vec(
+        (long(), pointer(), pointer(), option::of(ufid()), long(), long()).prop_map(
+            |(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last },
+        ),
+        0..4,
+    );
+    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long())
+        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted)| Counters {
+            datapaths,
+            upcalls,
+            puts,
+            execs,
+            dels,
+            received,
+            flows,
+            flow_hits_uncounted,
+        })
+        .boxed()
+}
+
+fn context() -> BoxedStrategy<Body> {
+    let ports = vec(
+        (port(), text(), text(), int()).prop_map(|(port, name, kind, ifindex)| Port { port, name, kind, ifindex }),
+        0..3,
+    );
+    let stats =
+        option::of((long(), long(), long(), long(), int()).prop_map(|(n_hit, n_missed, n_lost, n_flows, n_masks)| {
+            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks }
+        }));
+    let datapath =
+        (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });
+    let conditions = prop::sample::select(vec![
+        CapabilityState::Attached,
+        CapabilityState::Degraded,
+        CapabilityState::Missing,
+        CapabilityState::Off,
+    ]);
+    let cost = option::of((long(), long()).prop_map(|(runs, ns)| ProbeCost { runs, ns }));
+    let capability = (text(), conditions, text(), text(), cost)
+        .prop_map(|(name, state, probe, why, cost)| Capability { name, state, probe, why, cost });
+    let clock =
+        (long(), long(), errno()).prop_map(|(monotonic, wall, utc_offset)| Clock { monotonic, wall, utc_offset });
+    let session = (text(), text(), text(), text(), int(), text(), text(), clock).prop_map(
+        |(program, host, kernel, machine, cpus, ovs_version, command, clock)| Session {
+            program,
+            host,
+            kernel,
+            machine,
+            cpus,
+            ovs_version,
+            command,
+            clock,
+        },
+    );
+    let answer = prop_oneof![text().prop_map(Ok), text().prop_map(Err)];
+    let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
+    prop_oneof![
+        counters().prop_map(|counters| Body::Counters(Box::new(counters))),
+        (long(), long(), long(), long(), long(), long(), long()).prop_map(
+            |(ring_full, over_budget, upcalls_over_budget, not_sampled, untracked, undecoded, not_recorded)| {
+                Body::Loss(Loss {
+                    ring_full,
+                    over_budget,
+                    upcalls_over_budget,
+                    not_sampled,
+                    untracked,
+                    undecoded,
+                    not_recorded,
+                })
+            }
+        ),
+        session.prop_map(|session| Body::Session(Box::new(session))),
+        vec(datapath, 0..3).prop_map(|datapaths| Body::Datapaths { datapaths }),
+        vec(capability, 0..3).prop_map(|capabilities| Body::Probes { capabilities }),
+        (int(), text(), long(), vec(text(), 0..3)).prop_map(|(pid, version, round_trip_ns, missing)| {
+            Body::Daemon(DaemonState::Up { pid, version, round_trip_ns, missing })
+        }),
+        text().prop_map(|why| Body::Daemon(DaemonState::Down { why })),
+        (ufid(), option::of(pointer()), query, answer, long()).prop_map(|(ufid, sf_acts, query, answer, took_ns)| {
+            Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer, took_ns }))
+        }),
+    ]
+    .boxed()
+}
+
+/// Any event; most are of the packet path.
+pub fn event() -> BoxedStrategy<Event> {
+    let body = prop_oneof![4 => path(), 1 => context()];
+    let ids = (option::of(long().prop_map(PacketId)), option::of(long().prop_map(UpcallId)));
+    (long(), int(), int(), int(), name(), ids, body)
+        .prop_map(|(ts, cpu, tid, pid, comm, (packet, upcall), body)| Event {
+            ts,
+            cpu,
+            tid,
+            pid,
+            comm,
+            packet,
+            upcall,
+            body,
+        })
+        .boxed()
+}
+
+/// Some events.
+pub fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
+    vec(event(), 0..most)
+}

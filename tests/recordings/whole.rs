@@ -1,0 +1,101 @@
+//! What is written is read, also from a keyframe on.
+
+use ovscope::{
+    event::{Body, Event, Session},
+    record::{Preamble, Reader, Writer},
+};
+use proptest::prelude::*;
+
+use crate::{events, header, marked, read, reader, recording};
+
+const SECOND: u64 = 1_000_000_000;
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(parts in prop::collection::vec(events::events(30), 0..4)) {
+        let bytes = recording(&parts);
+        let all = parts.concat();
+        let mut whole = reader(&bytes);
+        prop_assert_eq!(whole.header(), &header());
+        let info = whole.info().expect("sealed").clone();
+        prop_assert_eq!(info.events, all.len() as u64);
+        prop_assert_eq!(info.bytes, bytes.len() as u64);
+        let times = || all.iter().map(|e| e.ts);
+        prop_assert_eq!(info.span, times().min().zip(times().max()));
+        prop_assert_eq!(&read(&mut whole), &all);
+        prop_assert_eq!(whole.remarks(), None);
+        let mut stream = Reader::from_stream("pipe", std::io::Cursor::new(bytes)).expect("a recording");
+        prop_assert_eq!(stream.header(), &header());
+        prop_assert_eq!(read(&mut stream), all);
+        prop_assert_eq!(stream.remarks(), None);
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_message_is_cut_where_it_is_full(part in events::events(40), times in 1..600usize) {
+        let all = vec![part; times].concat();
+        let bytes = recording(std::slice::from_ref(&all));
+        prop_assert_eq!(read(&mut reader(&bytes)), all);
+    }
+}
+
+fn session(ts: u64) -> Event {
+    Event::host(ts, Body::Session(Box::new(Session { host: "hv-17".to_owned(), ..Session::default() })))
+}
+
+#[test]
+fn a_recording_begun_in_the_middle_begins_with_the_state() {
+    let mut preamble = Preamble::default();
+    for event in [session(1), marked(2), session(3), marked(4)] {
+        preamble.see(&event);
+    }
+    let mut writer = Writer::new(Vec::new(), &header(), &preamble).expect("memory");
+    writer.write(&[marked(9)]).expect("memory");
+    let summary = writer.finish().expect("memory");
+    assert_eq!((summary.events, summary.span), (1, Some((9, 9))), "the state is no event of the recording");
+    let mut reader = reader(&writer.into_sink());
+    let state = reader.next_batch().expect("the state").expect("memory");
+    assert!(state.keyframe);
+    assert_eq!(state.events, [session(3), marked(4)]);
+    let rest = reader.next_batch().expect("the event").expect("memory");
+    assert_eq!((rest.keyframe, rest.events), (false, vec![marked(9)]));
+    assert!(reader.next_batch().is_none());
+    assert_eq!(reader.events_read(), 1);
+}
+
+#[test]
+fn a_seek_gives_the_state_and_all_events_from_there() {
+    let all: Vec<Event> =
+        std::iter::once(session(5 * SECOND)).chain((0..450).map(|n| marked(5 * SECOND + n * SECOND / 10))).collect();
+    let mut reader = reader(&recording(std::slice::from_ref(&all)));
+    for ts in [0, 5, 14, 16, 27, 31, 49, 900].map(|s| s * SECOND) {
+        reader.seek(ts).expect("memory");
+        let mut first = reader.next_batch().expect("more").expect("memory");
+        assert_eq!(first.keyframe, ts >= 15 * SECOND, "keyframes begin ten seconds after the begin");
+        if first.keyframe {
+            assert_eq!(first.events[0], session(5 * SECOND));
+            let Body::Loss(loss) = first.events[1].body else { panic!("the latest losses are state") };
+            first = reader.next_batch().expect("more").expect("memory");
+            assert_eq!(loss.ring_full + SECOND / 10, first.events[0].ts, "the state just before");
+        }
+        assert!(first.events[0].ts <= ts.max(5 * SECOND));
+        assert!(ts < 45 * SECOND || first.events[0].ts + 11 * SECOND > ts.min(50 * SECOND), "the last keyframe before");
+        let rest = [first.events, read(&mut reader)].concat();
+        assert_eq!(rest, all[all.len() - rest.len()..]);
+        assert_eq!(reader.remarks(), None);
+    }
+}
+
+#[test]
+fn a_stream_goes_only_forward_and_says_so() {
+    let bytes = recording(&[vec![marked(1)]]);
+    let mut stream = Reader::from_stream("standard input", std::io::Cursor::new(bytes)).expect("a recording");
+    assert!(!stream.can_seek());
+    let error = stream.seek(0).expect_err("a stream").to_string();
+    assert!(error.contains("standard input is a stream"), "{error}");
+    assert_eq!(read(&mut stream), [marked(1)]);
+}
