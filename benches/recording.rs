@@ -1,4 +1,5 @@
-//! `cargo bench --bench recording`: events per second written and read, and bytes per event, on an upcall storm.
+//! `cargo bench --bench recording`: events per second written and read, and bytes per event, on an upcall storm; with
+//! `-- seek`, how long a seek takes in a recording of 1 GB, which it makes in the folder for temporary files.
 //!
 //! The storm is made here, the same in every run: 4 CPUs in softirq, 4 handlers that receive batches, one new flow
 //! per packet, packets of 5 UDP sources with their first 128 bytes, counters four times a second, and about as many
@@ -12,7 +13,7 @@ use ovscope::{
         FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
         UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
     },
-    record::{Header, Preamble, Reader, Writer},
+    record::{Header, Preamble, Reader, Writer, create_new},
 };
 
 const EVENTS: usize = 2_000_000;
@@ -48,6 +49,38 @@ fn main() {
         );
     }
     by_kind(&events);
+    if std::env::args().any(|argument| argument == "seek") {
+        seek(events);
+    }
+}
+
+/// Opens a recording of 1 GB and goes to moments all over it, each time up to the first events there.
+fn seek(mut events: Vec<Event>) {
+    let path = std::env::temp_dir().join(format!("ovscope-bench-{}.mcap", std::process::id()));
+    let mut writer = Writer::new(create_new(&path).expect("room"), &Header::default(), &Preamble::default())
+        .expect("room for 1 GB in the folder for temporary files");
+    let first = events[0].ts;
+    let span = events[events.len() - 1].ts - first;
+    while writer.sealed().bytes < 1_000_000_000 {
+        writer.write(&events).expect("room for 1 GB in the folder for temporary files");
+        for event in &mut events {
+            event.ts += span;
+        }
+    }
+    let summary = writer.finish().expect("room for 1 GB in the folder for temporary files");
+    let last = summary.span.expect("there are events").1;
+    let begun = Instant::now();
+    let mut reader = Reader::open(&path).expect("just written");
+    println!("{} bytes, {} events: opened in {:?}", summary.bytes, summary.events, begun.elapsed());
+    let mut slowest = std::time::Duration::ZERO;
+    for part in [50, 3, 97, 20, 71, 99, 1, 64, 38, 85] {
+        let begun = Instant::now();
+        reader.seek(first + (last - first) / 100 * part).expect("a file");
+        while reader.next_batch().expect("more").expect("whole").keyframe {}
+        slowest = slowest.max(begun.elapsed());
+    }
+    println!("the slowest of 10 seeks, up to the first events: {slowest:?}");
+    std::fs::remove_file(path).expect("it is there");
 }
 
 /// What each kind costs when it is alone.
@@ -161,7 +194,7 @@ impl Storm {
         let (packet, on) = (self.packet(cpu), cpu as u32);
         let flow = self.random.below(200);
         self.emit(800, on, false, packet, None, Self::dev(DevPoint::NetifReceiveSkb, 1, 1460));
-        let ufid = Ufid([flow as u32 * 0x9e37_79b9, 7, 8, 9]);
+        let ufid = Ufid([(flow as u32).wrapping_mul(0x9e37_79b9), 7, 8, 9]);
         let pointer = |base: u64| Some(FlowPtr(base + flow * 0x340));
         let lookup = FlowLookup {
             dp: DP,
@@ -275,7 +308,7 @@ impl Storm {
             table: 0xffff_8b2a_0000_1000,
             flow: FlowPtr(0xffff_8b2a_4c00_0000 + flow * 0x340),
             sf_acts: FlowPtr(0xffff_8b2a_5d00_0000 + flow * 0x340),
-            ufid: Some(Ufid([flow as u32 * 0x9e37_79b9, 7, 8, 9])),
+            ufid: Some(Ufid([(flow as u32).wrapping_mul(0x9e37_79b9), 7, 8, 9])),
             hits: self.packets[0] + flow,
             last: self.ts,
         });

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    num::NonZeroU16,
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -42,7 +43,7 @@ impl Terminal {
             {}
         });
         let keys = pair.master.take_writer().expect("its input");
-        Self { child, master: pair.master, keys, bytes, parser: vt100::Parser::new(rows, cols, 0) }
+        Self { child, master: pair.master, keys, bytes, parser: vt100::Parser::new(size_of(rows), size_of(cols), 0) }
     }
 
     fn screen(&self) -> String {
@@ -55,7 +56,7 @@ impl Terminal {
 
     fn resize(&mut self, cols: u16, rows: u16) {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("a new size");
-        self.parser.screen_mut().set_size(rows, cols);
+        self.parser.screen_mut().set_size(size_of(rows), size_of(cols));
     }
 
     /// Reads until the screen is as wanted.
@@ -91,6 +92,10 @@ impl Terminal {
         }
         (status.exit_code(), self.parser)
     }
+}
+
+fn size_of(cells: u16) -> NonZeroU16 {
+    NonZeroU16::new(cells).expect("a size")
 }
 
 fn is_whole(parser: &vt100::Parser) {

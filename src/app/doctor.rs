@@ -182,13 +182,13 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
 /// Where a line ends, and where its parts begin.
 const WIDTH: usize = 96;
 const NAME_AT: usize = 12;
-const REST_AT: usize = NAME_AT + 18;
+const REST_AT: usize = NAME_AT + 20;
 
 /// A state, a name, and the rest beside it where both fit; else below it.
 fn line(out: &mut impl Write, state: &str, name: &str, rest: &str) -> io::Result<()> {
     let beside = name.chars().count() < REST_AT - NAME_AT && rest.chars().count() <= WIDTH - REST_AT;
     if beside {
-        return writeln!(out, "{}", format!("  {state:8}  {name:18}{rest}").trim_end());
+        return writeln!(out, "{}", format!("  {state:8}  {name:20}{rest}").trim_end());
     }
     writeln!(out, "  {state:8}  {name}")?;
     for paragraph in rest.lines() {

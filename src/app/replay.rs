@@ -13,7 +13,7 @@ use super::{
     source::FromSource,
 };
 use crate::{
-    event::{Event, Nanos},
+    event::{Body, Event, Nanos},
     record::{Batch, Reader},
 };
 
@@ -139,7 +139,7 @@ impl Player {
             if self.waiting.is_empty() {
                 match self.read().await? {
                     Next::Batch(Batch { events, keyframe: true }) => self.send(FromSource::Events(events)).await?,
-                    Next::Batch(batch) => self.take(batch),
+                    Next::Batch(batch) => self.take(batch).await?,
                     Next::End(how) => self.end(how).await?,
                 }
                 continue;
@@ -149,13 +149,18 @@ impl Player {
         }
     }
 
-    /// Events that have been read.
-    fn take(&mut self, batch: Batch) {
-        if let (None, Some(first)) = (self.clock.position, batch.events.first()) {
+    /// Events that have been read. Time begins with the first that happened in the datapath: what was found out before
+    /// it, while the program started, is only the state then.
+    async fn take(&mut self, batch: Batch) -> Result<(), Gone> {
+        if self.clock.position.is_none() {
+            let Some(first) = batch.events.iter().find(|event| !is_state(event)) else {
+                return self.send(FromSource::Events(batch.events)).await;
+            };
             self.begin.get_or_insert(first.ts);
             self.clock.set(Some(first.ts));
         }
         self.waiting.extend(batch.events);
+        Ok(())
     }
 
     /// Reads the next batch in another thread: a stream may keep it waiting for any time.
@@ -307,6 +312,14 @@ impl Player {
         self.clock.set(Some(to));
         self.send(FromSource::Restart).await
     }
+}
+
+/// Whether it tells how something is, and not that something happened.
+fn is_state(event: &Event) -> bool {
+    matches!(
+        event.body,
+        Body::Session(_) | Body::Datapaths { .. } | Body::Probes { .. } | Body::Daemon(_) | Body::DaemonAnswer(_)
+    )
 }
 
 /// The next events, or how it ended.

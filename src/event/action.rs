@@ -34,6 +34,7 @@ pub enum Action {
     /// To userspace.
     Userspace {
         /// The netlink port it goes to; 0 or all ones when the dispatch decides.
+        #[serde(rename = "portid")]
         pid: Option<u32>,
         /// The daemon's cookie (`struct user_action_cookie`), in hex.
         userdata: Option<String>,

@@ -232,6 +232,7 @@ pub enum DaemonState {
     /// It answers on its control socket.
     Up {
         /// Its process id, as the socket's name has it.
+        #[serde(rename = "daemon_pid")]
         pid: u32,
         /// What it says it is.
         version: String,

@@ -29,6 +29,15 @@ pub struct Batch {
     pub keyframe: bool,
 }
 
+/// A message that was read.
+#[derive(Debug)]
+struct Message {
+    /// The byte its chunk begins at.
+    at: u64,
+    data: Vec<u8>,
+    keyframe: bool,
+}
+
 /// What has been read so far, besides the events that were given on.
 #[derive(Debug, Default)]
 pub(super) struct Content {
@@ -39,7 +48,9 @@ pub(super) struct Content {
     next: Option<u32>,
     /// Whether a message has been read: a keyframe is only for who begins with it.
     begun: bool,
-    pub batches: VecDeque<Batch>,
+    /// Messages of the last chunk that nobody has asked for yet. They become events one by one: a chunk made to do
+    /// harm can hold far more of them than have room at once.
+    waiting: VecDeque<Message>,
     /// Events read so far, without the keyframes.
     pub events: u64,
     pub unknown: Unknown,
@@ -52,7 +63,7 @@ impl Content {
     pub(super) fn jump(&mut self) {
         self.next = None;
         self.begun = false;
-        self.batches.clear();
+        self.waiting.clear();
         self.events = 0;
     }
 
@@ -67,18 +78,18 @@ impl Content {
         };
         match result {
             Ok(()) => {}
-            Err(McapError::BadIndex) => self.damage(format!("the message at byte {at} is in no chunk, and left out")),
+            Err(McapError::BadIndex) => self.damage(&format!("the message at byte {at} is in no chunk, and left out")),
             Err(error) => {
                 self.next = None;
-                self.damage(format!("what is at byte {at} is damaged, and left out ({error})"));
+                self.damage(&format!("what is at byte {at} is damaged, and left out ({error})"));
             }
         }
     }
 
     /// Notes that something is not as it was written.
-    pub(super) fn damage(&mut self, what: String) {
+    pub(super) fn damage(&mut self, what: &str) {
         if self.damages.len() < TOLD {
-            self.damages.push(what);
+            self.damages.push(printable(what));
         } else {
             self.more_damages += 1;
         }
@@ -103,8 +114,13 @@ impl Content {
                 let topic = self.topics.get(&header.channel_id).map_or("", String::as_str);
                 // The channels are told in the first chunk: where that one is damaged, they are known by their numbers.
                 match (topic, header.channel_id) {
-                    (EVENTS, _) | ("", 1) => self.events(at, header.sequence, &data),
-                    (KEYFRAMES, _) | ("", 2) if !self.begun => self.batch(at, &data, true),
+                    (EVENTS, _) | ("", 1) => {
+                        self.sequence(at, header.sequence);
+                        self.waiting.push_back(Message { at, data: data.into_owned(), keyframe: false });
+                    }
+                    (KEYFRAMES, _) | ("", 2) if !self.begun => {
+                        self.waiting.push_back(Message { at, data: data.into_owned(), keyframe: true });
+                    }
                     _ => {}
                 }
                 self.begun = true;
@@ -118,25 +134,33 @@ impl Content {
         result
     }
 
-    fn events(&mut self, at: u64, sequence: u32, data: &[u8]) {
+    fn sequence(&mut self, at: u64, sequence: u32) {
         if let Some(next) = self.next.filter(|&next| next != sequence) {
-            self.damage(format!("{} messages are missing before byte {at}", sequence.wrapping_sub(next)));
+            self.damage(&format!("{} messages are missing before byte {at}", sequence.wrapping_sub(next)));
         }
         self.next = Some(sequence.wrapping_add(1));
-        self.batch(at, data, false);
     }
 
-    fn batch(&mut self, at: u64, data: &[u8], keyframe: bool) {
-        match decode(data, &mut self.unknown) {
-            Ok(events) => {
-                if !keyframe {
-                    self.events += events.len() as u64;
+    /// The next events of what was read so far.
+    pub(super) fn batch(&mut self) -> Option<Batch> {
+        while let Some(Message { at, data, keyframe }) = self.waiting.pop_front() {
+            match decode(&data, &mut self.unknown) {
+                Ok(events) => {
+                    if !keyframe {
+                        self.events += events.len() as u64;
+                    }
+                    return Some(Batch { events, keyframe });
                 }
-                self.batches.push_back(Batch { events, keyframe });
+                Err(error) => self.damage(&format!("a message in the chunk at byte {at} is left out: {error}")),
             }
-            Err(error) => self.damage(format!("a message in the chunk at byte {at} is left out: {error}")),
         }
+        None
     }
+}
+
+/// Text in which something from the recording may stand, fit for a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Opens chunks, one after the other, with one decompressor.

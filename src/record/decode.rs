@@ -6,6 +6,7 @@ use super::{
     actions::{self, Numbers},
     dictionary::{Malformed, Named, at_place},
     proto::{self, Kind},
+    writer::MESSAGE_EVENTS,
 };
 use crate::event::{
     ActionExecute, Body, Comm, Counters, DevPoint, DevStep, DpCounters, DpIfindex, ErrnoCounter, Event, FlowCounter,
@@ -25,6 +26,9 @@ pub struct Unknown {
 /// The events of one message, in order; `unknown` grows by what was passed over.
 pub(super) fn decode(bytes: &[u8], unknown: &mut Unknown) -> Result<Vec<Event>, Malformed> {
     let message = proto::Events::decode(bytes).map_err(|_| Malformed("not a message of the recording's schema"))?;
+    if message.kinds.len() > EVENTS_LIMIT {
+        return Err(Malformed("more events than any version puts into one message"));
+    }
     // What was not known was not kept: the message, written again, has become shorter.
     if message.encoded_len() < bytes.len() {
         unknown.messages += 1;
@@ -52,6 +56,8 @@ pub(super) fn decode(bytes: &[u8], unknown: &mut Unknown) -> Result<Vec<Event>, 
     Ok(events)
 }
 
+/// No message has more events; they take far more room in memory than a hostile message takes in a file.
+const EVENTS_LIMIT: usize = 8 * MESSAGE_EVENTS;
 const RAGGED: Malformed = Malformed("columns of different length");
 
 /// Whether a column has as many entries as there are rows, or none.

@@ -1,9 +1,9 @@
 //! A recording's summary, read from its end: how much there is, and where to begin for a moment.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use mcap::{
-    records::{Record, op},
+    records::Record,
     sans_io::{SummaryReadEvent, SummaryReader},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Index {
 impl Index {
     /// Reads it; none when the recording was not sealed. The input's position is anywhere after.
     pub(super) fn read(input: &mut (impl Read + Seek + ?Sized)) -> io::Result<Option<Self>> {
+        // Its records are small and many.
+        let mut input = BufReader::with_capacity(1 << 18, input);
         let bytes = input.seek(SeekFrom::End(0))?;
         let mut reader = SummaryReader::new();
         while let Some(event) = reader.next_event() {
@@ -42,7 +44,7 @@ impl Index {
         }
         let Some(summary) = reader.finish() else { return Ok(None) };
         let Some(totals) = summary.metadata_indexes.iter().find(|index| index.name == TOTALS) else { return Ok(None) };
-        let Some(totals) = read_totals(input, totals.offset, totals.length, bytes)? else { return Ok(None) };
+        let Some(totals) = read_totals(&mut input, totals.offset, totals.length, bytes)? else { return Ok(None) };
         let keyframes = summary.channels.values().find(|channel| channel.topic == KEYFRAMES).map(|channel| channel.id);
         let chunks = summary.chunk_indexes.iter();
         let keyframes = chunks
@@ -58,12 +60,7 @@ impl Index {
     }
 }
 
-fn read_totals(
-    input: &mut (impl Read + Seek + ?Sized),
-    offset: u64,
-    length: u64,
-    bytes: u64,
-) -> io::Result<Option<Summary>> {
+fn read_totals(input: &mut (impl Read + Seek), offset: u64, length: u64, bytes: u64) -> io::Result<Option<Summary>> {
     /// Opcode and length before a record.
     const HEAD: usize = 9;
     if length < HEAD as u64 || offset.checked_add(length).is_none_or(|end| end > bytes) {
@@ -74,7 +71,6 @@ fn read_totals(
     input.take(length).read_to_end(&mut record)?;
     let Some((head, data)) = record.split_at_checked(HEAD) else { return Ok(None) };
     let Ok(Record::Metadata(facts)) = mcap::parse_record(head[0], data) else { return Ok(None) };
-    debug_assert_eq!(head[0], op::METADATA);
     let number = |key: &str| facts.metadata.get(key)?.parse().ok();
     Ok(number("events").map(|events| Summary {
         events,

@@ -14,7 +14,7 @@ use mcap::{
 
 use super::{
     HEADER, PROFILE,
-    content::{Batch, Content, RECORD_LIMIT},
+    content::{Batch, Content, RECORD_LIMIT, printable},
     decode::Unknown,
     index::Index,
     writer::{Header, Summary},
@@ -28,15 +28,15 @@ const READ: usize = 256 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file, or it may not be read.
-    #[error("{name} cannot be opened: {source}")]
+    #[error("{name} cannot be opened: {why}")]
     Open {
         /// The file.
         name: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// It is something else.
-    #[error("{name} is not a recording of ovscope: {what}")]
+    #[error("{name} is not a recording of ovscope: {what}. «ovscope record -o FILE» makes one")]
     NotARecording {
         /// The file.
         name: String,
@@ -44,14 +44,14 @@ pub enum ReadError {
         what: String,
     },
     /// Reading failed, not the recording.
-    #[error("{name} cannot be read after byte {at}: {source}")]
+    #[error("{name} cannot be read after byte {at}: {why}")]
     Read {
         /// The file.
         name: String,
         /// Bytes read until then.
         at: u64,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// It is a stream, and was to be read from another place.
     #[error("{name} is a stream, which goes only forward: save it to a file to go back in it")]
@@ -82,7 +82,7 @@ impl std::fmt::Display for CutOff {
             McapError::RecordTooLarge { len, .. } => {
                 write!(f, "what begins at byte {at} is damaged: it claims to have {len} bytes")
             }
-            error => write!(f, "nothing from byte {at} on can be read ({error})"),
+            error => write!(f, "nothing from byte {at} on can be read ({})", printable(&error.to_string())),
         }
     }
 }
@@ -139,7 +139,7 @@ impl Reader {
         };
         match open() {
             Ok(input) => Self::new(name, input),
-            Err(source) => Err(ReadError::Open { name, source }),
+            Err(why) => Err(ReadError::Open { name, why }),
         }
     }
 
@@ -154,7 +154,7 @@ impl Reader {
     }
 
     fn new(name: String, mut input: Input) -> Result<Self, ReadError> {
-        let failed = |source| ReadError::Read { name: name.clone(), at: 0, source };
+        let failed = |why| ReadError::Read { name: name.clone(), at: 0, why };
         let index = match &mut input {
             Input::Seekable(input) => {
                 let index = Index::read(&mut **input).map_err(failed)?;
@@ -204,7 +204,7 @@ impl Reader {
                 "{}: a newer version made this recording: {events} events of kinds that this one does not know were \
                  passed over, and fields in {messages} batches; read it with a version not older than {}",
                 self.name,
-                if self.header.program.is_empty() { "its own" } else { &self.header.program }
+                if self.header.program.is_empty() { "its own".to_owned() } else { printable(&self.header.program) }
             )
         });
         self.damage().into_iter().chain(newer).reduce(|a, b| format!("{a}\n{b}"))
@@ -229,7 +229,7 @@ impl Reader {
     /// next is the state there, then the events.
     pub fn seek(&mut self, ts: Nanos) -> Result<(), ReadError> {
         let offset = self.index.as_ref().and_then(|index| index.before(ts));
-        let failed = |source| ReadError::Read { name: self.name.clone(), at: self.at, source };
+        let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
         match &mut self.input {
             Input::Seekable(input) => input.seek(SeekFrom::Start(offset.unwrap_or(0))).map_err(failed)?,
             Input::Stream(_) => return Err(ReadError::Stream { name: self.name.clone() }),
@@ -245,7 +245,7 @@ impl Reader {
     /// The next events; none at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch, ReadError>> {
         loop {
-            if let Some(batch) = self.content.batches.pop_front() {
+            if let Some(batch) = self.content.batch() {
                 return Some(Ok(batch));
             }
             if self.ended {
@@ -270,7 +270,7 @@ impl Reader {
                             got => break got,
                         }
                     };
-                    let failed = |source| ReadError::Read { name: self.name.clone(), at: self.at, source };
+                    let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
                     self.records.notify_read(got.map_err(failed)?);
                 }
                 Some(Ok(LinearReadEvent::Record { opcode, data })) => {

@@ -90,6 +90,8 @@ impl Recorder {
             noted: 0,
             last_ts: 0,
             taken: 0,
+            own: 0,
+            own_places: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("ovscope-record".to_owned())
@@ -154,6 +156,9 @@ struct Work {
     last_ts: Nanos,
     /// Events that came to be written.
     taken: u64,
+    /// This thread's own events, those about losses: how many, and the places of those that are not sealed.
+    own: u64,
+    own_places: Vec<u64>,
 }
 
 impl Work {
@@ -162,8 +167,10 @@ impl Work {
             let step = match given.recv_timeout(QUIET) {
                 Ok(Given { mut events, lost }) => {
                     self.shared.waiting.fetch_sub(events.len(), Relaxed);
-                    self.tell_losses(&mut events, lost);
                     self.taken += events.len() as u64;
+                    self.tell_losses(&mut events, lost, writer.events());
+                    let sealed = writer.sealed().events;
+                    self.own_places.retain(|&place| place >= sealed);
                     writer.write(&events)
                 }
                 Err(RecvTimeoutError::Timeout) => writer.flush(),
@@ -178,8 +185,7 @@ impl Work {
         let refused = self.shared.refused.load(Relaxed);
         writer.not_recorded(refused);
         let mut rest = Vec::new();
-        self.tell_losses(&mut rest, refused);
-        self.taken += rest.len() as u64;
+        self.tell_losses(&mut rest, refused, writer.events());
         let result = result.and_then(|()| writer.write(&rest)).and_then(|()| writer.flush());
         match result.and_then(|()| writer.finish()) {
             Ok(summary) => self.done(writer.into_sink(), summary),
@@ -189,7 +195,7 @@ impl Work {
 
     /// Says in the stream how many events the recorder has left out before these: in an event of its own when that
     /// has grown, and in every one that tells losses.
-    fn tell_losses(&mut self, events: &mut Vec<Event>, lost: u64) {
+    fn tell_losses(&mut self, events: &mut Vec<Event>, lost: u64, place: u64) {
         for event in &mut *events {
             self.last_ts = self.last_ts.max(event.ts);
             if let Body::Loss(told) = &mut event.body {
@@ -202,6 +208,8 @@ impl Work {
             let ts = events.first().map_or(self.last_ts, |first| first.ts);
             let told = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
             events.insert(0, Event::host(ts, Body::Loss(told)));
+            self.own += 1;
+            self.own_places.push(place);
         }
     }
 
@@ -220,7 +228,10 @@ impl Work {
     /// Keeps what is whole, says why there is no more, and counts what still comes.
     fn fail(&self, writer: Writer<Box<dyn Sink>>, error: &std::io::Error, given: &Receiver<Given>) -> RecordError {
         let sealed = writer.sealed().clone();
-        self.shared.unwritten.fetch_add(self.taken.saturating_sub(sealed.events), Relaxed);
+        // Of the events that came, and not of this thread's own.
+        let own_unsealed = self.own_places.iter().filter(|&&place| place >= sealed.events).count() as u64;
+        let kept = (sealed.events + own_unsealed).saturating_sub(self.own);
+        self.shared.unwritten.fetch_add(self.taken.saturating_sub(kept), Relaxed);
         self.shared.events.store(sealed.events, Relaxed);
         self.shared.bytes.store(sealed.bytes, Relaxed);
         let mut sink = writer.into_sink();

@@ -17,12 +17,12 @@ pub enum RecordError {
         path: PathBuf,
     },
     /// The file cannot be made.
-    #[error("{} cannot be made: {source}; choose a folder that is there and that you may write to", path.display())]
+    #[error("{} cannot be made: {why}; choose a folder that is there and that you may write to", path.display())]
     Create {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// Writing failed; what was written before is whole.
     #[error("{0}")]
@@ -76,8 +76,8 @@ impl<W: Write + Send> Sink for Stream<W> {
 
 /// Makes a file that was not there, for its owner alone: packets are in it.
 pub fn create_new(path: &Path) -> Result<File, RecordError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|source| match source.kind() {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|why| match why.kind() {
         io::ErrorKind::AlreadyExists => RecordError::Exists { path: path.to_owned() },
-        _ => RecordError::Create { path: path.to_owned(), source },
+        _ => RecordError::Create { path: path.to_owned(), why },
     })
 }

@@ -12,12 +12,12 @@ use super::{EVENTS, HEADER, KEYFRAMES, PROFILE, Preamble, SCHEMA, SCHEMA_NAME, T
 use crate::event::{Event, Nanos, Session};
 
 /// A message is written at so many events …
-const MESSAGE_EVENTS: usize = 8192;
+pub(super) const MESSAGE_EVENTS: usize = 8192;
 /// … or about so many bytes.
 const MESSAGE_BYTES: usize = 256 << 10;
 /// A message of more than this is not written; the reader refuses what could not have been written. Only an event
 /// that is that big itself can make one.
-pub(super) const MESSAGE_LIMIT: usize = 32 << 20;
+pub(super) const MESSAGE_LIMIT: usize = 8 << 20;
 /// A chunk is sealed at so many bytes before compression …
 const CHUNK_BYTES: usize = 1 << 20;
 /// … or when its events span this time: what is not sealed is lost when the recording is cut off.

@@ -23,8 +23,8 @@ fn what_is_missing_is_named_with_what_to_do() {
     check("no-terminal", 1, &["not a terminal", "ovscope stat"]);
     // Without a daemon the kernel still counts.
     check("no-daemon", 0, &[]);
-    check("no-daemon-doctor", 0, &["ovs-vswitchd", "start Open vSwitch"]);
-    check("good-doctor", 0, &["ovs-vswitchd 3.5", "flow_lookup", "attached"]);
+    check("no-daemon-doctor", 0, &["ovs-vswitchd", "start ovs-vswitchd"]);
+    check("good-doctor", 0, &["ovs-vswitchd (Open vSwitch) 3.5", "flow_lookup", "attached"]);
     check("good-doctor-json", 0, &["\"capabilities\""]);
     check("dead-daemon-doctor", 0, &["ovs-vswitchd"]);
     check("file-there", 1, &["/root/there is there already"]);

@@ -1,10 +1,14 @@
-//! Recordings of a newer version: what this one does not know is passed over and counted.
+//! Recordings of a newer version, and of somebody who means harm: whole files with other messages in them.
 
 use std::borrow::Cow;
 
-use ovscope::record::{Reader, Unknown};
+use ovscope::{
+    event::Event,
+    record::{Reader, Unknown},
+};
+use proptest::prelude::*;
 
-use crate::{marked, read, recording};
+use crate::{events, marked, read, recording};
 
 /// A field of protobuf with bytes in it.
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
@@ -21,12 +25,19 @@ fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
 
 /// A recording of two events, with something added to their message.
 fn with(added: &[u8]) -> Reader {
-    let bytes = recording(&[vec![marked(5), marked(6)]]);
+    changed(&[marked(5), marked(6)], |message| message.extend(added))
+}
+
+/// A recording with its message changed, and right checksums.
+fn changed(events: &[Event], mut change: impl FnMut(&mut Vec<u8>)) -> Reader {
+    let bytes = recording(&[events.to_vec()]);
     let mut copy =
         mcap::WriteOptions::new().profile("ovscope").create(std::io::Cursor::new(Vec::new())).expect("memory");
     for message in mcap::MessageStream::new(&bytes).expect("whole") {
         let mut message = message.expect("whole");
-        message.data = Cow::Owned([&message.data, added].concat());
+        let mut data = message.data.into_owned();
+        change(&mut data);
+        message.data = Cow::Owned(data);
         copy.write(&message).expect("memory");
     }
     copy.finish().expect("memory");
@@ -76,5 +87,38 @@ fn a_message_that_is_none_is_left_out_and_told() {
         assert_eq!(read(&mut reader), []);
         let damage = reader.damage().expect("a message is missing");
         assert!(damage.contains("is left out"), "{damage}");
+    }
+}
+
+#[test]
+fn a_message_of_nothing_but_events_is_refused() {
+    let mut kinds = vec![2 << 3 | 2, 0x80, 0x80, 0x80, 1];
+    kinds.resize(kinds.len() + (2 << 20), 0);
+    let mut reader = with(&kinds);
+    assert_eq!(read(&mut reader), []);
+    let damage = reader.damage().expect("it is left out");
+    assert!(damage.contains("more events than any version puts into one message"), "{damage}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_message_is_read_or_left_out(
+        all in events::events(12),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut reader = changed(&all, |message| {
+            for (at, byte) in &changes {
+                let at = at.index(message.len());
+                message[at] = *byte;
+            }
+            if let Some(cut) = cut {
+                message.truncate(cut.index(message.len()));
+            }
+        });
+        let events = read(&mut reader);
+        prop_assert!(events.len() <= all.len() + 256, "{} events", events.len());
     }
 }

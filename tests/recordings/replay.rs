@@ -8,7 +8,7 @@ use ovscope::{
         replay::{self, Options},
         source::FromSource,
     },
-    event::Event,
+    event::{Body, DaemonState, Event},
     record::Reader,
 };
 use tokio::{
@@ -83,6 +83,19 @@ async fn events_come_in_the_time_they_took() {
     let mut expected: Vec<Seen> = (0..10).map(|n| Seen::Event(n as f64, n)).collect();
     expected.push(Seen::Ended(9.0, Ok(())));
     assert_eq!(replay.see(QUIET).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_known_long_before_the_first_event_comes_at_once() {
+    let daemon = |ts| Event::host(ts, Body::Daemon(DaemonState::Down { why: "starting".to_owned() }));
+    let parts = [vec![daemon(1)], vec![daemon(BEGIN - 9 * SECOND), marked(BEGIN), marked(BEGIN + SECOND)]];
+    let mut replay = replay(reader(&recording(&parts)), Options::default());
+    let mut times = Vec::new();
+    while times.len() < 4 {
+        let Some(FromSource::Events(events)) = replay.events.recv().await else { panic!("more events") };
+        times.extend(events.iter().map(|event| (replay.begun.elapsed().as_secs(), event.ts)));
+    }
+    assert_eq!(times, [(0, 1), (0, BEGIN - 9 * SECOND), (0, BEGIN), (1, BEGIN + SECOND)]);
 }
 
 #[tokio::test(start_paused = true)]
