@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use made_up::{BUSY, Host, LOSING, QUIET, STORM};
 use ovscope::app::{
-    own_cpu::own_cpu,
     screen::{Choice, Inputs, Mode, RecordControl, RecordState, run},
     source::FromSource,
 };
@@ -70,7 +69,6 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     });
-    let mut own = own_cpu();
     let panics = has("panic");
     run(Inputs {
         events,
@@ -82,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
         ascii,
         own_cpu: Some(Box::new(move || {
             assert!(!panics, "made to panic while drawing");
-            own()
+            Some(0.8)
         })),
     })
     .await

@@ -97,7 +97,9 @@ fn keys_go_through_the_views_and_q_leaves() {
     let mut screen = Screen::start(&["losing"]);
     screen.wait_for("LOSING UPCALLS");
     assert!(screen.terminal.screen().alternate_screen() && screen.terminal.screen().hide_cursor());
-    for (key, words) in [("2", "last packet"), ("\t", "how it ended"), ("\u{1b}[Z", "hits/s"), ("7", "attached"), ("?", "shift")] {
+    for (key, words) in
+        [("2", "last packet"), ("\t", "how it ended"), ("\u{1b}[Z", "hits/s"), ("7", "attached"), ("?", "shift")]
+    {
         screen.press(key);
         screen.wait_for(if words == "shift" { "Shift-Tab" } else { words });
     }

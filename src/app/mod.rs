@@ -8,7 +8,6 @@ pub mod keys;
 mod live;
 mod manual;
 mod navigate;
-pub mod own_cpu;
 pub mod playback;
 mod record;
 pub mod replay;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use super::{
     actions::{self, Action, Scene},
     keys, navigate,
-    playback::PlaybackCommand,
+    playback::{PlaybackCommand, SPEEDS},
     screen::RecordControl,
     source::FromSource,
 };
@@ -19,8 +19,6 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000_000;
-/// Slowest and fastest replay.
-const SPEEDS: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=1024.0;
 
 /// What the loop must do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

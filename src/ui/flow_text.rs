@@ -68,7 +68,7 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     if let Some(summary) = &flow.summary {
         let from = flow.in_port.map(|port| format!("   by {}", label::port(model, Some(flow.dp), port)));
         let id = flow.last_packet.map_or_else(String::new, |id| format!("{}  ", label::packet(id)));
-        field("last packet", label::summary(summary), theme.text);
+        field("last packet", summary.to_string(), theme.text);
         field("", format!("{id}{}", from.unwrap_or_default().trim_start()), theme.text);
     }
     lines

@@ -17,7 +17,7 @@ const COLUMNS: [Column; 10] = [
     Column::number("last hit", 8, 3),
     Column::number("age", 6, 5),
     Column::words("in port", 8, 15, 6),
-    Column::words("last packet", 36, 64, 0),
+    Column::words("last packet", 37, 64, 0),
     Column::words("ufid", 8, 36, 7),
 ];
 
@@ -133,7 +133,7 @@ fn row(screen: &Screen<'_>, flow: &Flow) -> Vec<Cell> {
         (flow.last_hit.map_or_else(dash, age), plain),
         (age(flow.first_seen), plain),
         (flow.in_port.map_or_else(dash, |port| label::port(model, Some(flow.dp), port)), plain),
-        (flow.summary.as_ref().map_or_else(dash, label::summary), plain),
+        (flow.summary.as_ref().map_or_else(dash, ToString::to_string), plain),
         (flow.ufid.map_or_else(|| "by key".to_owned(), |ufid| ufid.to_string()), theme.quiet),
     ]
 }

@@ -89,7 +89,8 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     if !loss.any() && left_out.iter().all(|(n, _)| *n == 0) {
         lines.push(vec![("   nothing".to_owned(), theme.text)]);
     }
-    let all = unwanted.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
+    let all =
+        unwanted.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
     for ((n, words), style, mark) in all.filter(|((n, _), ..)| *n > 0) {
         let number = format!("{mark}{:>11}  ", format::count(*n));
         for (i, part) in text::wrap(words, columns.saturating_sub(18)).into_iter().enumerate() {

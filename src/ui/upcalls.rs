@@ -14,7 +14,7 @@ use crate::{
 
 const COLUMNS: [Column; 9] = [
     Column::words("time", 8, 8, 4),
-    Column::words("upcall", 7, 11, 3),
+    Column::words("upcall", 9, 12, 3),
     Column::words("in port", 8, 12, 0),
     Column::words("why", 6, 6, 5),
     Column::words("handler", 9, 12, 2),
