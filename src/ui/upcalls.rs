@@ -80,6 +80,9 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let over = screen.model.loss().upcalls_over_budget;
     let left_out = if over > 0 { format!(", {} left out", format::short_count(over)) } else { String::new() };
     x = pen.put(x, 0, &format!(" kept{left_out}"), theme.text);
+    if count == 0 {
+        return;
+    }
     // The first two stages are short; where there is no room for all the legend is of the others.
     let legend =
         |parts: &[(Stage, char)]| parts.iter().map(|(stage, _)| short(*stage).len() + 3).sum::<usize>() as u16 + 1;
