@@ -77,6 +77,13 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
 /// What the daemon says of the flow, or why it says nothing.
 pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
     let mut lines: Lines = Vec::new();
+    if [Query::GetFlow, Query::Detrace].iter().all(|query| screen.model.answer(flow, *query).is_none()) {
+        let (words, style) = unanswered(screen, flow);
+        let head = " megaflow and OpenFlow rules".to_owned();
+        lines.push(vec![(head, screen.theme.heading)]);
+        push_wrapped(&mut lines, &words, columns, style);
+        return lines;
+    }
     for (query, title) in [(Query::GetFlow, "megaflow"), (Query::Detrace, "OpenFlow rules")] {
         if !lines.is_empty() {
             lines.push(Vec::new());
@@ -121,7 +128,7 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
     match screen.status.asked {
         Some(Asked::Waiting(ufid)) if Some(ufid) == flow.ufid => ("asking…".to_owned(), theme.text),
         Some(Asked::Busy) => ("waiting to ask: many questions are under way".to_owned(), theme.text),
-        Some(Asked::Nobody) => ("was not asked while this was recorded".to_owned(), theme.text),
+        Some(Asked::Nobody) => ("not asked while this was recorded".to_owned(), theme.text),
         _ => ("not asked yet".to_owned(), theme.quiet),
     }
 }

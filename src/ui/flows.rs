@@ -1,7 +1,7 @@
 //! The flows: a table, and one of them with all that is known about it.
 
 use super::{
-    Drawn, Lines, Screen, flow_text, format, label, lists,
+    Drawn, Screen, flow_text, format, label, lists,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
@@ -136,10 +136,4 @@ fn row(screen: &Screen<'_>, flow: &Flow) -> Vec<Cell> {
         (flow.summary.as_ref().map_or_else(dash, ToString::to_string), plain),
         (flow.ufid.map_or_else(|| "by key".to_owned(), |ufid| ufid.to_string()), theme.quiet),
     ]
-}
-
-/// Draws what the daemon says about a flow into the area, for other views.
-pub fn answers(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow) {
-    let lines: Lines = flow_text::answers(screen, flow, usize::from(pen.width()));
-    scrolled(pen, &lines, 0);
 }

@@ -1,7 +1,7 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Screen, flows, format, label, lists, packet_text,
+    Drawn, Lines, Screen, flow_text, format, label, lists, packet_text,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
@@ -156,12 +156,13 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Draw
     }
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
-    let flow = line_flow(screen, packet);
-    if let Some(flow) = flow.and_then(|key| screen.model.flow(key)) {
-        flows::answers(&mut below, screen, flow);
-    } else {
-        scrolled(&mut below, &packet_text::whole(screen, packet), 0);
+    let flow = line_flow(screen, packet).and_then(|key| screen.model.flow(key));
+    let mut about = flow.map_or_else(Lines::new, |flow| flow_text::answers(screen, flow, usize::from(wide)));
+    if !about.is_empty() {
+        about.push(Vec::new());
     }
+    about.extend(packet_text::whole(screen, packet));
+    scrolled(&mut below, &about, 0);
     Drawn { page: usize::from(lines), scroll_max: 0 }
 }
 

@@ -54,10 +54,10 @@ fn push_capability(screen: &Screen<'_>, capability: &Capability, columns: usize,
         Some(_) => format!("{:>7}", "no run"),
         None => String::new(),
     };
-    let probe_wide = columns.saturating_sub(32 + if cost.is_empty() { 0 } else { 27 }).max(10);
+    let probe_wide = columns.saturating_sub(34 + if cost.is_empty() { 0 } else { 27 }).max(10);
     let mut line = vec![
         (format!(" {mark} {word:<9} "), style),
-        (pad(&capability.name, 18), theme.text),
+        (pad(&capability.name, 20), theme.text),
         (pad(&capability.probe, probe_wide), theme.quiet),
     ];
     line.push((cost, theme.text));

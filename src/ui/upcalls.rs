@@ -103,7 +103,7 @@ fn part_style(screen: &Screen<'_>, stage: Stage) -> Style {
     let theme = screen.theme;
     match stage {
         Stage::Wait => theme.heat[3],
-        Stage::Translate | Stage::Put | Stage::Execute => theme.heat[1],
+        Stage::Put | Stage::Execute => theme.text,
         _ => theme.quiet,
     }
 }
