@@ -1,6 +1,5 @@
-//! The screen on made-up events, for looking at it: `screen [dark|light|mono|auto] [storm|quiet|losing|idle|empty] [ascii]`.
+//! The screen on made-up events, for looking at it: `screen [dark|light|mono] [quiet|losing|idle|empty] [ascii] [panic]`.
 
-#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/made_up/mod.rs"]
 mod made_up;
 
@@ -70,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     });
+    let panics = has("panic");
     run(Inputs {
         events,
         asks: Some(asks),
@@ -78,7 +78,10 @@ async fn main() -> anyhow::Result<()> {
         mode: Mode::Live,
         theme: theme.for_terminal(|name| std::env::var(name).ok()),
         ascii,
-        own_cpu: Some(Box::new(|| Some(0.8))),
+        own_cpu: Some(Box::new(move || {
+            assert!(!panics, "made to panic while drawing");
+            Some(0.8)
+        })),
     })
     .await
 }

@@ -330,6 +330,9 @@ fn read_everything(model: &Model) {
     for sort in SORTS {
         for descending in [false, true] {
             let all = model.top_flows(sort, descending, 0, usize::MAX);
+            for (place, key) in all.iter().enumerate() {
+                assert_eq!(model.flow_place(*key, sort, descending), Some(place));
+            }
             assert_eq!(all.len(), model.flow_count());
             assert_eq!(
                 model.top_flows(sort, descending, 1, 2),

@@ -123,7 +123,10 @@ pub enum Place {
 
 /// What the screen shows, as far as it decides what keys do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question with its own answer; they do not exclude each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question with its own answer; they do not exclude each other"
+)]
 pub struct Scene {
     /// There are rows or text to move in.
     pub rows: bool,
@@ -167,15 +170,8 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 7] = [
-        Self::Everywhere,
-        Self::Rows,
-        Self::Openable,
-        Self::Opened,
-        Self::Sortable,
-        Self::Recordable,
-        Self::Replay,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Everywhere, Self::Rows, Self::Openable, Self::Opened, Self::Sortable, Self::Recordable, Self::Replay];
 }
 
 /// One line of the table.
@@ -234,10 +230,10 @@ pub const ACTIONS: &[Entry] = {
         entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
         entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),
         entry(A::Record, "record", "record", &[char('R')], P::Recordable, "begin a recording, or end it"),
-        entry(A::StepBack, "step-back", "1 s back", &[char('[')], P::Replay, "1 second back"),
-        entry(A::StepOn, "step-on", "on", &[char(']')], P::Replay, "1 second on"),
-        entry(A::JumpBack, "jump-back", "10 s back", &[char('{')], P::Replay, "10 seconds back"),
-        entry(A::JumpOn, "jump-on", "on", &[char('}')], P::Replay, "10 seconds on"),
+        entry(A::StepBack, "step-back", "-1 s", &[char('[')], P::Replay, "1 second back"),
+        entry(A::StepOn, "step-on", "+1 s", &[char(']')], P::Replay, "1 second on"),
+        entry(A::JumpBack, "jump-back", "-10 s", &[char('{')], P::Replay, "10 seconds back"),
+        entry(A::JumpOn, "jump-on", "+10 s", &[char('}')], P::Replay, "10 seconds on"),
         entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "replay at half the speed"),
         entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "replay at twice the speed"),
         entry(A::Help, "help", "help", &[char('?')], P::Everywhere, "what the keys do"),

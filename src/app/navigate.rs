@@ -46,10 +46,7 @@ pub fn go(view: &mut ViewState, model: &Model, motion: Action, drawn: Drawn) {
         View::Storm => {}
         View::Flows if view.is_open() => view.scroll = scrolled(view.scroll, motion, drawn),
         View::Probes => view.scroll = scrolled(view.scroll, motion, drawn),
-        View::Flows => {
-            let ids = lists::flows(model, view);
-            step(&mut view.flows, &ids, motion, drawn.page);
-        }
+        View::Flows => step_flows(view, model, motion, drawn.page),
         View::Upcalls => step(&mut view.upcalls, &lists::upcalls(model), motion, drawn.page),
         View::Packets => step(&mut view.packets, &lists::packets(model), motion, drawn.page),
         View::Handlers => {
@@ -71,6 +68,17 @@ fn step<Id: Copy + PartialEq>(list: &mut ListState<Id>, ids: &[Id], motion: Acti
     let window = lists::window(ids, list, page);
     let to = moved(window.selected, motion, page).min(ids.len() - 1);
     list.select(ids[to], to, window, page);
+}
+
+/// As [`step`], without making the whole order.
+fn step_flows(view: &mut ViewState, model: &Model, motion: Action, page: usize) {
+    let (_, window, count) = lists::flow_window(model, view, page);
+    let to = moved(window.selected, motion, page).min(count.saturating_sub(1));
+    let order = view.flow_order;
+    match model.top_flows(order.by, order.largest_first, to, 1).first() {
+        Some(id) if motion != Action::First => view.flows.select(*id, to, window, page),
+        _ => view.flows = ListState::default(),
+    }
 }
 
 fn scrolled(scroll: usize, motion: Action, drawn: Drawn) -> usize {

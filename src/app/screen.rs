@@ -63,9 +63,9 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hung_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut continued =
-        signal(SignalKind::from_raw(nix::libc::SIGCONT)).context("cannot listen for SIGCONT")?;
-    let mut terminal = Guard::take().context("cannot use this terminal for a screen: is standard output a terminal?")?;
+    let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).context("cannot listen for SIGCONT")?;
+    let mut terminal =
+        Guard::take().context("cannot use this terminal for a screen: is standard output a terminal?")?;
     let mut keys = EventStream::new();
     let mut batches = Vec::with_capacity(BATCHES);
     let mut more = true;

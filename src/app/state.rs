@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use super::{
     actions::{self, Action, Scene},
     keys, navigate,
-    playback::PlaybackCommand,
+    playback::{PlaybackCommand, SPEEDS},
     screen::RecordControl,
     source::FromSource,
 };
@@ -19,8 +19,6 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000_000;
-/// Slowest and fastest replay.
-const SPEEDS: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=1024.0;
 
 /// What the loop must do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,8 +247,7 @@ impl State {
         self.status.record = self.recorder.as_ref().map_or(RecordState::Off, |recorder| recorder.state());
         self.status.own_cpu = own_cpu;
         if self.playback.is_none() {
-            self.status.pace =
-                if self.held.is_some() { Pace::Held { behind: self.behind() } } else { Pace::Running };
+            self.status.pace = if self.held.is_some() { Pace::Held { behind: self.behind() } } else { Pace::Running };
         }
         let model = self.held.as_deref().unwrap_or(&self.model);
         navigate::let_go(&mut self.view, model);

@@ -12,8 +12,8 @@ use crossterm::{
     cursor::{Hide, Show},
     execute, queue,
     terminal::{
-        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-        enable_raw_mode,
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
     },
 };
 use nix::sys::signal::{Signal, raise};
@@ -60,7 +60,11 @@ impl Guard {
     /// Takes the terminal again after something else wrote on it.
     pub fn resume(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        // A new one, as it knows nothing of what the terminal shows and so draws everything. `Terminal::clear` would
+        // ask the terminal for its cursor and wait for an answer among the user's keys.
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(())
     }
 }
 

@@ -343,6 +343,16 @@ impl Flows {
         self.hand = 0;
     }
 
+    /// The place of a flow in the order of [`Flows::top`].
+    pub fn place(&self, key: FlowKey, (sort, descending): (FlowSort, bool), now: Nanos) -> Option<usize> {
+        let rank = |flow: &Flow| {
+            let rank = flow.rank(sort, now);
+            (if descending { !rank } else { rank }, flow.serial)
+        };
+        let own = rank(self.by_key.get(&key)?);
+        Some(self.by_key.values().filter(|flow| rank(flow) < own).count())
+    }
+
     pub fn top(
         &self,
         keep: impl Fn(&Flow) -> bool,

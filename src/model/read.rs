@@ -204,6 +204,11 @@ impl Model {
         self.top_flows_of(|_| true, sort, descending, offset, n).0
     }
 
+    /// The place of a flow in that order, from 0; none where it is not known.
+    pub fn flow_place(&self, key: FlowKey, sort: FlowSort, descending: bool) -> Option<usize> {
+        self.flows.place(key, (sort, descending), self.counted_at())
+    }
+
     /// The same among those that `keep` holds on to, and how many those are.
     pub fn top_flows_of(
         &self,

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_curve_tells_unknown_from_zero_from_little() {
-        let curve: String = [None, Some(0.0), Some(0.001), Some(4.0), Some(8.0)].map(|v| step(v, 8.0)).into_iter().collect();
+        let curve: String =
+            [None, Some(0.0), Some(0.001), Some(4.0), Some(8.0)].map(|v| step(v, 8.0)).into_iter().collect();
         assert_eq!(curve, " ▁▂▄▇");
         assert_eq!(step(Some(1.0), 0.0), '▁');
     }

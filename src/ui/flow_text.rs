@@ -28,10 +28,7 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     let mut lines: Lines = Vec::new();
     let name = flow.ufid.map_or_else(|| "known by its key alone, no ufid".to_owned(), |ufid| format!("ufid {ufid}"));
     let datapath = model.datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-    lines.push(vec![
-        (" flow  ".to_owned(), theme.heading),
-        (name, theme.strong),
-    ]);
+    lines.push(vec![(" flow  ".to_owned(), theme.heading), (name, theme.strong)]);
     if !datapath.is_empty() {
         lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
     }
@@ -71,7 +68,7 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     if let Some(summary) = &flow.summary {
         let from = flow.in_port.map(|port| format!("   by {}", label::port(model, Some(flow.dp), port)));
         let id = flow.last_packet.map_or_else(String::new, |id| format!("{}  ", label::packet(id)));
-        field("last packet", label::summary(summary), theme.text);
+        field("last packet", summary.to_string(), theme.text);
         field("", format!("{id}{}", from.unwrap_or_default().trim_start()), theme.text);
     }
     lines
@@ -80,6 +77,13 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
 /// What the daemon says of the flow, or why it says nothing.
 pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
     let mut lines: Lines = Vec::new();
+    if [Query::GetFlow, Query::Detrace].iter().all(|query| screen.model.answer(flow, *query).is_none()) {
+        let (words, style) = unanswered(screen, flow);
+        let head = " megaflow and OpenFlow rules".to_owned();
+        lines.push(vec![(head, screen.theme.heading)]);
+        push_wrapped(&mut lines, &words, columns, style);
+        return lines;
+    }
     for (query, title) in [(Query::GetFlow, "megaflow"), (Query::Detrace, "OpenFlow rules")] {
         if !lines.is_empty() {
             lines.push(Vec::new());
@@ -124,7 +128,7 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
     match screen.status.asked {
         Some(Asked::Waiting(ufid)) if Some(ufid) == flow.ufid => ("asking…".to_owned(), theme.text),
         Some(Asked::Busy) => ("waiting to ask: many questions are under way".to_owned(), theme.text),
-        Some(Asked::Nobody) => ("was not asked while this was recorded".to_owned(), theme.text),
+        Some(Asked::Nobody) => ("not asked while this was recorded".to_owned(), theme.text),
         _ => ("not asked yet".to_owned(), theme.quiet),
     }
 }
@@ -204,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_megaflow_falls_into_its_fields() {
-        let words = "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
+        let words =
+            "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
         assert_eq!(
             split_top(words),
             [

@@ -1,7 +1,7 @@
 //! The flows: a table, and one of them with all that is known about it.
 
 use super::{
-    Drawn, Lines, Screen, flow_text, format, label, lists,
+    Drawn, Screen, flow_text, format, label, lists,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
@@ -17,7 +17,7 @@ const COLUMNS: [Column; 10] = [
     Column::number("last hit", 8, 3),
     Column::number("age", 6, 5),
     Column::words("in port", 8, 15, 6),
-    Column::words("last packet", 36, 64, 0),
+    Column::words("last packet", 37, 64, 0),
     Column::words("ufid", 8, 36, 7),
 ];
 
@@ -133,13 +133,7 @@ fn row(screen: &Screen<'_>, flow: &Flow) -> Vec<Cell> {
         (flow.last_hit.map_or_else(dash, age), plain),
         (age(flow.first_seen), plain),
         (flow.in_port.map_or_else(dash, |port| label::port(model, Some(flow.dp), port)), plain),
-        (flow.summary.as_ref().map_or_else(dash, label::summary), plain),
+        (flow.summary.as_ref().map_or_else(dash, ToString::to_string), plain),
         (flow.ufid.map_or_else(|| "by key".to_owned(), |ufid| ufid.to_string()), theme.quiet),
     ]
-}
-
-/// Draws what the daemon says about a flow into the area, for other views.
-pub fn answers(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow) {
-    let lines: Lines = flow_text::answers(screen, flow, usize::from(pen.width()));
-    scrolled(pen, &lines, 0);
 }

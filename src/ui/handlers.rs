@@ -28,7 +28,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let x = pen.pieces(1, 0, &[("handlers  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
     let sample = screen.model.loss().upcalls_over_budget > 0;
     let note = if sample {
-        " seen · waits and batches are of a sample, as the event budget left upcalls out"
+        " seen · waits and batches are of a sample, counts are exact"
     } else {
         " seen to receive upcalls · waits are of the last 10 to 20 s"
     };

@@ -2,11 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{
-    Ended, Mode, Pace, RecordState, Screen, View, format,
-    pen::Pen,
-    text,
-};
+use super::{Ended, Mode, Pace, RecordState, Screen, View, format, pen::Pen, text};
 use crate::event::DaemonState;
 
 /// Draws the top; gives the first row below it.
@@ -114,7 +110,9 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let mut left: Vec<(String, Style)> = Vec::new();
     match screen.status.pace {
         Pace::Running => {}
-        Pace::Held { behind } => left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad)),
+        Pace::Held { behind } => {
+            left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad));
+        }
         Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
     }
     if let Mode::Replay { file } = &screen.status.mode {
@@ -129,8 +127,13 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         None => {}
     }
 
-    let right = losses(screen);
-    let need: usize = right.iter().map(|(words, _)| text::width(words) + 3).sum();
+    let left_wide: usize = left.iter().map(|(words, _)| text::width(words) + 2).sum();
+    let wide_of = |parts: &[(String, Style)]| parts.iter().map(|(words, _)| text::width(words) + 3).sum::<usize>();
+    let mut right = losses(screen, false);
+    if wide_of(&right) + left_wide + 4 > usize::from(wide) {
+        right = losses(screen, true);
+    }
+    let need = wide_of(&right);
     let mut x = wide.saturating_sub(need as u16 + 1);
     let room = x.saturating_sub(2);
     for (i, (words, style)) in right.iter().enumerate() {
@@ -144,23 +147,30 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
 }
 
-/// What is lost or left out, always the losses first.
-fn losses(screen: &Screen<'_>) -> Vec<(String, Style)> {
+/// What is lost or left out, always the losses first; in short what is left out on purpose is one number.
+fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
     let theme = screen.theme;
     let loss = screen.model.loss();
-    let lost = loss.ring_full.saturating_add(loss.untracked).saturating_add(loss.undecoded);
-    let style = if lost > 0 { theme.bad } else { theme.quiet };
-    let mut parts = vec![(format!("lost {}", format::short_count(lost)), style)];
+    let gone = loss.ring_full.saturating_add(loss.untracked).saturating_add(loss.undecoded);
+    let style = if gone > 0 { theme.bad } else { theme.quiet };
+    let mut parts = vec![(format!("lost {}", format::short_count(gone)), style)];
     if loss.not_recorded > 0 {
         parts.push((format!("not recorded {}", format::short_count(loss.not_recorded)), theme.bad));
     }
-    for (n, what) in [(loss.upcalls_over_budget, "upcalls"), (loss.over_budget, "packets")] {
-        if n > 0 {
-            parts.push((format!("{what} over budget {}", format::short_count(n)), theme.text));
+    let left_out = [
+        (loss.upcalls_over_budget, "upcalls over budget"),
+        (loss.over_budget, "packets over budget"),
+        (loss.not_sampled, "not sampled"),
+    ];
+    if short {
+        let sum = left_out.iter().fold(0u64, |sum, (n, _)| sum.saturating_add(*n));
+        if sum > 0 {
+            parts.push((format!("left out {}", format::short_count(sum)), theme.text));
         }
-    }
-    if loss.not_sampled > 0 {
-        parts.push((format!("not sampled {}", format::short_count(loss.not_sampled)), theme.text));
+    } else {
+        for (n, what) in left_out.iter().filter(|(n, _)| *n > 0) {
+            parts.push((format!("{what} {}", format::short_count(*n)), theme.text));
+        }
     }
     if let Some(percent) = screen.status.own_cpu {
         parts.push((format!("own {percent:.1} %"), theme.quiet));

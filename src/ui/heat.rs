@@ -67,9 +67,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
 fn widened(low: usize, high: usize, rows: usize) -> (usize, usize) {
     let (mut low, mut high) = (low, high);
     while high - low + 1 < rows.min(HEAT_BUCKETS) {
-        if low > 0 {
-            low -= 1;
-        }
+        low = low.saturating_sub(1);
         if high - low + 1 < rows && high + 1 < HEAT_BUCKETS {
             high += 1;
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallCmd, UpcallId, errno_meaning, errno_name, task_name},
-    model::{Fate, L4Summary, Model, NetSummary, Packet, PacketSummary, TalkerKey, UpcallEnd},
+    model::{Fate, Model, Packet, TalkerKey, UpcallEnd, proto_name},
 };
 
 /// The port's name, or `port 3` where it has none.
@@ -58,17 +58,7 @@ pub fn outcome_meaning(ret: i32) -> String {
 
 /// An IP protocol's name, or `proto 89`.
 pub fn protocol(proto: u8) -> String {
-    match proto {
-        1 => "icmp".to_owned(),
-        2 => "igmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        47 => "gre".to_owned(),
-        50 => "esp".to_owned(),
-        58 => "icmpv6".to_owned(),
-        132 => "sctp".to_owned(),
-        other => format!("proto {other}"),
-    }
+    proto_name(proto).map_or_else(|| format!("proto {proto}"), str::to_owned)
 }
 
 /// Who makes upcalls.
@@ -85,43 +75,10 @@ pub fn talker(model: &Model, key: TalkerKey) -> String {
     }
 }
 
-/// A packet in a line.
-pub fn summary(summary: &PacketSummary) -> String {
-    let words = match summary.net {
-        NetSummary::Ip { src, dst, proto, l4 } => match l4 {
-            L4Summary::Ports { src: from, dst: to } if src.is_ipv6() => {
-                format!("[{src}]:{from} → [{dst}]:{to} {}", protocol(proto))
-            }
-            L4Summary::Ports { src: from, dst: to } => format!("{src}:{from} → {dst}:{to} {}", protocol(proto)),
-            L4Summary::Icmp { kind, code, echo } => {
-                let what = match (proto, kind, code) {
-                    (1, 8, _) | (58, 128, _) => "echo request".to_owned(),
-                    (1, 0, _) | (58, 129, _) => "echo reply".to_owned(),
-                    (58, 135, _) => "neighbour solicitation".to_owned(),
-                    (58, 136, _) => "neighbour advertisement".to_owned(),
-                    (_, kind, code) => format!("type {kind} code {code}"),
-                };
-                let echo = echo.map_or_else(String::new, |(id, sequence)| format!(" id {id} seq {sequence}"));
-                format!("{src} → {dst} {} {what}{echo}", protocol(proto))
-            }
-            L4Summary::Fragment => format!("{src} → {dst} {} later fragment", protocol(proto)),
-            L4Summary::Other => format!("{src} → {dst} {}", protocol(proto)),
-        },
-        NetSummary::Arp { op: 1, sender, target } => format!("arp who has {target}, tell {sender}"),
-        NetSummary::Arp { op: 2, sender, .. } => format!("arp {sender} is at {}", summary.eth_src),
-        NetSummary::Arp { op, sender, target } => format!("arp op {op} {sender} → {target}"),
-        NetSummary::Other => format!("{} → {} type 0x{:04x}", summary.eth_src, summary.eth_dst, summary.ether_type),
-    };
-    match summary.vlan {
-        Some(vlan) => format!("{words} vlan {vlan}"),
-        None => words,
-    }
-}
-
 /// A packet in a line, or what to say without its bytes.
 pub fn packet_summary(packet: Option<&Packet>) -> String {
     match packet {
-        Some(Packet { summary: Some(known), .. }) => summary(known),
+        Some(Packet { summary: Some(known), .. }) => known.to_string(),
         Some(Packet { len: Some(len), .. }) => format!("{len} bytes, not seen"),
         _ => "–".to_owned(),
     }
@@ -136,7 +93,7 @@ pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
             (format!("→ {}{more}", names.join(", ")), false)
         }
         Fate::Dropped { reason: 0 } => ("dropped by its flow".to_owned(), false),
-        Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason as i32)), false),
+        Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason.cast_signed())), false),
         Fate::NoAction => ("no action: dropped".to_owned(), false),
         Fate::NotGivenBack => ("not given back: dropped".to_owned(), false),
         Fate::Lost { ret } => (format!("LOST {}", outcome(ret)), true),

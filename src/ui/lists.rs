@@ -18,23 +18,14 @@ pub fn upcalls(model: &Model) -> Vec<UpcallId> {
     model.upcalls().rev().map(|upcall| upcall.id).collect()
 }
 
-/// The flows in the order asked for.
-pub fn flows(model: &Model, state: &ViewState) -> Vec<FlowKey> {
-    model.top_flows(state.flow_order.by, state.flow_order.largest_first, 0, model.flow_count())
-}
-
-/// The flows of the window of `height` rows, their window, and how many flows there are. As long as nothing is
-/// selected, only the top of the order is made.
+/// The flows of the window of `height` rows, their window, and how many flows there are. Only the window's part of the
+/// order is made: there may be very many flows.
 pub fn flow_window(model: &Model, state: &ViewState, height: usize) -> (Vec<FlowKey>, Window, usize) {
     let count = model.flow_count();
-    let order = state.flow_order;
-    if state.flows.selected.is_none_or(|key| model.flow(key).is_none()) {
-        return (model.top_flows(order.by, order.largest_first, 0, height), Window::default(), count);
-    }
-    let all = flows(model, state);
-    let window = window(&all, &state.flows, height);
-    let shown = all.into_iter().skip(window.first).take(height).collect();
-    (shown, window, count)
+    let Order { by, largest_first } = state.flow_order;
+    let place = state.flows.selected.and_then(|key| model.flow_place(key, by, largest_first));
+    let window = state.flows.window(place, count, height);
+    (model.top_flows(by, largest_first, window.first, height), window, count)
 }
 
 /// The handlers in the order asked for; equal ones by thread.

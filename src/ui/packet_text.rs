@@ -1,5 +1,7 @@
 //! A packet's headers in words, and its first bytes in hex.
 
+use std::fmt::Write as _;
+
 use etherparse::{LaxPacketHeaders, LinkExtHeader, LinkHeader, NetHeaders, TransportHeader};
 
 use super::{Lines, Screen, label};
@@ -23,9 +25,10 @@ pub fn whole(screen: &Screen<'_>, packet: &Packet) -> Lines {
         let mut hex = String::new();
         for (i, byte) in row.iter().enumerate() {
             hex.push_str(if i == 8 { "  " } else { " " });
-            hex.push_str(&format!("{byte:02x}"));
+            let _ = write!(hex, "{byte:02x}");
         }
-        let printed: String = row.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();
+        let printed: String =
+            row.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();
         lines.push(vec![
             (format!(" {:04x} ", at * 16), theme.quiet),
             (format!("{hex:<49}"), theme.text),
@@ -52,7 +55,12 @@ fn headers(bytes: &PacketBytes) -> Vec<(&'static str, String)> {
     for ext in &found.link_exts {
         match ext {
             LinkExtHeader::Vlan(vlan) => {
-                let words = format!("id {}  priority {}  type 0x{:04x}", vlan.vlan_id.value(), vlan.pcp.value(), vlan.ether_type.0);
+                let words = format!(
+                    "id {}  priority {}  type 0x{:04x}",
+                    vlan.vlan_id.value(),
+                    vlan.pcp.value(),
+                    vlan.ether_type.0
+                );
                 lines.push(("VLAN", words));
             }
             LinkExtHeader::Macsec(_) => lines.push(("MACsec", "encrypted or authenticated".to_owned())),
@@ -63,7 +71,9 @@ fn headers(bytes: &PacketBytes) -> Vec<(&'static str, String)> {
             let (src, dst) = (std::net::Ipv4Addr::from(ip.source), std::net::Ipv4Addr::from(ip.destination));
             let fragment = match (ip.fragment_offset.value(), ip.more_fragments) {
                 (0, false) => if ip.dont_fragment { "  DF" } else { "" }.to_owned(),
-                (offset, more) => format!("  fragment at {}{}", offset * 8, if more { ", more follow" } else { ", the last" }),
+                (offset, more) => {
+                    format!("  fragment at {}{}", offset * 8, if more { ", more follow" } else { ", the last" })
+                }
             };
             let words = format!(
                 "{src} → {dst}  {}  ttl {}  tos 0x{:02x}  id {}  {} bytes{fragment}",
@@ -93,7 +103,14 @@ fn headers(bytes: &PacketBytes) -> Vec<(&'static str, String)> {
             lines.push(("UDP", format!("{} → {}  {} bytes", udp.source_port, udp.destination_port, udp.length)));
         }
         Some(TransportHeader::Tcp(tcp)) => {
-            let set = [(tcp.syn, "SYN"), (tcp.ack, "ACK"), (tcp.fin, "FIN"), (tcp.rst, "RST"), (tcp.psh, "PSH"), (tcp.urg, "URG")];
+            let set = [
+                (tcp.syn, "SYN"),
+                (tcp.ack, "ACK"),
+                (tcp.fin, "FIN"),
+                (tcp.rst, "RST"),
+                (tcp.psh, "PSH"),
+                (tcp.urg, "URG"),
+            ];
             let flags: Vec<&str> = set.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
             let words = format!(
                 "{} → {}  {}  seq {}  ack {}  window {}",

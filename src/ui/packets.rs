@@ -1,7 +1,7 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Screen, flows, format, label, lists, packet_text,
+    Drawn, Lines, Screen, flow_text, format, label, lists, packet_text,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
@@ -11,7 +11,7 @@ use crate::model::Packet;
 
 const COLUMNS: [Column; 8] = [
     Column::words("time", 8, 8, 3),
-    Column::words("packet", 7, 11, 2),
+    Column::words("packet", 9, 12, 2),
     Column::words("in port", 8, 12, 0),
     Column::words("what", 28, 72, 0),
     Column::words("what became of it", 17, 40, 0),
@@ -54,7 +54,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
             let mut below = pen.part(0, table_high + 1, wide, preview - 1);
             headline(&mut below, screen, packet);
-            timeline::draw(&mut below.part(0, 2, wide, preview - 3), screen, packet, None);
+            let gap = u16::from(model.timeline(packet).len() + 4 <= usize::from(preview));
+            timeline::draw(&mut below.part(0, 2 + gap, wide, preview - 3 - gap), screen, packet, None);
         }
     }
     Drawn { page, scroll_max: 0 }
@@ -117,7 +118,7 @@ fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
     let x = pen.put(1, 0, &label::packet(packet.id), theme.heading) + 2;
     let len = packet.len.map_or_else(String::new, |len| format!("  {len} B"));
     let what = match &packet.summary {
-        Some(known) => format!("{}{len}", label::summary(known)),
+        Some(known) => format!("{}{len}", known),
         None => format!("bytes not seen{len}"),
     };
     pen.put_in(x, 0, room.saturating_sub(x), &what, theme.strong);
@@ -155,14 +156,13 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Draw
     }
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
-    let flow = line_flow(screen, packet);
-    match flow.and_then(|key| screen.model.flow(key)) {
-        Some(flow) => flows::answers(&mut below, screen, flow),
-        None => {
-            let lines = packet_text::whole(screen, packet);
-            scrolled(&mut below, &lines, 0);
-        }
+    let flow = line_flow(screen, packet).and_then(|key| screen.model.flow(key));
+    let mut about = flow.map_or_else(Lines::new, |flow| flow_text::answers(screen, flow, usize::from(wide)));
+    if !about.is_empty() {
+        about.push(Vec::new());
     }
+    about.extend(packet_text::whole(screen, packet));
+    scrolled(&mut below, &about, 0);
     Drawn { page: usize::from(lines), scroll_max: 0 }
 }
 

@@ -2,10 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{
-    text,
-    theme::Theme,
-};
+use super::{text, theme::Theme};
 
 /// Writes into one area. Columns and rows count from the area's upper left; what is outside is not drawn.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 fn row(screen: &Screen<'_>, port: &PortRow, all: f64, bar_wide: usize) -> Vec<Cell> {
     let theme = screen.theme;
     let rate = lists::port_rate(port);
-    let part = if all > 0.0 { rate / all } else { 0.0 };
+    let share = if all > 0.0 { rate / all } else { 0.0 };
     let lost = match port.lost {
         0 => ("0".to_owned(), theme.quiet),
         n => (format!("▲ {}", format::short_count(n)), theme.bad),
@@ -68,7 +68,7 @@ fn row(screen: &Screen<'_>, port: &PortRow, all: f64, bar_wide: usize) -> Vec<Ce
         (port.port.0.to_string(), theme.quiet),
         (port.kind.clone().unwrap_or_default(), theme.quiet),
         (format::rate(rate), if rate > 0.0 { theme.strong } else { theme.quiet }),
-        (chart::bar(part, bar_wide), theme.shape),
+        (chart::bar(share, bar_wide), theme.shape),
         number(port.misses),
         number(port.actions),
         lost,

@@ -49,15 +49,15 @@ fn push_capability(screen: &Screen<'_>, capability: &Capability, columns: usize,
     let cost = match capability.cost {
         Some(cost) if cost.runs > 0 => {
             let each = format::duration(cost.ns / cost.runs);
-            format!("{} runs, {} each", format::short_count(cost.runs), each.trim_end())
+            format!("{:>7} runs {:>7} each", format::short_count(cost.runs), each.trim_end())
         }
-        Some(_) => "no run".to_owned(),
+        Some(_) => format!("{:>7}", "no run"),
         None => String::new(),
     };
-    let probe_wide = columns.saturating_sub(32 + if cost.is_empty() { 0 } else { 26 }).max(10);
+    let probe_wide = columns.saturating_sub(34 + if cost.is_empty() { 0 } else { 27 }).max(10);
     let mut line = vec![
         (format!(" {mark} {word:<9} "), style),
-        (pad(&capability.name, 18), theme.text),
+        (pad(&capability.name, 20), theme.text),
         (pad(&capability.probe, probe_wide), theme.quiet),
     ];
     line.push((cost, theme.text));
@@ -72,7 +72,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let loss = screen.model.loss();
     let evicted = screen.model.evicted();
     lines.push(vec![(" what is missing in the events, since the start".to_owned(), theme.heading)]);
-    let lost = [
+    let unwanted = [
         (loss.ring_full, "events that had no room in the ring buffer: the program was too slow to read them"),
         (loss.untracked, "packets that had no room in the kernel's tracking table"),
         (loss.undecoded, "events that could not be decoded"),
@@ -89,7 +89,8 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     if !loss.any() && left_out.iter().all(|(n, _)| *n == 0) {
         lines.push(vec![("   nothing".to_owned(), theme.text)]);
     }
-    let all = lost.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
+    let all =
+        unwanted.iter().map(|row| (row, theme.bad, "▲ ")).chain(left_out.iter().map(|row| (row, theme.strong, "  ")));
     for ((n, words), style, mark) in all.filter(|((n, _), ..)| *n > 0) {
         let number = format!("{mark}{:>11}  ", format::count(*n));
         for (i, part) in text::wrap(words, columns.saturating_sub(18)).into_iter().enumerate() {

@@ -43,7 +43,7 @@ const ROWS: [Row; 14] = [
 /// Rows that the table can use, its heading not counted.
 pub const MOST_ROWS: u16 = ROWS.len() as u16;
 
-/// Seconds that a curve goes back at least.
+/// Seconds that a curve goes back at least, when so many are known.
 const SPAN: usize = 120;
 
 /// Draws as many rates as there are rows, below a heading.
@@ -58,7 +58,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let peak = if wide >= 56 { 12 } else { 0 };
     let curve_x = number_end + 2;
     let curve_wide = wide.saturating_sub(usize::from(curve_x) + peak);
-    let per_column = SPAN.div_ceil(curve_wide.max(1));
+    // As long as there is less to show than that, a column is a shorter time.
+    let known = model.series(Metric::Lookups).len().clamp(1, SPAN);
+    let per_column = known.div_ceil(curve_wide.max(1));
 
     pen.put(1, 0, "per second", theme.heading);
     pen.put_right(number_end, 0, "now", theme.quiet);

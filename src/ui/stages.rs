@@ -6,6 +6,9 @@ use crate::model::{Percentiles, Stage, Window};
 /// Rows that it takes, with its heading.
 pub const ROWS: u16 = Stage::ALL.len() as u16 + 1;
 
+/// A percentile: its name, and how to read it.
+type Pick = (&'static str, fn(&Percentiles) -> u64);
+
 /// Columns of a duration: `999 µs` and the space before it.
 const NUMBER: u16 = 8;
 
@@ -23,8 +26,14 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
     let wide = pen.width();
     let long_names = wide >= 52;
-    let names: u16 = if wide >= 76 { 30 } else if long_names { 20 } else { 10 };
-    let pick: &[(&str, fn(&Percentiles) -> u64)] = if wide >= names + 2 + 4 * NUMBER {
+    let names: u16 = if wide >= 76 {
+        30
+    } else if long_names {
+        20
+    } else {
+        10
+    };
+    let pick: &[Pick] = if wide >= names + 2 + 4 * NUMBER {
         &[("p50", |p| p.p50), ("p90", |p| p.p90), ("p99", |p| p.p99), ("max", |p| p.max)]
     } else if wide >= names + 2 + 3 * NUMBER {
         &[("p50", |p| p.p50), ("p99", |p| p.p99), ("max", |p| p.max)]

@@ -1,6 +1,6 @@
 //! The first view: what is happening in plain words, the shape of the last minutes, and who makes it.
 
-use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers};
+use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text};
 use crate::model::{Dimension, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// Draws the view.
@@ -19,11 +19,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let with_heat = wide >= 100 && room >= 18;
     // Beside the heat map rates may take more rows than the stages do; but the map comes first.
     let spare = room.saturating_sub(stages::ROWS + 1 + heat::MOST_ROWS.min(16));
-    let rates_rows = if with_heat {
-        (stages::ROWS + spare).min(rates::MOST_ROWS + 1)
-    } else {
-        stages::ROWS.min(room)
-    };
+    let rates_rows = if with_heat { (stages::ROWS + spare).min(rates::MOST_ROWS + 1) } else { stages::ROWS.min(room) };
     rates::draw(&mut pen.part(0, top, middle - 2, rates_rows), screen);
     stages::draw(&mut pen.part(middle, top, wide - middle - 1, stages::ROWS), screen);
     let below = top + rates_rows + 1;
@@ -61,12 +57,22 @@ fn condition(pen: &mut Pen<'_>, model: &Model) {
         Some(share) => format!("{} of {} miss", format::share(share), per(rates.lookups, "lookups")),
     };
     let words = match condition.state {
-        State::Losing => format!("{} lost of {}; {misses}", format::rate(rates.upcalls_lost), per(rates.upcalls, "upcalls")),
+        State::Losing => {
+            format!("{} lost of {}; {misses}", format::rate(rates.upcalls_lost), per(rates.upcalls, "upcalls"))
+        }
         _ if rates.upcalls > 0.0 => format!("{}; {misses}", per(rates.upcalls, "upcalls")),
         _ => misses,
     };
     pen.put(x, 0, &words, if style == theme.bad { theme.strong } else { theme.text });
-    let detail = culprit(model, &rates).join(" · ");
+    let room = usize::from(pen.width()).saturating_sub(4);
+    let mut detail = String::new();
+    // Only whole parts: half a number would mislead.
+    for part in culprit(model, &rates) {
+        let longer = if detail.is_empty() { part } else { format!("{detail} · {part}") };
+        if text::width(&longer) <= room {
+            detail = longer;
+        }
+    }
     pen.put(3, 1, &detail, theme.text);
 }
 

@@ -1,7 +1,7 @@
 //! Who makes the upcalls.
 
-use super::{Screen, chart, format, label, pen::Pen};
-use crate::model::{Dimension, Talkers};
+use super::{Screen, chart, format, label, pen::Pen, text};
+use crate::model::{Dimension, TalkerKey, Talkers};
 
 /// The dimensions in the order of their use to somebody who looks for a culprit.
 const DIMENSIONS: [(Dimension, &str); 6] = [
@@ -19,8 +19,12 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let end = pen.part(0, 1, u16::MAX, u16::MAX);
     let rows = usize::from(end.height());
     pen.put(1, 0, "who makes them, last 10 s", theme.heading);
-    let found: Vec<(&str, Talkers)> =
-        DIMENSIONS.iter().map(|(dimension, name)| (*name, screen.model.talkers(*dimension, rows))).collect();
+    let mut found: Vec<(&str, Talkers)> =
+        DIMENSIONS.iter().map(|(dimension, name)| (*name, screen.model.talkers(*dimension, rows.max(8)))).collect();
+    for (_, talkers) in &mut found {
+        // What went wrong is never hidden behind what went well.
+        talkers.top.sort_by_key(|talker| !is_bad(talker.key));
+    }
     if found.iter().all(|(_, talkers)| talkers.top.is_empty()) {
         let words = if screen.model.rates().is_some() { "nobody: no upcall" } else { "waiting for the first counters" };
         pen.put(1, 2, words, theme.text);
@@ -30,7 +34,13 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
 
     // name  who …  4 813/s  ████████ 98 %
     let wide = pen.width();
-    let bars: u16 = if wide >= 70 { 14 } else if wide >= 50 { 8 } else { 0 };
+    let bars: u16 = if wide >= 70 {
+        14
+    } else if wide >= 50 {
+        8
+    } else {
+        0
+    };
     let percent_end = wide - 1;
     let bar_x = percent_end.saturating_sub(6 + bars);
     let rate_end = bar_x.saturating_sub(if bars > 0 { 2 } else { 1 });
@@ -43,15 +53,28 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             if i == 0 {
                 pen.put(1, y, name, theme.quiet);
             }
-            let bad = matches!(talker.key, crate::model::TalkerKey::Errno(ret) if ret != 0);
-            let style = if bad { theme.bad } else if i == 0 { theme.strong } else { theme.text };
+            let bad = is_bad(talker.key);
+            let style = if bad {
+                theme.bad
+            } else if i == 0 {
+                theme.strong
+            } else {
+                theme.text
+            };
             let mark = if bad { "▲ " } else { "" };
-            pen.put_in(who_x, y, who_wide, &format!("{mark}{}", label::talker(screen.model, talker.key)), style);
+            let long = format!("{mark}{}", label::talker(screen.model, talker.key));
+            let who = match talker.key {
+                TalkerKey::Errno(ret) if text::width(&long) > usize::from(who_wide) => {
+                    format!("{mark}{}", label::outcome(ret))
+                }
+                _ => long,
+            };
+            pen.put_in(who_x, y, who_wide, &who, style);
             // A rate of a sample is no rate of upcalls; its shares still say who.
             if talkers.exact || !sampled {
                 pen.put_right(rate_end, y, &format!("{}/s", format::rate(talker.per_second)), style);
             } else {
-                pen.put_right(rate_end, y, "of a sample", theme.quiet);
+                pen.put_right(rate_end, y, "sampled", theme.quiet);
             }
             if bars > 0 {
                 pen.put(bar_x, y, &chart::bar(talker.share, usize::from(bars)), theme.shape);
@@ -60,6 +83,10 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             y += 1;
         }
     }
+}
+
+fn is_bad(key: TalkerKey) -> bool {
+    matches!(key, TalkerKey::Errno(ret) if ret != 0)
 }
 
 /// How many rows each dimension gets: one each in their order, then a second each, and so on.

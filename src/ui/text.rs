@@ -82,34 +82,47 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The nearest ASCII character for one that this program draws, of the same width; `?` for any other.
+/// What this program draws beyond ASCII, and what stands for it in ASCII, one for one.
+const ASCII: [(char, char); 29] = [
+    ('▁', '_'),
+    ('▂', '.'),
+    ('▃', ':'),
+    ('▄', '-'),
+    ('▅', '='),
+    ('▆', '+'),
+    ('▇', '*'),
+    ('░', '.'),
+    ('▒', ':'),
+    ('▓', '+'),
+    ('█', '#'),
+    ('━', '='),
+    ('╸', '-'),
+    ('─', '-'),
+    ('│', '|'),
+    ('┌', '+'),
+    ('└', '+'),
+    ('▲', '!'),
+    ('▼', 'v'),
+    ('▸', '>'),
+    ('●', '*'),
+    ('○', 'o'),
+    ('◐', '~'),
+    ('→', '>'),
+    ('←', '<'),
+    ('↑', '^'),
+    ('↓', 'v'),
+    ('…', '~'),
+    ('·', '-'),
+];
+
+/// The nearest ASCII character for one that this program draws; `?` for any other.
 pub fn ascii(c: char) -> char {
     match c {
         ' '..='~' => c,
-        '█' => '#',
-        '▇' => '*',
-        '▆' | '▓' => '+',
-        '▅' | '━' => '=',
-        '▄' | '─' | '╸' | '–' | '·' => '-',
-        '▃' | '▒' => ':',
-        '▂' | '░' => '.',
-        '▁' => '_',
-        '│' => '|',
-        '┌' | '└' => '+',
-        '…' => '~',
-        'µ' | 'μ' => 'u',
-        '→' | '▸' => '>',
-        '←' => '<',
-        '↑' => '^',
-        '↓' => 'v',
-        '●' => '*',
-        '○' => 'o',
-        '◐' => '~',
-        '▲' => '!',
-        '▼' => 'v',
+        'µ' => 'u',
+        '–' => '-',
         '×' => 'x',
-        '«' | '»' => '"',
-        _ => '?',
+        other => ASCII.iter().find(|(from, _)| *from == other).map_or('?', |(_, to)| *to),
     }
 }
 

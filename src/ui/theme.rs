@@ -19,6 +19,7 @@ pub enum Choice {
 impl Choice {
     /// Takes colours away where the environment asks for that: `NO_COLOR` set to anything (no-color.org), or a
     /// terminal that has none. `var` reads the environment.
+    #[must_use]
     pub fn for_terminal(self, var: impl Fn(&str) -> Option<String>) -> Self {
         let no_color = var("NO_COLOR").is_some_and(|v| !v.is_empty());
         let plain = var("TERM").is_some_and(|term| term == "dumb" || term.starts_with("vt1"));
@@ -65,7 +66,7 @@ impl Theme {
                 selected: Style::new().fg(Color::Indexed(231)).bg(Color::Indexed(25)),
                 shape: fg(32),
                 trough: fg(244),
-                heat: [fg(67), fg(32), fg(172), fg(166)],
+                heat: [fg(67), fg(68), fg(32), fg(33)],
             },
             Choice::Dark => Self {
                 text: fg(252),
@@ -76,7 +77,7 @@ impl Theme {
                 selected: Style::new().fg(Color::Indexed(231)).bg(Color::Indexed(25)),
                 shape: fg(74),
                 trough: fg(238),
-                heat: [fg(24), fg(31), fg(179), fg(208)],
+                heat: [fg(24), fg(31), fg(38), fg(51)],
             },
             Choice::Light => Self {
                 text: fg(236),
@@ -87,7 +88,7 @@ impl Theme {
                 selected: Style::new().fg(Color::Indexed(16)).bg(Color::Indexed(153)),
                 shape: fg(25),
                 trough: fg(250),
-                heat: [fg(110), fg(32), fg(172), fg(130)],
+                heat: [fg(110), fg(68), fg(25), fg(18)],
             },
             Choice::Mono => Self {
                 text: own,

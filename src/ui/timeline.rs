@@ -193,7 +193,9 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
             let again = if lookup.recirc_id == 0 { String::new() } else { format!(" · recirc {}", lookup.recirc_id) };
             match (lookup.flow, lookup.ufid) {
                 (None, _) => (format!("miss · {masks}{again}"), theme.strong),
-                (Some(_), Some(ufid)) => (format!("hit · {masks}{again} · ufid {}", short(&ufid.to_string())), theme.text),
+                (Some(_), Some(ufid)) => {
+                    (format!("hit · {masks}{again} · ufid {}", short(&ufid.to_string())), theme.text)
+                }
                 (Some(_), None) => (format!("hit · {masks}{again}"), theme.text),
             }
         }
@@ -257,12 +259,11 @@ fn action(model: &Model, executed: &crate::event::ActionExecute) -> String {
         }
         Action::Userspace { pid: Some(pid), .. } => format!("{name} portid {pid}"),
         Action::PushVlan { tpid, tci } => format!("{name} {} tpid 0x{tpid:04x}", tci & 0xfff),
-        Action::Recirc { id } => format!("{name} {id}"),
         Action::Hash { algorithm, basis } => format!("{name} algorithm {algorithm} basis {basis}"),
         Action::PushMpls { lse, ethertype } => format!("{name} label {} type 0x{ethertype:04x}", lse >> 12),
         Action::PopMpls { ethertype } => format!("{name} type 0x{ethertype:04x}"),
         Action::Trunc { max_len } => format!("{name} to {max_len} B"),
-        Action::Meter { id } => format!("{name} {id}"),
+        Action::Recirc { id } | Action::Meter { id } => format!("{name} {id}"),
         Action::Drop { reason: 0 } => name.to_owned(),
         Action::Drop { reason } => format!("{name} reason {reason}"),
         Action::Unknown { number } => format!("action {number}"),
@@ -283,6 +284,9 @@ mod tests {
 
     #[test]
     fn places_read_as_ordinals() {
-        assert_eq!([ordinal(0), ordinal(1), ordinal(2), ordinal(10), ordinal(20)], ["1st", "2nd", "3rd", "11th", "21st"]);
+        assert_eq!(
+            [ordinal(0), ordinal(1), ordinal(2), ordinal(10), ordinal(20)],
+            ["1st", "2nd", "3rd", "11th", "21st"]
+        );
     }
 }

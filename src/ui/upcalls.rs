@@ -14,7 +14,7 @@ use crate::{
 
 const COLUMNS: [Column; 9] = [
     Column::words("time", 8, 8, 4),
-    Column::words("upcall", 7, 11, 3),
+    Column::words("upcall", 9, 12, 3),
     Column::words("in port", 8, 12, 0),
     Column::words("why", 6, 6, 5),
     Column::words("handler", 9, 12, 2),
@@ -80,9 +80,16 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let over = screen.model.loss().upcalls_over_budget;
     let left_out = if over > 0 { format!(", {} left out", format::short_count(over)) } else { String::new() };
     x = pen.put(x, 0, &format!(" kept{left_out}"), theme.text);
-    let legend: usize = PARTS.iter().map(|(stage, _)| short(*stage).len() + 3).sum();
-    x = x.max(pen.width().saturating_sub(legend as u16 + 1));
-    for (stage, glyph) in PARTS {
+    if count == 0 {
+        return;
+    }
+    // The first two stages are short; where there is no room for all the legend is of the others.
+    let legend =
+        |parts: &[(Stage, char)]| parts.iter().map(|(stage, _)| short(*stage).len() + 3).sum::<usize>() as u16 + 1;
+    let room = pen.width().saturating_sub(x + 2);
+    let parts = if legend(&PARTS) <= room { &PARTS[..] } else { &PARTS[2..] };
+    x = x.max(pen.width().saturating_sub(legend(parts)));
+    for &(stage, glyph) in parts {
         x = pen.put(x + 1, 0, glyph.encode_utf8(&mut [0; 4]), part_style(screen, stage));
         x = pen.put(x + 1, 0, short(stage), theme.quiet);
     }
@@ -95,9 +102,9 @@ fn short(stage: Stage) -> &'static str {
 fn part_style(screen: &Screen<'_>, stage: Stage) -> Style {
     let theme = screen.theme;
     match stage {
-        Stage::Wait => theme.heat[2],
-        Stage::Translate | Stage::Put | Stage::Execute => theme.heat[1],
-        _ => theme.heat[0],
+        Stage::Wait => theme.heat[3],
+        Stage::Put | Stage::Execute => theme.text,
+        _ => theme.quiet,
     }
 }
 

@@ -49,9 +49,10 @@ impl View {
     }
 
     /// The view so many places to the right, around the end.
+    #[must_use]
     pub fn turned(self, by: isize) -> Self {
-        let at = (self.index() as isize + by).rem_euclid(Self::ALL.len() as isize);
-        Self::ALL[at as usize]
+        let at = self.index().cast_signed() + by;
+        Self::ALL[at.rem_euclid(Self::ALL.len().cast_signed()).cast_unsigned()]
     }
 }
 

@@ -1,10 +1,10 @@
 //! A made-up host in a made-up storm, as events: the same ones every time. For tests of the screen and for looking at it.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Comm, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, Nanos, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, Session,
-    Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Comm, Counters, DaemonAnswer, DaemonState,
+    Datapath, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp,
+    FlowPtr, FlowPut, Loss, Name, Nanos, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query,
+    Session, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -128,7 +128,8 @@ impl Host {
         let seen = weather.seen.min(weather.hits + weather.misses);
         for i in 0..seen {
             let at = self.now + QUARTER / (seen + 1) * (i + 1);
-            let missed = weather.misses * 4 >= weather.hits || self.below(weather.hits + weather.misses) < weather.misses;
+            let missed =
+                weather.misses * 4 >= weather.hits || self.below(weather.hits + weather.misses) < weather.misses;
             self.packet(at, weather, missed && weather.misses > 0, &mut events);
         }
         self.now += QUARTER;
