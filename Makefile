@@ -47,7 +47,7 @@ lint: deps
 
 test: lint
 	lab/build
-	$(CARGO) test --locked --no-fail-fast -- --include-ignored
+	$(CARGO) test --locked --no-fail-fast -- --include-ignored --skip with_ovs::
 
 bench: deps
 	$(CARGO) bench --locked

@@ -145,15 +145,14 @@ int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
 	return dev_step(skb, skb->dev, POINT_SKB_SCRUB_PACKET, 0);
 }
 
-/* The buffer is freed: whoever gets it next is another packet. */
-SEC("fentry/skb_free_head")
-int BPF_PROG(skb_free_head, struct sk_buff *skb)
+static __always_inline int buffer_freed(struct sk_buff *skb)
 {
-	__u64 head = (__u64)skb->head;
-
-	track_forget(head);
+	track_forget((__u64)skb->head);
 	return 0;
 }
+
+/* The buffer is freed: whoever gets it next is another packet. */
+TWINS("fentry/skb_free_head", skb_free_head, buffer_freed(skb), struct sk_buff *skb)
 
 /* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
 struct {
@@ -164,8 +163,7 @@ struct {
 	__type(value, struct moving { __u64 head; __u64 packet; __u64 upcall; __u64 queue_id; });
 } moving_heads SEC(".maps");
 
-SEC("fentry/pskb_expand_head")
-int BPF_PROG(expand_head_entry, struct sk_buff *skb)
+static __always_inline int head_moves(struct sk_buff *skb)
 {
 	__u64 key = (__u64)skb, head = (__u64)skb->head;
 	struct track *t;
@@ -183,8 +181,9 @@ int BPF_PROG(expand_head_entry, struct sk_buff *skb)
 	return 0;
 }
 
-SEC("fexit/pskb_expand_head")
-int BPF_PROG(expand_head_exit, struct sk_buff *skb)
+TWINS("fentry/pskb_expand_head", expand_head_entry, head_moves(skb), struct sk_buff *skb)
+
+static __always_inline int head_moved(struct sk_buff *skb)
 {
 	__u64 key = (__u64)skb, head = (__u64)skb->head;
 	struct moving *m, moved;
@@ -206,3 +205,5 @@ int BPF_PROG(expand_head_exit, struct sk_buff *skb)
 	}
 	return 0;
 }
+
+TWINS("fexit/pskb_expand_head", expand_head_exit, head_moved(skb), struct sk_buff *skb)

@@ -195,7 +195,8 @@ enum tally {
 	TALLY_UNTRACKED = 4,
 	TALLY_RECEIVED = 5,
 	TALLY_FLOW_HITS_UNCOUNTED = 6,
-	TALLY_MAX = 7,
+	TALLY_MISSED = 7,
+	TALLY_MAX = 8,
 };
 
 /* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */

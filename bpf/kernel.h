@@ -98,6 +98,7 @@ struct genlmsghdr {
 	__u8 cmd;
 };
 struct genl_info {
+	__u32 snd_seq;
 	struct genlmsghdr *genlhdr;
 	struct nlattr **attrs;
 };

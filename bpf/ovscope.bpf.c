@@ -7,6 +7,7 @@
 #include "lookup.h"
 #include "upcall.h"
 #include "handler.h"
+#include "ops.h"
 #include "action.h"
 #include "dev.h"
 

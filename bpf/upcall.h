@@ -287,8 +287,7 @@ static __noinline int read_message(struct enqueue_scratch *s, struct going_up *u
 	return 0;
 }
 
-SEC("fentry/netlink_unicast")
-int BPF_PROG(enqueue_message, struct sock *ssk, struct sk_buff *user_skb, __u32 portid)
+static __always_inline int register_message(struct sk_buff *user_skb, __u32 portid)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct enqueue_scratch *s;
@@ -296,7 +295,8 @@ int BPF_PROG(enqueue_message, struct sock *ssk, struct sk_buff *user_skb, __u32 
 	struct going_up *up;
 	__u32 zero = 0;
 
-	if (!cpu || !cpu->up.enqueuing)
+	/* A message that has its name was registered by the twin. */
+	if (!cpu || !cpu->up.enqueuing || cpu->up.queue_id)
 		return 0;
 	up = &cpu->up;
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
@@ -316,6 +316,10 @@ int BPF_PROG(enqueue_message, struct sock *ssk, struct sk_buff *user_skb, __u32 
 		tally(TALLY_UNTRACKED);
 	return 0;
 }
+
+/* Every netlink message of this host comes by here, most of them from threads. */
+TWINS("fentry/netlink_unicast", enqueue_message, register_message(user_skb, portid), struct sock *ssk,
+      struct sk_buff *user_skb, __u32 portid)
 
 SEC("fexit/queue_userspace_packet")
 int BPF_PROG(enqueue_exit)

@@ -176,117 +176,140 @@ impl Service {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs openvswitch-switch installed"]
-async fn every_command_is_one_that_the_daemon_has_and_answers() {
-    let ovs = Ovs::start();
-    let ufid = ovs.make_flow();
-    let mut client = ovs.client().await;
-    let listed = client.call(&Command::ListCommands, PATIENT).await.expect("its commands");
-    for command in [
-        Command::Version,
-        Command::DpctlShow,
-        Command::DumpDps,
-        Command::DpifShow,
-        Command::UpcallShow,
-        Command::CoverageShow,
-        Command::FdbStats { bridge: Word::new("br0").expect("a name") },
-        Command::GetFlow { place: FlowPlace::OnlyDatapath, ufid },
-        Command::GetFlow { place: FlowPlace::Datapath(Word::new("dummy@ovs-dummy").expect("a name")), ufid },
-    ] {
-        assert!(listed.contains(&format!("\n  {} ", command.name())), "{command} is not in {listed}");
-        let ours = client.call(&command, PATIENT).await.expect("its text");
-        if matches!(command, Command::Version | Command::DumpDps | Command::FdbStats { .. }) {
-            let words = command.to_string();
-            let theirs = ovs.appctl(&words.split(' ').collect::<Vec<_>>());
-            // Since OVS 3.5 the newline at the end is the client's own.
-            assert_eq!(ours.trim_end(), theirs.trim_end(), "as OVS's own client has it");
-        }
-    }
-    let names = [FlowPlace::OnlyDatapath, FlowPlace::Datapath(Word::new("ovs-system").expect("a name"))];
-    let mut refusals = Vec::new();
-    for (place, ufid) in names.into_iter().zip([Ufid([1; 4]), ufid]) {
-        match client.call(&Command::GetFlow { place, ufid }, PATIENT).await {
-            Err(CallError::Refused { text, .. }) => refusals.push(text),
-            other => panic!("no such flow, no such datapath: {other:?}"),
-        }
-    }
-    assert!(refusals[0].contains("No such file or directory"), "{refusals:?}");
-    assert!(refusals[1].contains("datapath not found"), "{refusals:?}");
-}
+/// Where Open vSwitch is installed: `cargo test --test ovs_rpc_daemon with_ovs -- --ignored`.
+mod with_ovs {
+    use super::*;
 
-#[tokio::test]
-#[ignore = "needs openvswitch-switch installed"]
-async fn a_flow_of_a_real_daemon_is_asked_about() {
-    let ovs = Ovs::start();
-    let mut service = Service::start(&ovs);
-    let (pid, version, round_trip_ns, missing) = service.up().await;
-    assert_eq!(pid, ovs.daemon.id());
-    assert_eq!(Some(&*version), ovs.appctl(&["version"]).lines().next());
-    assert!(round_trip_ns > 0 && round_trip_ns < 60_000_000_000, "{round_trip_ns}");
-
-    let ufid = ovs.make_flow();
-    let asked = Ask { ufid, datapath: "ovs-system".to_owned(), sf_acts: None };
-    service.asks.send(asked.clone()).await.expect("it lives");
-    if missing == ["ofproto/detrace"] {
-        let why = service.answer(Query::Detrace).await.answer.expect_err("it has no detrace");
-        assert!(why.ends_with("has no ofproto/detrace: it came with OVS 3.4"), "{why}");
-    }
-    let flow = service.answer(Query::GetFlow).await;
-    let text = flow.answer.expect("the flow");
-    assert!(flow.ufid == ufid && flow.took_ns > 0);
-    assert!(text.contains("in_port(p1)") && text.contains("actions:"), "{text}");
-    if missing.is_empty() {
-        // A revalidation has to come by first; until then it is asked again, and what it says is told.
-        let rules = loop {
-            if let Ok(rules) = service.answer(Query::Detrace).await.answer {
-                break rules;
+    #[tokio::test]
+    #[ignore = "needs Open vSwitch installed: in_a_guest runs it"]
+    async fn every_command_is_one_that_the_daemon_has_and_answers() {
+        let ovs = Ovs::start();
+        let ufid = ovs.make_flow();
+        let mut client = ovs.client().await;
+        let listed = client.call(&Command::ListCommands, PATIENT).await.expect("its commands");
+        for command in [
+            Command::Version,
+            Command::DpctlShow,
+            Command::DumpDps,
+            Command::DpifShow,
+            Command::UpcallShow,
+            Command::CoverageShow,
+            Command::FdbStats { bridge: Word::new("br0").expect("a name") },
+            Command::GetFlow { place: FlowPlace::OnlyDatapath, ufid },
+            Command::GetFlow { place: FlowPlace::Datapath(Word::new("dummy@ovs-dummy").expect("a name")), ufid },
+        ] {
+            assert!(listed.contains(&format!("\n  {} ", command.name())), "{command} is not in {listed}");
+            let ours = client.call(&command, PATIENT).await.expect("its text");
+            if matches!(command, Command::Version | Command::DumpDps | Command::FdbStats { .. }) {
+                let words = command.to_string();
+                let theirs = ovs.appctl(&words.split(' ').collect::<Vec<_>>());
+                // Since OVS 3.5 the newline at the end is the client's own.
+                assert_eq!(ours.trim_end(), theirs.trim_end(), "as OVS's own client has it");
             }
-        };
-        assert!(rules.contains("actions=NORMAL") && !rules.contains("was not found for"), "{rules}");
+        }
+        let names = [FlowPlace::OnlyDatapath, FlowPlace::Datapath(Word::new("ovs-system").expect("a name"))];
+        let mut refusals = Vec::new();
+        for (place, ufid) in names.into_iter().zip([Ufid([1; 4]), ufid]) {
+            match client.call(&Command::GetFlow { place, ufid }, PATIENT).await {
+                Err(CallError::Refused { text, .. }) => refusals.push(text),
+                other => panic!("no such flow, no such datapath: {other:?}"),
+            }
+        }
+        assert!(refusals[0].contains("No such file or directory"), "{refusals:?}");
+        assert!(refusals[1].contains("datapath not found"), "{refusals:?}");
     }
 
-    service.asks.send(Ask { ufid: Ufid([1; 4]), ..asked }).await.expect("it lives");
-    let why = service.answer(Query::GetFlow).await.answer.expect_err("there is none");
-    assert!(why.contains("the datapath has no such flow any more"), "{why}");
-}
+    #[tokio::test]
+    #[ignore = "needs Open vSwitch installed: in_a_guest runs it"]
+    async fn a_flow_of_a_real_daemon_is_asked_about() {
+        let ovs = Ovs::start();
+        let mut service = Service::start(&ovs);
+        let (pid, version, round_trip_ns, missing) = service.up().await;
+        assert_eq!(pid, ovs.daemon.id());
+        assert_eq!(Some(&*version), ovs.appctl(&["version"]).lines().next());
+        assert!(round_trip_ns > 0 && round_trip_ns < 60_000_000_000, "{round_trip_ns}");
 
-#[tokio::test]
-#[ignore = "needs openvswitch-switch installed, and root for a second datapath"]
-async fn with_two_datapaths_the_flows_is_named() {
-    let ovs = Ovs::start();
-    ovs.configure("add-br br1 -- set bridge br1 datapath_type=netdev");
-    let ufid = ovs.make_flow();
-    let mut service = Service::start(&ovs);
-    let named = Ask { ufid, datapath: "dummy@ovs-dummy".to_owned(), sf_acts: None };
-    for (asked, good) in [(named.clone(), true), (Ask { datapath: String::new(), ufid: Ufid([1; 4]), ..named }, false)]
-    {
-        service.asks.send(asked).await.expect("it lives");
-        let answer = service.answer(Query::GetFlow).await.answer;
-        match &answer {
-            Ok(text) => assert!(good && text.contains("in_port(1)"), "by its number in this form: {text}"),
-            Err(why) => assert!(!good && why.contains("ovs-vswitchd has several datapaths"), "{why}"),
+        let ufid = ovs.make_flow();
+        let asked = Ask { ufid, datapath: "ovs-system".to_owned(), sf_acts: None };
+        service.asks.send(asked.clone()).await.expect("it lives");
+        if missing == ["ofproto/detrace"] {
+            let why = service.answer(Query::Detrace).await.answer.expect_err("it has no detrace");
+            assert!(why.ends_with("has no ofproto/detrace: it came with OVS 3.4"), "{why}");
+        }
+        let flow = service.answer(Query::GetFlow).await;
+        let text = flow.answer.expect("the flow");
+        assert!(flow.ufid == ufid && flow.took_ns > 0);
+        assert!(text.contains("in_port(p1)") && text.contains("actions:"), "{text}");
+        if missing.is_empty() {
+            // A revalidation has to come by first; until then it is asked again, and what it says is told.
+            let rules = loop {
+                if let Ok(rules) = service.answer(Query::Detrace).await.answer {
+                    break rules;
+                }
+            };
+            assert!(rules.contains("actions=NORMAL") && !rules.contains("was not found for"), "{rules}");
+        }
+
+        service.asks.send(Ask { ufid: Ufid([1; 4]), ..asked }).await.expect("it lives");
+        let why = service.answer(Query::GetFlow).await.answer.expect_err("there is none");
+        assert!(why.contains("the datapath has no such flow any more"), "{why}");
+    }
+
+    #[tokio::test]
+    #[ignore = "needs Open vSwitch installed, and root: in_a_guest runs it"]
+    async fn with_two_datapaths_the_flows_is_named() {
+        let ovs = Ovs::start();
+        ovs.configure("add-br br1 -- set bridge br1 datapath_type=netdev");
+        let ufid = ovs.make_flow();
+        let mut service = Service::start(&ovs);
+        let named = Ask { ufid, datapath: "dummy@ovs-dummy".to_owned(), sf_acts: None };
+        for (asked, good) in
+            [(named.clone(), true), (Ask { datapath: String::new(), ufid: Ufid([1; 4]), ..named }, false)]
+        {
+            service.asks.send(asked).await.expect("it lives");
+            let answer = service.answer(Query::GetFlow).await.answer;
+            match &answer {
+                Ok(text) => assert!(good && text.contains("in_port(1)"), "by its number in this form: {text}"),
+                Err(why) => assert!(!good && why.contains("ovs-vswitchd has several datapaths"), "{why}"),
+            }
         }
     }
+
+    #[tokio::test]
+    #[ignore = "needs Open vSwitch installed: in_a_guest runs it"]
+    async fn a_real_daemon_is_killed_started_stopped_and_goes_on() {
+        let mut ovs = Ovs::start();
+        let mut service = Service::start(&ovs);
+        assert_eq!(service.up().await.0, ovs.daemon.id());
+
+        ovs.daemon.kill().expect("our own child");
+        ovs.daemon.wait().expect("our own child");
+        assert!(service.down().await.contains("it ended or starts anew"));
+        assert!(service.down().await.contains("left over from a daemon that is gone"), "killed, it leaves its socket");
+        ovs.daemon = start_daemon(ovs.path());
+        assert_eq!(service.up().await.0, ovs.daemon.id());
+
+        ovs.signal(signal::SIGSTOP);
+        let why = service.down().await;
+        assert!(why.contains("did not answer version within 500ms: its main thread is busy or stopped"), "{why}");
+        ovs.signal(signal::SIGCONT);
+        assert_eq!(service.up().await.0, ovs.daemon.id());
+    }
 }
 
-#[tokio::test]
-#[ignore = "needs openvswitch-switch installed"]
-async fn a_real_daemon_is_killed_started_stopped_and_goes_on() {
-    let mut ovs = Ovs::start();
-    let mut service = Service::start(&ovs);
-    assert_eq!(service.up().await.0, ovs.daemon.id());
-
-    ovs.daemon.kill().expect("our own child");
-    ovs.daemon.wait().expect("our own child");
-    assert!(service.down().await.contains("it ended or starts anew"));
-    assert!(service.down().await.contains("left over from a daemon that is gone"), "killed, it leaves its socket");
-    ovs.daemon = start_daemon(ovs.path());
-    assert_eq!(service.up().await.0, ovs.daemon.id());
-
-    ovs.signal(signal::SIGSTOP);
-    let why = service.down().await;
-    assert!(why.contains("did not answer version within 500ms: its main thread is busy or stopped"), "{why}");
-    ovs.signal(signal::SIGCONT);
-    assert_eq!(service.up().await.0, ovs.daemon.id());
+/// On any machine: the tests above, in a guest of the lab.
+#[test]
+#[ignore = "boots a guest of the lab"]
+fn in_a_guest() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let this = std::env::current_exe().expect("this test's own file");
+    let done = Process::new(here.join("lab/run"))
+        .arg("--bin")
+        .arg(this)
+        .arg(here.join("tests/lab/daemon.sh"))
+        .output()
+        .expect("lab/run starts");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(said.contains("4 passed; 0 failed"), "{said}");
 }

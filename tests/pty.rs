@@ -150,7 +150,8 @@ fn ctrl_c_and_sigterm_end_it_cleanly() {
     let mut terminal = Terminal::open(&["demo"], 80, 24);
     terminal.shows("1 Storm");
     let pid = terminal.child.process_id().expect("it runs");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGTERM).expect("it is ours");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGTERM)
+        .expect("it is ours");
     let (_, parser) = terminal.ends();
     is_whole(&parser);
 }

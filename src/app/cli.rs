@@ -143,7 +143,8 @@ impl LookArgs {
 
     /// Whether only ASCII may be written: where it is asked for, or the locale is not UTF-8.
     pub fn ascii_only(&self) -> bool {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
         self.ascii || !locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
     }
 }

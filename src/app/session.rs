@@ -10,7 +10,7 @@ use super::{
     source::FromSource,
 };
 use crate::{
-    event::{Capability, Event},
+    event::Event,
     ovs_rpc::{self, Ask},
     probes::{self, Running, monotonic_now},
 };
@@ -42,11 +42,6 @@ impl Session {
         let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));
         let probes = starting.await.context("starting the probes")??;
         Ok(Self { events, asks, probes: Some(probes), daemon })
-    }
-
-    /// What was attached, and what not and why.
-    pub fn capabilities(&self) -> &[Capability] {
-        self.probes.as_ref().map_or(&[], Running::capabilities)
     }
 
     /// Detaches the probes, and gives `rest` what they still had to say: the last events and counters.

@@ -201,7 +201,8 @@ impl From<Percentiles> for Latency {
     }
 }
 
-const HEADING: &str = "time      lookups/s    hits/s  misses/s upcalls/s    lost/s    puts/s    dels/s     flows   p50 10s   p99 10s";
+const HEADING: &str =
+    "time      lookups/s    hits/s  misses/s upcalls/s    lost/s    puts/s    dels/s     flows   p50 10s   p99 10s";
 
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -272,8 +273,9 @@ mod tests {
     #[test]
     fn durations_have_three_digits() {
         let of = |ns| duration(ns);
-        assert_eq!([of(999), of(1_234), of(12_345), of(123_456), of(1_234_567_890)], [
-            "999 ns", "1.23 µs", "12.3 µs", "123 µs", "1.23 s"
-        ]);
+        assert_eq!(
+            [of(999), of(1_234), of(12_345), of(123_456), of(1_234_567_890)],
+            ["999 ns", "1.23 µs", "12.3 µs", "123 µs", "1.23 s"]
+        );
     }
 }

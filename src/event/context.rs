@@ -101,6 +101,10 @@ pub struct Loss {
     pub not_sampled: u64,
     /// Packets that had no room in the kernel's tracking table.
     pub untracked: u64,
+    /// Runs of a probe that the kernel left out, as the same probe was just at work on that CPU (`recursion_misses`):
+    /// what it would have seen or counted is missing.
+    #[serde(default)]
+    pub missed_runs: u64,
     /// Events that came but could not be decoded.
     pub undecoded: u64,
     /// Events that the recorder could not keep up with.
@@ -110,7 +114,7 @@ pub struct Loss {
 impl Loss {
     /// Whether anything was lost, other than left out on purpose.
     pub fn any(&self) -> bool {
-        self.ring_full + self.untracked + self.undecoded + self.not_recorded > 0
+        self.ring_full + self.untracked + self.missed_runs + self.undecoded + self.not_recorded > 0
     }
 }
 

@@ -45,7 +45,14 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "packet_end",
         probe: "fentry skb_free_head, fentry+fexit pskb_expand_head",
-        programs: &["skb_free_head", "expand_head_entry", "expand_head_exit"],
+        programs: &[
+            "skb_free_head",
+            "skb_free_head_twin",
+            "expand_head_entry",
+            "expand_head_entry_twin",
+            "expand_head_exit",
+            "expand_head_exit_twin",
+        ],
         functions: &["skb_free_head", "pskb_expand_head"],
         wanted: Wanted::Generic,
         without: "packets cannot be told apart once they leave OVS: the points around it are off too",
@@ -53,7 +60,7 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "flow_exec",
         probe: "fentry+fexit ovs_packet_cmd_execute, fentry ovs_flow_key_extract_userspace",
-        programs: &["exec_entry", "exec_exit", "reinjected"],
+        programs: &["exec_entry", "exec_entry_twin", "exec_exit", "exec_exit_twin", "reinjected", "reinjected_twin"],
         functions: &["ovs_packet_cmd_execute", "ovs_flow_key_extract_userspace"],
         wanted: Wanted::Follow,
         without: "what comes back from the daemon is not tied to what went up",
@@ -61,7 +68,16 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "flow_put",
         probe: "fentry+fexit ovs_flow_cmd_new, ovs_flow_cmd_set",
-        programs: &["flow_new_entry", "flow_new_exit", "flow_set_entry", "flow_set_exit"],
+        programs: &[
+            "flow_new_entry",
+            "flow_new_entry_twin",
+            "flow_new_exit",
+            "flow_new_exit_twin",
+            "flow_set_entry",
+            "flow_set_entry_twin",
+            "flow_set_exit",
+            "flow_set_exit_twin",
+        ],
         functions: &["ovs_flow_cmd_new", "ovs_flow_cmd_set"],
         wanted: Wanted::Follow,
         without: "new and changed flows are not seen",
@@ -69,7 +85,7 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "flow_del",
         probe: "fentry+fexit ovs_flow_cmd_del",
-        programs: &["flow_del_entry", "flow_del_exit"],
+        programs: &["flow_del_entry", "flow_del_entry_twin", "flow_del_exit", "flow_del_exit_twin"],
         functions: &["ovs_flow_cmd_del"],
         wanted: Wanted::Follow,
         without: "deleted flows are not seen",
@@ -77,7 +93,7 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "upcall_recv",
         probe: "fexit skb_recv_datagram",
-        programs: &["upcall_recv"],
+        programs: &["upcall_recv", "upcall_recv_twin"],
         functions: &["skb_recv_datagram"],
         wanted: Wanted::Follow,
         without: "how long upcalls wait for a handler is not seen, and puts and executes stay untied",
@@ -85,7 +101,7 @@ pub const PLANS: &[Plan] = &[
     Plan {
         name: "upcall_enqueue",
         probe: "fentry+fexit queue_userspace_packet, fentry netlink_unicast",
-        programs: &["enqueue_entry", "enqueue_message", "enqueue_exit"],
+        programs: &["enqueue_entry", "enqueue_message", "enqueue_message_twin", "enqueue_exit"],
         functions: &["queue_userspace_packet", "netlink_unicast"],
         wanted: Wanted::Follow,
         without: "upcalls cannot be followed to their handler",

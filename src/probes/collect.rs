@@ -205,6 +205,7 @@ struct Surroundings {
     datapaths: Option<Vec<Datapath>>,
     loss: Loss,
     undecoded: u64,
+    missed_runs: u64,
 }
 
 fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
@@ -264,7 +265,7 @@ fn quick(maps: &OvscopeMaps<'_>, counters: &mut CounterReader, around: &mut Surr
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {
-        let loss = Loss { undecoded: around.undecoded, ..loss };
+        let loss = Loss { undecoded: around.undecoded, missed_runs: loss.missed_runs + around.missed_runs, ..loss };
         if loss != around.loss {
             around.loss = loss;
             events.push(Event::host(now, Body::Loss(loss)));
@@ -279,21 +280,29 @@ fn slow(skel: &OvscopeSkel<'_>, around: &mut Surroundings, capabilities: &mut [C
         around.datapaths = Some(datapaths.clone());
         events.push(Event::host(now, Body::Datapaths { datapaths }));
     }
-    read_costs(skel, capabilities);
+    around.missed_runs = read_programs(skel, capabilities);
     events.push(Event::host(now, Body::Probes { capabilities: capabilities.to_vec() }));
 }
 
-/// Runs and nanoseconds of each capability's programs, where the kernel's BPF statistics are on.
-fn read_costs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) {
+/// Runs and nanoseconds of each capability's programs, where the kernel's BPF statistics are on. Returns how many runs
+/// the kernel left out; those of a twin's other half are no loss.
+fn read_programs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) -> u64 {
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     for program in skel.object().progs() {
         if let Ok(id) = Program::id_from_fd(program.as_fd()) {
             names.insert(id, program.name().to_string_lossy().into_owned());
         }
     }
-    let costs: BTreeMap<String, ProbeCost> = ProgInfoIter::default()
-        .filter_map(|info| Some((names.get(&info.id)?.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns })))
-        .collect();
+    let mut missed = 0;
+    let mut costs = BTreeMap::new();
+    for info in ProgInfoIter::default() {
+        let Some(name) = names.get(&info.id) else { continue };
+        let has_twin = |name: &String| names.values().any(|other| *other == format!("{name}_twin"));
+        if !name.ends_with("_twin") && !has_twin(name) {
+            missed += info.recursion_misses;
+        }
+        costs.insert(name.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns });
+    }
     for (plan, capability) in PLANS.iter().zip(capabilities) {
         let mut sum = ProbeCost::default();
         for cost in plan.programs.iter().filter_map(|name| costs.get(*name)) {
@@ -302,4 +311,5 @@ fn read_costs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) {
         }
         capability.cost = (capability.state == CapabilityState::Attached && sum.runs > 0).then_some(sum);
     }
+    missed
 }

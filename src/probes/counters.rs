@@ -8,9 +8,9 @@ use libbpf_rs::{MapCore, MapFlags};
 use super::{
     skeleton::OvscopeMaps,
     wire::{
-        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FLOW_HITS_UNCOUNTED, TALLY_NOT_SAMPLED,
-        TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED, TALLY_UPCALLS_OVER_BUDGET, TableCount,
-        UpcallKind,
+        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED,
+        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
+        TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
     },
 };
 use crate::event::{
@@ -98,6 +98,7 @@ pub fn read_loss(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Loss> {
         upcalls_over_budget: tally(&maps.tallies, TALLY_UPCALLS_OVER_BUDGET)?,
         not_sampled: tally(&maps.tallies, TALLY_NOT_SAMPLED)?,
         untracked: tally(&maps.tallies, TALLY_UNTRACKED)?,
+        missed_runs: tally(&maps.tallies, TALLY_MISSED)?,
         ..Loss::default()
     })
 }

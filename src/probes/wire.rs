@@ -30,6 +30,7 @@ pub const TALLY_NOT_SAMPLED: u32 = 3;
 pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
+pub const TALLY_MISSED: u32 = 7;
 
 macro_rules! wire {
     ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {

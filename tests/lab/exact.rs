@@ -47,19 +47,22 @@ fn check_upcalls(events: &[Event], kernel: &str) {
         ids.sort_unstable();
         ids
     };
-    let upcalls = of("upcall");
-    assert!(upcalls.len() > 1000, "{kernel}: {} upcalls seen", upcalls.len());
-    for stage in ["upcall_enqueue", "upcall_return", "upcall_recv", "flow_exec"] {
-        assert_eq!(of(stage), upcalls, "{kernel}: each upcall has one {stage}");
-    }
-    let untied = events.iter().filter(|e| e.kind() == "flow_exec" && e.upcall.is_none()).count();
-    assert_eq!(untied, 0, "{kernel}: every execute is tied");
     let loss = events.iter().rev().find_map(|e| match &e.body {
         Body::Loss(loss) => Some(*loss),
         _ => None,
     });
-    let left_out = loss.map_or(0, |l| l.upcalls_over_budget);
     assert!(!loss.is_some_and(|l| l.any()), "{kernel}: {loss:?}");
+    let left_out = loss.map_or(0, |l| l.upcalls_over_budget);
+    let untied = events.iter().filter(|e| e.kind() == "flow_exec" && e.upcall.is_none()).count();
+    assert_eq!(untied, 0, "{kernel}: every execute is tied");
+    let upcalls = of("upcall");
+    assert!(upcalls.len() > 1000, "{kernel}: {} upcalls seen", upcalls.len());
+    for stage in ["upcall_enqueue", "upcall_return", "upcall_recv", "flow_exec"] {
+        let seen = of(stage);
+        let odd = upcalls.iter().find(|id| seen.iter().filter(|s| s == id).count() != 1);
+        let all: Vec<&Event> = events.iter().filter(|e| odd.is_some() && e.upcall == odd.copied()).collect();
+        assert!(odd.is_none() && seen.len() == upcalls.len(), "{kernel}: not one {stage} to each upcall: {all:#?}");
+    }
     let counted: u64 = events
         .iter()
         .rev()

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What handlers and others do to the datapath: flows put and deleted, packets given back.
+ *
+ * A put carries the key of its upcall to the byte, an execute its packet and the kernel's hash: each is tied to the
+ * first message of the thread's batch that has the same and was not answered so yet, which is the order the handler
+ * works in. */
+
+/* A generic netlink command of OVS's in progress, by thread. */
+struct op {
+	__u64 ts;
+	__u64 upcall;
+	__u64 packet;
+	__u64 queue_id;
+	__u64 batch_ts;
+	__u64 head; /* of the re-injected packet's buffer */
+	__u32 batch_idx;
+	__u32 len;
+	__u32 tied;
+	__u32 recorded;
+	__u32 seq;  /* of its netlink message, by which a twin knows it */
+	__u32 done; /* its end was seen */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct op);
+} ops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 256);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct op_outcome);
+	__type(value, __u64);
+} op_counts SEC(".maps");
+
+static __always_inline struct nlattr *attribute(struct genl_info *info, __u32 which, __u32 *len)
+{
+	struct nlattr *nla = NULL;
+
+	*len = 0;
+	bpf_probe_read_kernel(&nla, sizeof(nla), &info->attrs[which]);
+	if (nla) {
+		*len = BPF_CORE_READ(nla, nla_len);
+		*len = *len < NLA_HDRLEN ? 0 : *len - NLA_HDRLEN;
+	}
+	return nla;
+}
+
+/* The thread's command in progress, if it is this one. */
+static __always_inline struct op *op_of(struct genl_info *info)
+{
+	__u32 tid = this_tid();
+	struct op *op = bpf_map_lookup_elem(&ops, &tid);
+
+	return op && op->seq == info->snd_seq ? op : NULL;
+}
+
+static __always_inline bool op_is_begun(struct genl_info *info)
+{
+	struct op *op = op_of(info);
+
+	return op && !op->done;
+}
+
+static __always_inline void op_begin(struct op *op, struct genl_info *info)
+{
+	__u32 tid = this_tid();
+
+	op->seq = info->snd_seq;
+	op->ts = bpf_ktime_get_ns();
+	bpf_map_update_elem(&ops, &tid, op, BPF_ANY);
+}
+
+/* At its end: counts it, once for both twins, and gives what is known of it; NULL where its begin was not seen, or the
+ * other twin has done all. */
+static __always_inline struct op *op_end(void *ctx, struct genl_info *info, __u32 which, __s32 *ret)
+{
+	struct op_outcome outcome = { .op = which };
+	struct op *op = op_of(info), unseen = { .done = 1 };
+	__u32 tid = this_tid();
+	__u64 value = 0;
+
+	if (op && op->done) {
+		bpf_map_delete_elem(&ops, &tid);
+		return NULL;
+	}
+	bpf_get_func_ret(ctx, &value);
+	*ret = outcome.ret = value;
+	count_outcome(&op_counts, &outcome);
+	if (!op) {
+		tally(TALLY_MISSED);
+		op_begin(&unseen, info);
+		return NULL;
+	}
+	op->done = 1;
+	return op;
+}
+
+static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info *info, __u32 set, __s32 ret)
+{
+	struct nlattr *ufid;
+	__u64 now = bpf_ktime_get_ns();
+	struct wire_op *e;
+	__u32 len;
+
+	/* What answers no upcall that was paid for pays for itself. */
+	if (op->tied ? !op->recorded : !budget_take(now, 1, BUDGET_UPCALLS))
+		return;
+	e = reserve(struct wire_op);
+	if (!e)
+		return;
+	fill_head(&e->head, kind, op->ts, op->packet, op->upcall);
+	e->queue_id = op->queue_id;
+	e->took_ns = now - op->ts;
+	e->batch_ts = op->batch_ts;
+	e->batch_idx = op->batch_idx;
+	e->ret = ret;
+	e->set = set;
+	e->len = op->len;
+	e->dp = 0;
+	bpf_probe_read_kernel(&e->dp, sizeof(e->dp), (void *)info->genlhdr + GENL_HDRLEN);
+	e->ufid_len = 0;
+	e->ufid[0] = e->ufid[1] = e->ufid[2] = e->ufid[3] = 0;
+	if (kind != WIRE_FLOW_EXEC) {
+		ufid = attribute(info, OVS_FLOW_ATTR_UFID, &len);
+		if (ufid && len == sizeof(e->ufid) &&
+		    !bpf_probe_read_kernel(e->ufid, sizeof(e->ufid), (void *)ufid + NLA_HDRLEN))
+			e->ufid_len = len;
+	}
+	submit(e);
+}
+
+static __always_inline void op_tie(struct op *op, struct handler *h, struct message *m, __u32 at)
+{
+	op->tied = 1;
+	op->recorded = m->recorded;
+	op->upcall = m->upcall;
+	op->packet = m->packet;
+	op->queue_id = m->queue_id;
+	op->batch_ts = h->batch_ts;
+	op->batch_idx = at;
+}
+
+struct tie_walk {
+	struct op *op;
+	struct handler *h;
+	struct message *like;
+	__u32 other;
+};
+
+static long tie_put_to(__u32 i, struct tie_walk *walk)
+{
+	struct handler *h = walk->h;
+	struct message *m;
+
+	if (i >= BATCH || i >= h->count)
+		return 1;
+	m = &h->messages[i];
+	if (m->put || m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
+		return 0;
+	m->put = 1;
+	op_tie(walk->op, h, m, i);
+	return 1;
+}
+
+static long tie_exec_to(__u32 i, struct tie_walk *walk)
+{
+	struct handler *h = walk->h;
+	struct message *m, *like = walk->like;
+
+	if (i >= BATCH || i >= h->count)
+		return 1;
+	m = &h->messages[i];
+	if (m->exec || m->pkt_len != like->pkt_len || m->skb_hash != like->skb_hash || !m->digested)
+		return 0;
+	if (m->digested != like->digested) {
+		if (!walk->other)
+			walk->other = m->digested;
+		return 0;
+	}
+	if (!same_digest(&m->bytes, &like->bytes))
+		return 0;
+	m->exec = 1;
+	op_tie(walk->op, h, m, i);
+	return 1;
+}
+
+/* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
+ * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
+static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like)
+{
+	struct tie_walk walk = { .op = op, .h = h, .like = like };
+
+	if (!op || !h || !like)
+		return 0;
+	bpf_loop(BATCH, tie_exec_to, &walk, 0);
+	return op->tied ? 0 : walk.other;
+}
+
+static __always_inline int flow_op_begin(struct genl_info *info)
+{
+	struct op op = {};
+
+	if (!op_is_begun(info))
+		op_begin(&op, info);
+	return 0;
+}
+
+static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 kind, __u32 set)
+{
+	__u32 tid = this_tid(), len;
+	struct message like = {};
+	struct handler *h;
+	struct nlattr *key;
+	struct op *op;
+	__s32 ret = 0;
+
+	op = op_end(ctx, info, kind == WIRE_FLOW_DEL ? OP_DEL : OP_PUT, &ret);
+	if (!op)
+		return 0;
+	h = bpf_map_lookup_elem(&handlers, &tid);
+	if (h && kind == WIRE_FLOW_PUT) {
+		h->acted = 1;
+		key = attribute(info, OVS_FLOW_ATTR_KEY, &len);
+		if (key && !digest(&h->buf, (void *)key + NLA_HDRLEN, len, &like.key)) {
+			struct tie_walk walk = { .op = op, .h = h, .like = &like };
+
+			like.key_len = len;
+			bpf_loop(BATCH, tie_put_to, &walk, 0);
+		}
+	}
+	op_emit(op, kind, info, set, ret);
+	return 0;
+}
+
+TWINS("fentry/ovs_flow_cmd_new", flow_new_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS("fentry/ovs_flow_cmd_set", flow_set_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS("fentry/ovs_flow_cmd_del", flow_del_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS("fexit/ovs_flow_cmd_new", flow_new_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 0), struct sk_buff *skb,
+      struct genl_info *info)
+TWINS("fexit/ovs_flow_cmd_set", flow_set_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 1), struct sk_buff *skb,
+      struct genl_info *info)
+TWINS("fexit/ovs_flow_cmd_del", flow_del_exit, flow_op_end(ctx, info, WIRE_FLOW_DEL, 0), struct sk_buff *skb,
+      struct genl_info *info)
+
+static __always_inline int execute_begin(struct genl_info *info)
+{
+	struct message like = {};
+	__u32 tid = this_tid(), len, hash_len, other;
+	struct nlattr *bytes, *hash;
+	struct op op = {};
+	struct handler *h;
+
+	if (op_is_begun(info))
+		return 0;
+	bytes = attribute(info, OVS_PACKET_ATTR_PACKET, &len);
+	if (!bytes)
+		return 0;
+	op.len = len;
+	h = bpf_map_lookup_elem(&handlers, &tid);
+	if (h) {
+		h->acted = 1;
+		like.pkt_len = len;
+		like.digested = len < DIGEST_MAX ? len : DIGEST_MAX;
+		hash = attribute(info, OVS_PACKET_ATTR_HASH, &hash_len);
+		if (hash)
+			bpf_probe_read_kernel(&like.skb_hash, sizeof(like.skb_hash), (void *)hash + NLA_HDRLEN);
+		if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, like.digested, &like.bytes)) {
+			other = tie_exec(&op, h, &like);
+			if (other) {
+				like.digested = other;
+				if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, other, &like.bytes))
+					tie_exec(&op, h, &like);
+			}
+		}
+	}
+	op_begin(&op, info);
+	return 0;
+}
+
+TWINS("fentry/ovs_packet_cmd_execute", exec_entry, execute_begin(info), struct sk_buff *skb, struct genl_info *info)
+
+/* Called by ovs_packet_cmd_execute alone, on the packet it has just made: from here on it is the one that went up. */
+static __always_inline int reinject(struct sk_buff *skb)
+{
+	__u64 head = (__u64)skb->head;
+	__u32 tid = this_tid();
+	struct track *t;
+	struct op *op;
+
+	op = bpf_map_lookup_elem(&ops, &tid);
+	if (!op || op->done || !op->recorded || op->head == head)
+		return 0;
+	track_forget(head);
+	t = track_new(head, op->packet, TRACK_RECORDED);
+	if (!t)
+		return 0;
+	t->upcall = op->upcall;
+	t->queue_id = op->queue_id;
+	op->head = head;
+	return 0;
+}
+
+TWINS("fentry/ovs_flow_key_extract_userspace", reinjected, reinject(skb), struct net *net, void *attr,
+      struct sk_buff *skb)
+
+static __always_inline int execute_end(void *ctx, struct genl_info *info)
+{
+	struct op *op;
+	__s32 ret = 0;
+
+	op = op_end(ctx, info, OP_EXEC, &ret);
+	if (!op)
+		return 0;
+	op_emit(op, WIRE_FLOW_EXEC, info, 0, ret);
+	/* With nothing attached to what frees packets, the name ends with the call. */
+	if (op->head && !cfg_generic)
+		track_forget(op->head);
+	return 0;
+}
+
+TWINS("fexit/ovs_packet_cmd_execute", exec_exit, execute_end(ctx, info), struct sk_buff *skb, struct genl_info *info)
