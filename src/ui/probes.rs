@@ -75,6 +75,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let unwanted = [
         (loss.ring_full, "events that had no room in the ring buffer: the program was too slow to read them"),
         (loss.untracked, "packets that had no room in the kernel's tracking table"),
+        (loss.missed_runs, "runs of a probe that the kernel left out"),
         (loss.undecoded, "events that could not be decoded"),
         (loss.not_recorded, "events that the recording could not keep up with"),
     ];
