@@ -12,7 +12,7 @@ use ovscope::{
         source::FromSource,
         state::{Effect, State},
     },
-    event::{Body, DaemonState, Event},
+    event::{Body, Capability, CapabilityState, DaemonState, Event},
     ui::{Choice, Mode, Theme},
 };
 use proptest::prelude::*;
@@ -258,6 +258,31 @@ fn failures_are_said() {
     let shown = text(&frame(&mut state, 80, 24));
     assert!(shown.contains("daemon: not answering"), "{shown}");
     assert!(shown.contains("no more events: the ring buffer is gone?[31m"), "{shown}");
+}
+
+#[test]
+fn a_missing_probe_is_said_where_its_numbers_would_be() {
+    let mut state = state(Choice::Auto, false, storm());
+    let missing = Capability {
+        name: "flow_lookup".to_owned(),
+        state: CapabilityState::Missing,
+        probe: "fexit ovs_flow_tbl_lookup_stats".to_owned(),
+        why: "the function is not in this kernel".to_owned(),
+        cost: None,
+    };
+    let probes = Body::Probes { capabilities: vec![missing] };
+    state.take(FromSource::Events(vec![Event::host(0, probes)]));
+    let shown = text(&frame(&mut state, 80, 24));
+    let line = shown.lines().find(|line| line.starts_with(" lookups")).expect("the rate's line");
+    assert!(line.contains("no probe flow_lookup"), "{line}");
+}
+
+#[test]
+fn too_small_a_terminal_says_what_it_needs() {
+    let mut state = state(Choice::Auto, false, storm());
+    let words = "ovscope needs 60×16, this is 59×16";
+    assert!(text(&frame(&mut state, 59, 16)).starts_with(words));
+    assert!(text(&frame(&mut state, 60, 16)).contains("STORM"));
 }
 
 thread_local! {

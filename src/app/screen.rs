@@ -20,8 +20,11 @@ use super::{
 pub use crate::ui::{Choice, Mode, RecordState};
 use crate::{ovs_rpc::Ask, ui::Theme};
 
-/// Time between two frames at least: ten a second are enough for eyes, and kind to a slow line.
+/// Time between two frames at least: ten a second are enough for eyes.
 const FRAME: Duration = Duration::from_millis(100);
+/// Bytes per second that go to the terminal for what happens by itself, on average. Lists that change altogether are
+/// drawn less often, as a slow line could not keep up and the keys would wait; what a key does shows at once.
+const LINE: f64 = 16_000.0;
 /// Time between two looks at the program's own use of CPU.
 const OWN_CPU: Duration = Duration::from_secs(1);
 /// Batches of events taken between two looks at the keys.
@@ -71,6 +74,8 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
     let mut more = true;
     let mut dirty = true;
     let mut next_frame = Instant::now();
+    // The time from which on a key's frame may be drawn.
+    let mut earliest = next_frame;
     let mut cpu = None;
     let mut next_cpu = Instant::now();
     loop {
@@ -83,21 +88,21 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
             _ = continued.recv() => {
                 // Stopped by somebody else than its own Ctrl-Z, it finds a terminal that others used.
                 terminal.resume().context("cannot take the terminal again")?;
-                dirty = true;
+                (dirty, next_frame) = (true, earliest);
             }
             key = keys.next() => {
                 let Some(event) = key else { return Ok(()) };
                 match event.context("cannot read keys from the terminal")? {
                     TerminalEvent::Key(key) => match state.key(key) {
                         Effect::Nothing => {}
-                        Effect::Draw => dirty = true,
+                        Effect::Draw => (dirty, next_frame) = (true, earliest),
                         Effect::Quit => return Ok(()),
                         Effect::Suspend => {
                             terminal.suspend().context("cannot take the terminal again")?;
-                            dirty = true;
+                            (dirty, next_frame) = (true, earliest);
                         }
                     },
-                    TerminalEvent::Resize(..) => dirty = true,
+                    TerminalEvent::Resize(..) => (dirty, next_frame) = (true, earliest),
                     _ => {}
                 }
             }
@@ -107,14 +112,15 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
                     cpu = own_cpu.as_mut().and_then(|own_cpu| own_cpu());
                     next_cpu = now + OWN_CPU;
                 }
-                terminal
+                let bytes = terminal
                     .draw(|frame| {
                         let area = frame.area();
                         state.draw(frame.buffer_mut(), area, cpu);
                     })
                     .context("cannot write to the terminal")?;
                 dirty = state.wants_another_frame();
-                next_frame = now + FRAME;
+                earliest = now + FRAME;
+                next_frame = now + FRAME.max(Duration::from_secs_f64(bytes as f64 / LINE));
             }
             taken = events.recv_many(&mut batches, BATCHES), if more => {
                 if taken == 0 {

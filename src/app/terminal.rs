@@ -1,7 +1,9 @@
 //! Takes the terminal for a screen, and gives it back whole however the program ends.
 
 use std::{
-    io::{self, Stdout, Write as _},
+    cell::Cell,
+    io::{self, Write},
+    rc::Rc,
     sync::{
         Once,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +26,37 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A taken terminal: raw, on its alternate screen, without a cursor. Dropped, it is as it was before.
 pub struct Guard {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Metered>>,
+    written: Rc<Cell<usize>>,
+}
+
+/// Standard output, a whole frame at a time, and counted. What a panic leaves in it is dropped and not written: it would
+/// come after the terminal was given back.
+struct Metered {
+    frame: Vec<u8>,
+    written: Rc<Cell<usize>>,
+}
+
+impl Metered {
+    fn terminal(written: &Rc<Cell<usize>>) -> io::Result<Terminal<CrosstermBackend<Self>>> {
+        Terminal::new(CrosstermBackend::new(Self { frame: Vec::new(), written: written.clone() }))
+    }
+}
+
+impl Write for Metered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.frame.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(&self.frame)?;
+        out.flush()?;
+        self.written.set(self.written.get() + self.frame.len());
+        self.frame.clear();
+        Ok(())
+    }
 }
 
 impl Guard {
@@ -32,21 +64,23 @@ impl Guard {
     pub fn take() -> io::Result<Self> {
         hook_panics();
         enter()?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| leave())?;
-        Ok(Self { terminal })
+        let written = Rc::new(Cell::new(0));
+        let terminal = Metered::terminal(&written).inspect_err(|_| leave())?;
+        Ok(Self { terminal, written })
     }
 
-    /// Draws a frame; the terminal shows it at once, where it knows synchronized updates.
-    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    /// Draws a frame; the terminal shows it at once, where it knows synchronized updates. Gives the bytes it took.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<usize> {
         if !TAKEN.load(Ordering::SeqCst) {
             // Another thread's panic gave it back to tell its story there; the screen goes on.
             self.resume()?;
         }
-        queue!(io::stdout(), BeginSynchronizedUpdate)?;
+        self.written.set(0);
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let drawn = self.terminal.draw(draw).map(|_| ());
         // Also after an error: a terminal that waits for the end of an update shows nothing.
-        execute!(io::stdout(), EndSynchronizedUpdate)?;
-        drawn
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        drawn.map(|()| self.written.get())
     }
 
     /// Gives the terminal back and stops, as Ctrl-Z does to other programs; returns when the shell says `fg`.
@@ -63,7 +97,7 @@ impl Guard {
         // A new one, as it knows nothing of what the terminal shows and so draws everything. `Terminal::clear` would
         // ask the terminal for its cursor and wait for an answer among the user's keys.
         execute!(io::stdout(), Clear(ClearType::All))?;
-        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        self.terminal = Metered::terminal(&self.written)?;
         Ok(())
     }
 }

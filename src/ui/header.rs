@@ -151,7 +151,8 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
 fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
     let theme = screen.theme;
     let loss = screen.model.loss();
-    let gone = [loss.ring_full, loss.untracked, loss.missed_runs, loss.undecoded].into_iter().fold(0, u64::saturating_add);
+    let gone =
+        [loss.ring_full, loss.untracked, loss.missed_runs, loss.undecoded].into_iter().fold(0, u64::saturating_add);
     let style = if gone > 0 { theme.bad } else { theme.quiet };
     let mut parts = vec![(format!("lost {}", format::short_count(gone)), style)];
     if loss.not_recorded > 0 {

@@ -12,11 +12,11 @@ use crate::model::Packet;
 const COLUMNS: [Column; 8] = [
     Column::words("time", 8, 8, 3),
     Column::words("packet", 9, 12, 2),
-    Column::words("in port", 8, 12, 0),
-    Column::words("what", 28, 72, 0),
-    Column::words("what became of it", 17, 40, 0),
+    Column::words("in port", 8, 10, 0),
+    Column::words("what", 38, 72, 0),
+    Column::words("outcome", 15, 40, 0),
     Column::number("upcalls", 7, 5),
-    Column::number("bytes", 6, 4),
+    Column::number("bytes", 9, 4),
     Column::number("total", 7, 1),
 ];
 

@@ -111,5 +111,5 @@ fn missing(model: &Model, row: &Row) -> Option<String> {
         .capabilities()
         .iter()
         .find(|c| row.from.contains(&c.name.as_str()) && c.state == CapabilityState::Missing)?;
-    Some(format!("not seen: no probe {} (7)", absent.name))
+    Some(format!("no probe {}", absent.name))
 }

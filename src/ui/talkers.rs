@@ -36,7 +36,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let wide = pen.width();
     let bars: u16 = if wide >= 70 {
         14
-    } else if wide >= 50 {
+    } else if wide >= 56 {
         8
     } else {
         0

@@ -135,7 +135,7 @@ fn line(
     let wide = pen.width();
     let who = format!("{}  cpu {}", task(event), event.cpu);
     let who_x = wide.saturating_sub(28);
-    let end = if wide >= 100 {
+    let end = if wide >= 112 {
         pen.put_in(who_x, y, 27, &who, theme.quiet);
         who_x
     } else {

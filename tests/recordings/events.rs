@@ -234,7 +234,16 @@ fn context() -> BoxedStrategy<Body> {
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
         (long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
-            |(ring_full, over_budget, upcalls_over_budget, not_sampled, untracked, missed_runs, undecoded, not_recorded)| {
+            |(
+                ring_full,
+                over_budget,
+                upcalls_over_budget,
+                not_sampled,
+                untracked,
+                missed_runs,
+                undecoded,
+                not_recorded,
+            )| {
                 Body::Loss(Loss {
                     ring_full,
                     over_budget,
