@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use ovscope::event::Event;
@@ -11,6 +11,12 @@ use tempfile::TempDir;
 
 /// A guest takes both cores of a small machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Waits for its turn to run a guest.
+pub fn in_turn() -> MutexGuard<'static, ()> {
+    // A test that failed while it had its turn has told so itself.
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What a script said and left.
 pub struct Guest {
@@ -23,8 +29,7 @@ impl Guest {
     /// Runs `tests/lab/SCRIPT.sh` as root on this kernel, with the program on its PATH; panics with all that was said
     /// when it fails.
     pub fn run(kernel: &str, script: &str) -> Self {
-        // A test that failed while it held it has told so itself.
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = in_turn();
         let out = tempfile::tempdir().expect("a directory for what the guest leaves");
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let done = Command::new(here.join("lab/run"))

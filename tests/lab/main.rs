@@ -4,7 +4,10 @@
 mod exact;
 mod failing;
 mod guest;
+mod live;
 mod ping;
+#[path = "../pty/mod.rs"]
+mod pty;
 
 /// Every kernel of the lab.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];

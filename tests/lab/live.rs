@@ -1,0 +1,44 @@
+//! The live screen as an operator has it: over ssh, on a real datapath under traffic, in the command that `make run` is.
+
+use std::path::Path;
+
+use crate::{guest::in_turn, pty::Screen};
+
+#[test]
+#[ignore = "boots a guest of the lab"]
+fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
+    let _turn = in_turn();
+    let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/live");
+    let mut screen = Screen::start(&live, &["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "ovscope"], (80, 24));
+    screen.wait_until("the alternate screen", vt100::Screen::alternate_screen);
+    screen.wait_for("1 Storm");
+    screen.wait_for("OVS 3.5");
+    // The traffic has an upcall storm every 45 seconds.
+    screen.wait_for("STORM");
+    screen.wait_for("p4_l");
+
+    screen.resize(120, 40);
+    screen.wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
+
+    // The flow with the most hits: the daemon is asked for it, and for the rule that it comes from.
+    screen.press("2");
+    screen.wait_for("hits/s");
+    screen.press("\r");
+    screen.wait_for("actions:");
+    screen.wait_for("priority=100");
+    screen.press("\u{1b}");
+
+    screen.press("4");
+    screen.press("\r");
+    screen.wait_for("flow_lookup");
+    screen.press("\u{1b}");
+
+    screen.press("R");
+    screen.wait_for("REC");
+    screen.press("R");
+    screen.wait_for("recorded");
+
+    screen.press("q");
+    let (_, status) = screen.ended();
+    assert!(status.success(), "{status:?}");
+}
