@@ -177,6 +177,15 @@ fn a_packets_timeline() {
 }
 
 #[test]
+fn esc_and_a_key_that_come_together_are_two_keys() {
+    let mut state = state(Choice::Auto, false, storm());
+    press(&mut state, "?");
+    assert_eq!(state.key(KeyEvent::new(KeyCode::Char('4'), KeyModifiers::ALT)), Effect::Draw);
+    let shown = text(&frame(&mut state, 80, 24));
+    assert!(shown.contains("packets  ") && !shown.contains("Shift-Tab"), "{shown}");
+}
+
+#[test]
 fn help() {
     let mut state = state(Choice::Auto, false, storm());
     press(&mut state, "?");

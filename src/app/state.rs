@@ -1,6 +1,6 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
@@ -141,8 +141,21 @@ impl State {
         }
     }
 
-    /// Does what a key asks for.
+    /// Does what a key asks for. A key with Alt is Esc and that key: so they look when they come quickly, as over a
+    /// slow line, and no key has a meaning with Alt.
     pub fn key(&mut self, event: KeyEvent) -> Effect {
+        if !event.modifiers.contains(KeyModifiers::ALT) {
+            return self.one_key(event);
+        }
+        let escaped = self.one_key(KeyEvent { code: KeyCode::Esc, modifiers: KeyModifiers::NONE, ..event });
+        let plain = KeyEvent { modifiers: event.modifiers.difference(KeyModifiers::ALT), ..event };
+        match self.one_key(plain) {
+            Effect::Nothing => escaped,
+            effect => effect,
+        }
+    }
+
+    fn one_key(&mut self, event: KeyEvent) -> Effect {
         let Some(action) = keys::action(event, self.scene()) else { return Effect::Nothing };
         self.status.note = None;
         match action {

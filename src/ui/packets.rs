@@ -118,7 +118,7 @@ fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
     let x = pen.put(1, 0, &label::packet(packet.id), theme.heading) + 2;
     let len = packet.len.map_or_else(String::new, |len| format!("  {len} B"));
     let what = match &packet.summary {
-        Some(known) => format!("{}{len}", known),
+        Some(known) => format!("{known}{len}"),
         None => format!("bytes not seen{len}"),
     };
     pen.put_in(x, 0, room.saturating_sub(x), &what, theme.strong);
