@@ -41,7 +41,8 @@ fn another_size_is_followed_at_once() {
     screen.resize(30, 8);
     screen.wait_until("what it needs", |s| !s.contents().contains("1 Storm") && s.contents().contains("60"));
     screen.resize(120, 40);
-    screen.wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
+    screen
+        .wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
     screen.press("q");
     screen.ended();
 }

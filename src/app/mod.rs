@@ -14,8 +14,8 @@ pub mod replay;
 pub mod screen;
 mod session;
 pub mod source;
-pub mod state;
 mod stat;
+pub mod state;
 mod tape;
 mod terminal;
 

@@ -18,7 +18,8 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     screen.wait_for("p4_l");
 
     screen.resize(120, 40);
-    screen.wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
+    screen
+        .wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
 
     // The flow with the most hits: the daemon is asked for it, and for the rule that it comes from.
     screen.press("2");

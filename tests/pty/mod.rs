@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU16,
     path::Path,
     sync::mpsc::{Receiver, channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -64,8 +64,9 @@ impl Screen {
 
     /// Reads until the terminal is so.
     pub fn wait_until(&mut self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+        let deadline = Instant::now() + LONG;
         while !holds(self.terminal.screen()) {
-            let bytes = self.output.recv_timeout(LONG);
+            let bytes = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let bytes = bytes.unwrap_or_else(|_| panic!("no «{what}» in\n{}", self.terminal.screen().contents()));
             self.terminal.process(&bytes);
         }
