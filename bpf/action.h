@@ -23,6 +23,10 @@ int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw
 	e->in_port = key->phy.in_port;
 	e->recirc_id = key->recirc_id;
 	e->nla_type = nla->nla_type;
+	/* The kernel's own form of set_masked has a number behind those of the header, which moves with every new action. */
+	if (bpf_core_enum_value_exists(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED) &&
+	    (e->nla_type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED))
+		e->nla_type = OVS_ACTION_ATTR_SET_MASKED;
 	len = nla->nla_len < NLA_HDRLEN ? 0 : nla->nla_len - NLA_HDRLEN;
 	e->args_len = len;
 	if (len > ACTION_ARGS_MAX)

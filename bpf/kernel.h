@@ -41,6 +41,8 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
 /* From include/uapi/linux/openvswitch.h and netlink.h. */
 enum { OVS_PACKET_ATTR_PACKET = 1, OVS_PACKET_ATTR_KEY = 2, OVS_PACKET_ATTR_HASH = 11 };
 enum { OVS_FLOW_ATTR_KEY = 1, OVS_FLOW_ATTR_UFID = 9 };
+/* Of the second only the name counts: its value is relocated. */
+enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_MASKED = 1000 };
 #define NLMSG_HDRLEN 16
 #define GENL_HDRLEN 4
 #define NLA_HDRLEN 4

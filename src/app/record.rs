@@ -177,7 +177,7 @@ impl Asking {
             flow.ufid.is_some()
                 && flow.deleted.is_none()
                 && self.asked.get(&flow.key).is_none_or(|tries| *tries < TRIES)
-                && !self.model.answer(flow, Query::Detrace).is_some_and(|a| a.answer.is_ok())
+                && self.model.answer(flow, Query::Detrace).is_none_or(|a| a.answer.is_err())
         };
         let (keys, _) = self.model.top_flows_of(fresh, sort, true, 0, 1);
         let flow = self.model.flow(*keys.first()?)?;

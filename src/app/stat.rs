@@ -23,8 +23,7 @@ const HEADING_EVERY: u64 = 20;
 pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
     let mut session = Session::start(&args.probes, None).await?;
     let mut stat = Stat::default();
-    let start = tokio::time::Instant::now() + args.interval;
-    let mut ticks = interval_at(start, args.interval);
+    let mut ticks = interval_at(tokio::time::Instant::now() + args.interval, args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = asked_to_end();
     tokio::pin!(end);
@@ -123,7 +122,7 @@ impl Stat {
         let time = self
             .model
             .wall(counted)
-            .and_then(|ns| DateTime::from_timestamp((ns / 1_000_000_000) as i64, (ns % 1_000_000_000) as u32))
+            .and_then(|ns| DateTime::from_timestamp((ns / 1_000_000_000).cast_signed(), (ns % 1_000_000_000) as u32))
             .zip(offset)
             .map(|(utc, offset)| utc.with_timezone(&offset));
         Some(Line {

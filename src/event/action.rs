@@ -4,6 +4,8 @@
 //! tracepoint sees is the kernel's internal form, which for some actions differs from that header
 //! (`net/openvswitch/flow_netlink.c`): those are named here with the arguments that have the same form everywhere.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// Tracepoint `openvswitch:ovs_do_execute_action`.
@@ -210,8 +212,6 @@ pub fn decode_action(nla_type: u16, args: &[u8]) -> Result<Action, ActionError> 
         23 => Action::DecTtl,
         24 => Action::Drop { reason: u32_at(0).ok_or_else(short)? },
         25 => Action::Psample,
-        // The kernel's own OVS_ACTION_ATTR_SET_TO_MASKED stands right behind the last of the header; its number moves.
-        26 => Action::SetMasked,
         number => Action::Unknown { number },
     })
 }
@@ -222,7 +222,7 @@ fn decode_userspace(args: &[u8]) -> Action {
     for (kind, value) in Attributes(args) {
         match kind {
             1 => pid = value.try_into().ok().map(u32::from_ne_bytes),
-            2 => userdata = Some(value.iter().map(|b| format!("{b:02x}")).collect()),
+            2 => userdata = Some(hex(value)),
             _ => {}
         }
     }
@@ -242,6 +242,14 @@ impl<'a> Iterator for Attributes<'a> {
         self.0 = self.0.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         Some((kind, value))
     }
+}
+
+/// Two digits for each byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -37,8 +37,9 @@ pub struct Ufid(pub [u32; 4]);
 impl fmt::Display for Ufid {
     /// OVS's `UUID_FMT` (`lib/uuid.h`): 8-4-4-4-12 hex digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d] = self.0;
-        write!(f, "{a:08x}-{:04x}-{:04x}-{:04x}-{:04x}{d:08x}", b >> 16, b & 0xffff, c >> 16, c & 0xffff)
+        let [first, second, third, fourth] = self.0;
+        let (b, c) = ((second >> 16, second & 0xffff), (third >> 16, third & 0xffff));
+        write!(f, "{first:08x}-{:04x}-{:04x}-{:04x}-{:04x}{fourth:08x}", b.0, b.1, c.0, c.1)
     }
 }
 

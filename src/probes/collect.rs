@@ -42,6 +42,7 @@ const EARLY: i32 = 1;
 /// What libbpf says while it loads: it names the program that the kernel refused, and why.
 static LIBBPF_SAID: Mutex<String> = Mutex::new(String::new());
 
+#[expect(clippy::needless_pass_by_value, reason = "as libbpf calls it")]
 fn remember(_level: PrintLevel, message: String) {
     if let Ok(mut said) = LIBBPF_SAID.lock() {
         said.push_str(&message);
@@ -187,13 +188,12 @@ fn attach(
                 None => failed = Some(format!("program {name} is not in the object: {}", plan.without)),
             }
         }
-        capabilities.push(match failed {
-            // A capability's programs only make sense together: what was attached of it is detached again.
-            Some(why) => plan.state(CapabilityState::Missing, why),
-            None => {
-                links.append(&mut whole);
-                plan.state(CapabilityState::Attached, String::new())
-            }
+        // A capability's programs only make sense together: with one missing, what was attached of it is detached again.
+        capabilities.push(if let Some(why) = failed {
+            plan.state(CapabilityState::Missing, why)
+        } else {
+            links.append(&mut whole);
+            plan.state(CapabilityState::Attached, String::new())
         });
     }
     (capabilities, links)

@@ -103,7 +103,7 @@ fn kind_of(message: &[u8]) -> u16 {
 fn error_of(message: &[u8]) -> io::Result<()> {
     match message.get(16..).and_then(u32_of) {
         Some(errno) if kind_of(message) == NLMSG_ERROR && errno != 0 => {
-            Err(io::Error::from_raw_os_error((errno as i32).wrapping_neg()))
+            Err(io::Error::from_raw_os_error(errno.cast_signed().wrapping_neg()))
         }
         _ => Ok(()),
     }

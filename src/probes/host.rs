@@ -43,5 +43,5 @@ fn possible_cpus() -> u32 {
 
 /// Seconds east of UTC, as the host's local time has it now.
 fn utc_offset() -> i32 {
-    i32::try_from(chrono::Local::now().offset().local_minus_utc()).unwrap_or(0)
+    chrono::Local::now().offset().local_minus_utc()
 }
