@@ -11,7 +11,7 @@ pub enum PlaybackCommand {
     /// Stop the time, or let it go on.
     Pause(bool),
     /// Go by so many nanoseconds, forwards or (below 0) backwards; at once, also when paused. Back in a stream cannot
-    /// be, see [`super::replay::Replay::can_go_back`].
+    /// be, see [`crate::record::Reader::can_seek`].
     Step {
         /// How far.
         ns: i64,
