@@ -54,8 +54,7 @@ type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
     libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let mut storage = MaybeUninit::uninit();
-    let (mut skel, why_not) = match load(config, &mut storage) {
+    let (mut skel, why_not) = match load(config) {
         Ok(loaded) => loaded,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -75,29 +74,26 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
 
 /// Loads every program that is wanted and can be. One that the kernel refuses is left out, with its reason, and the
 /// rest is loaded without it.
-fn load<'obj>(
-    config: &Config,
-    storage: &'obj mut MaybeUninit<OpenObject>,
-) -> Result<(OvscopeSkel<'obj>, BTreeMap<&'static str, String>), Error> {
+fn load(config: &Config) -> Result<(OvscopeSkel<'static>, BTreeMap<&'static str, String>), Error> {
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     let mut why_not = missing_functions(&symbols);
-    // Which are refused is found out on objects of their own: a load that failed cannot be tried again.
-    for _ in 0..PLANS.len() {
-        let mut trial = MaybeUninit::uninit();
-        let Err(error) = open(config, &why_not, &mut trial)?.load() else { break };
+    loop {
+        // A load that failed cannot be tried again: each try has an object of its own. Its storage, a pointer, stays.
+        let storage = Box::leak(Box::new(MaybeUninit::uninit()));
+        let error = match open(config, &why_not, storage)?.load() {
+            Ok(skel) => return Ok((skel, why_not)),
+            Err(error) => error,
+        };
         let said = LIBBPF_SAID.lock().map(|s| s.clone()).unwrap_or_default();
         let Some(plan) = PLANS.iter().find(|p| p.programs.iter().any(|name| refused(&said, name))) else {
             return Err(Error::Kernel { what: "loading the probes", source: error });
         };
+        // Each round leaves one more out, or ends it.
         if why_not.contains_key(plan.name) || plan.wanted == Wanted::Always {
             return Err(Error::Refused { probe: plan.probe, why: last_words(&said) });
         }
         why_not.insert(plan.name, format!("the kernel refused it ({}): {}", last_words(&said), plan.without));
     }
-    let skel = open(config, &why_not, storage)?
-        .load()
-        .map_err(|source| Error::Kernel { what: "loading the probes", source })?;
-    Ok((skel, why_not))
 }
 
 fn refused(said: &str, program: &str) -> bool {

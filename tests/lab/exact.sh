@@ -12,8 +12,8 @@ ovscope stat -i 500ms --json >/out/stat.jsonl 2>/out/stat.err &
 stat=$!
 ovscope record -o /out/storm.mcap 2>/out/record.err &
 recorder=$!
-wait_for '[[ -s /out/stat.jsonl ]]'
-wait_for 'grep -q "^recording" /out/record.err'
+wait_for '[[ -s /out/stat.jsonl ]]' 60
+wait_for 'grep -q "^recording" /out/record.err' 60
 ovs-dpctl show >/out/before
 flood_between 1 2 --sport-range 1024-65535 --count 6000 --seq --size 128
 flood_between 1 2 --sport 5001 --dport 4789 --count 3000 --seq --size 128
@@ -30,7 +30,7 @@ bpftool prog list | grep -c '^[0-9]' >/out/programs-before || true
 bpftool link list | grep -c '^[0-9]' >/out/links-before || true
 ovscope stat -i 500ms >/out/killed 2>&1 &
 victim=$!
-wait_for '(($(wc -l </out/killed) >= 3))'
+wait_for '(($(wc -l </out/killed) >= 3))' 60
 bpftool prog list | grep -c '^[0-9]' >/out/programs-during || true
 bpftool link list | grep -c '^[0-9]' >/out/links-during || true
 kill -9 "$victim"

@@ -1,6 +1,7 @@
 //! The kernel side against real kernels: each test boots a guest of the lab. `cargo test -- --include-ignored`, or
 //! `make test`, which builds the lab first.
 
+mod actions;
 mod exact;
 mod failing;
 mod guest;
