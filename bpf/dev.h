@@ -10,11 +10,15 @@ static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev,
 	struct track *t;
 	struct wire_dev *e;
 
-	if (!head)
+	if (!head || (!tracks_recorded && packets_closed()))
 		return 0;
 	t = track_of(head);
 	if (!t) {
-		struct cpu_state *cpu = this_cpu();
+		struct cpu_state *cpu;
+
+		if (packets_closed())
+			return 0;
+		cpu = this_cpu();
 
 		if (!cpu)
 			return 0;
@@ -22,6 +26,8 @@ static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev,
 		if (!t)
 			return 0;
 	}
+	if (t->left_out)
+		return 0;
 	if (t->state == TRACK_SEEN) {
 		__u32 at = t->steps;
 		struct pre_step *step;
@@ -71,6 +77,8 @@ struct in_driver {
 	__u64 skb;
 	__u64 dev;
 };
+/* How many there are: while none is, nothing is looked up. */
+__u64 in_drivers_count;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -88,12 +96,21 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 	if (!skb || !dev)
 		return 0;
 	dev_step(skb, dev, POINT_NET_DEV_START_XMIT, 0);
-	t = track_of((__u64)skb->head);
+	t = tracks_recorded ? track_of((__u64)skb->head) : NULL;
 	if (t && t->state == TRACK_RECORDED) {
 		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
 		struct track_name name = { .packet = t->packet, .upcall = t->upcall };
 
-		bpf_map_update_elem(&in_drivers, &key, &name, BPF_ANY);
+		if (!bpf_map_update_elem(&in_drivers, &key, &name, BPF_NOEXIST))
+			__sync_fetch_and_add(&in_drivers_count, 1);
+		else
+			bpf_map_update_elem(&in_drivers, &key, &name, BPF_EXIST);
+	} else if (in_drivers_count) {
+		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
+
+		/* What an earlier owner of these addresses left. */
+		if (!bpf_map_delete_elem(&in_drivers, &key))
+			__sync_fetch_and_add(&in_drivers_count, -1);
 	}
 	return 0;
 }
@@ -105,13 +122,14 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 	struct track_name *known, name;
 	struct wire_dev *e;
 
-	if (!tracks_recorded || !dev)
+	if (!in_drivers_count || !dev)
 		return 0;
 	known = bpf_map_lookup_elem(&in_drivers, &key);
 	if (!known)
 		return 0;
 	name = *known;
-	bpf_map_delete_elem(&in_drivers, &key);
+	if (!bpf_map_delete_elem(&in_drivers, &key))
+		__sync_fetch_and_add(&in_drivers_count, -1);
 	e = reserve(struct wire_dev);
 	if (!e)
 		return 0;
@@ -154,6 +172,10 @@ static __always_inline int buffer_freed(struct sk_buff *skb)
 /* The buffer is freed: whoever gets it next is another packet. */
 TWINS("fentry/skb_free_head", skb_free_head, buffer_freed(skb), struct sk_buff *skb)
 
+/* A receiving socket or GRO takes the buffer as a fragment of another packet. */
+TWINS("fentry/kfree_skb_partial", skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
+TWINS("fentry/napi_skb_free_stolen_head", skb_stolen, buffer_freed(skb), struct sk_buff *skb)
+
 /* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -189,8 +211,7 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	struct moving *m, moved;
 	struct track *t;
 
-	if (!tracks_recorded)
-		return 0;
+	/* Whether a packet is recorded says nothing here: the old buffer, and with it the name, may be gone by now. */
 	m = bpf_map_lookup_elem(&moving_heads, &key);
 	if (!m)
 		return 0;

@@ -3,13 +3,10 @@
 #ifndef OVSCOPE_EMIT_H
 #define OVSCOPE_EMIT_H
 
-/* The reader looks by itself many times a second: waking it up for each event would cost more than the event. Only
- * when it falls behind is it called. */
+/* The reader looks by itself many times a second: waking it up for each event would cost more than the event. */
 static __always_inline void submit(void *event)
 {
-	bool behind = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (4 << 20);
-
-	bpf_ringbuf_submit(event, behind ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void fill_head(struct wire_head *head, __u32 kind, __u64 ts, __u64 packet, __u64 upcall)
@@ -71,6 +68,16 @@ static __noinline void emit_pre_steps(struct track *t)
 	t->steps = 0;
 }
 
+/* The outer VLAN tag stands beside the packet, also where no hardware took it off. */
+static __always_inline bool has_vlan_tag(struct sk_buff *skb)
+{
+	struct sk_buff___present *old = (void *)skb;
+
+	if (bpf_core_field_exists(old->vlan_present))
+		return BPF_CORE_READ_BITFIELD(old, vlan_present);
+	return skb->vlan_proto || skb->vlan_tci;
+}
+
 /* Its first bytes. At OVS's hooks skb->data is at the Ethernet header. */
 static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts)
 {
@@ -89,6 +96,12 @@ static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 
 	if (bpf_probe_read_kernel(e->data, captured, skb->data))
 		captured = 0;
 	e->captured = captured;
+	e->vlan_proto = e->vlan_tci = 0;
+	e->pad = 0;
+	if (has_vlan_tag(skb)) {
+		e->vlan_proto = skb->vlan_proto;
+		e->vlan_tci = skb->vlan_tci;
+	}
 	submit(e);
 }
 

@@ -141,6 +141,9 @@ struct wire_packet {
 	struct wire_head head;
 	__u32 len;
 	__u32 captured;
+	__be16 vlan_proto; /* of the outer tag where it stands beside the data, else 0 */
+	__u16 vlan_tci;
+	__u32 pad;
 	__u8 data[SNAPLEN_MAX];
 };
 

@@ -77,6 +77,7 @@ static __always_inline int receive(struct sock *sk, unsigned int flags, struct s
 		return 0;
 	m = &h->messages[at];
 	__builtin_memcpy(m, &in->m, sizeof(*m));
+	m->received = now;
 	h->count = at + 1;
 	if (m->recorded) {
 		e = reserve(struct wire_recv);

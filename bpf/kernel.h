@@ -31,12 +31,13 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
-enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 enum { BPF_F_NO_PREALLOC = 1 };
-enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
+enum { BPF_RB_NO_WAKEUP = 1 };
 
 /* From include/uapi/linux/openvswitch.h and netlink.h. */
 enum { OVS_PACKET_ATTR_PACKET = 1, OVS_PACKET_ATTR_KEY = 2, OVS_PACKET_ATTR_HASH = 11 };
@@ -79,6 +80,12 @@ struct sk_buff {
 	__u32 hash;
 	unsigned char *head;
 	unsigned char *data;
+	__be16 vlan_proto;
+	__u16 vlan_tci;
+};
+/* Whether a tag is beside the packet: a bit up to 6.1, since 6.2 either of the two being set. */
+struct sk_buff___present {
+	__u8 vlan_present : 1;
 };
 
 struct sock_common {

@@ -30,7 +30,8 @@ struct datapath___pointer {
 
 static __always_inline bool table_is_embedded(void)
 {
-	return bpf_core_field_size(((struct datapath *)0)->table) > sizeof(void *);
+	/* A field of another kind is as good as none. */
+	return !bpf_core_field_exists(((struct datapath___pointer *)0)->table);
 }
 
 static __always_inline void learn_table(struct datapath *dp, __u32 number)
@@ -111,7 +112,15 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 	if (!cpu)
 		return 0;
 	cpu->now_packet = 0;
-	t = track_of(head);
+	cpu->left_out = 0;
+	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
+	if (!t && packets_closed()) {
+		if (!key->recirc_id) {
+			cpu->left_out = TALLY_OVER_BUDGET;
+			tally(TALLY_OVER_BUDGET);
+		}
+		return 0;
+	}
 	if (!t)
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
 	if (!t)
@@ -126,6 +135,7 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 		}
 		now = bpf_ktime_get_ns();
 		if (!budget_take(now, PACKET_COST, BUDGET_PACKETS)) {
+			packets_close();
 			track_leave_out(t, TALLY_OVER_BUDGET);
 			return 0;
 		}

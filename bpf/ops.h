@@ -71,7 +71,8 @@ static __always_inline void op_begin(struct op *op, struct genl_info *info)
 	__u32 tid = this_tid();
 
 	op->seq = info->snd_seq;
-	op->ts = bpf_ktime_get_ns();
+	if (!op->ts)
+		op->ts = bpf_ktime_get_ns();
 	bpf_map_update_elem(&ops, &tid, op, BPF_ANY);
 }
 
@@ -150,7 +151,11 @@ struct tie_walk {
 	struct handler *h;
 	struct message *like;
 	__u32 other;
+	__u32 has_hash;
 };
+
+/* What was not answered for so long will not be: action upcalls mostly are answered by nothing. */
+#define ANSWER_NS 2000000000ULL
 
 static long tie_put_to(__u32 i, struct tie_walk *walk)
 {
@@ -160,7 +165,8 @@ static long tie_put_to(__u32 i, struct tie_walk *walk)
 	if (i >= BATCH || i >= h->count)
 		return 1;
 	m = &h->messages[i];
-	if (m->put || m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
+	/* Flows are put for misses alone (should_install_flow in OVS). */
+	if (m->put || m->cmd != 1 || m->received + ANSWER_NS < walk->op->ts || m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
 		return 0;
 	m->put = 1;
 	op_tie(walk->op, h, m, i);
@@ -175,7 +181,8 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	if (i >= BATCH || i >= h->count)
 		return 1;
 	m = &h->messages[i];
-	if (m->exec || m->pkt_len != like->pkt_len || m->skb_hash != like->skb_hash || !m->digested)
+	if (m->exec || m->received + ANSWER_NS < walk->op->ts || m->pkt_len != like->pkt_len ||
+	    (walk->has_hash && m->skb_hash != like->skb_hash) || !m->digested)
 		return 0;
 	if (m->digested != like->digested) {
 		if (!walk->other)
@@ -191,9 +198,9 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 
 /* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
  * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
-static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like)
+static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash)
 {
-	struct tie_walk walk = { .op = op, .h = h, .like = like };
+	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash };
 
 	if (!op || !h || !like)
 		return 0;
@@ -261,6 +268,7 @@ static __always_inline int execute_begin(struct genl_info *info)
 	if (!bytes)
 		return 0;
 	op.len = len;
+	op.ts = bpf_ktime_get_ns();
 	h = bpf_map_lookup_elem(&handlers, &tid);
 	if (h) {
 		h->acted = 1;
@@ -270,11 +278,11 @@ static __always_inline int execute_begin(struct genl_info *info)
 		if (hash)
 			bpf_probe_read_kernel(&like.skb_hash, sizeof(like.skb_hash), (void *)hash + NLA_HDRLEN);
 		if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, like.digested, &like.bytes)) {
-			other = tie_exec(&op, h, &like);
+			other = tie_exec(&op, h, &like, hash);
 			if (other) {
 				like.digested = other;
 				if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, other, &like.bytes))
-					tie_exec(&op, h, &like);
+					tie_exec(&op, h, &like, hash);
 			}
 		}
 	}
@@ -318,8 +326,13 @@ static __always_inline int execute_end(void *ctx, struct genl_info *info)
 		return 0;
 	op_emit(op, WIRE_FLOW_EXEC, info, 0, ret);
 	/* With nothing attached to what frees packets, the name ends with the call. */
-	if (op->head && !cfg_generic)
-		track_forget(op->head);
+	if (op->head && !cfg_generic) {
+		struct track *t = track_of(op->head);
+
+		/* The buffer may be free and another's by now. */
+		if (t && t->queue_id == op->queue_id)
+			track_forget(op->head);
+	}
 	return 0;
 }
 

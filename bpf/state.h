@@ -12,7 +12,7 @@ const volatile bool cfg_generic = true; /* the generic points and what frees pac
 #define PACKET_COST 10       /* events that a forwarded packet is taken to make */
 #define UPCALL_COST 8        /* and an upcall on top */
 #define WINDOW_NS 100000000ULL
-#define PRE_STEPS 8          /* generic steps kept of a packet before OVS sees it */
+#define PRE_STEPS 6          /* generic steps kept of a packet before OVS sees it */
 #define BATCH 64             /* UPCALL_MAX_BATCH in ofproto/ofproto-dpif-upcall.c */
 #define DIGEST_MAX 2048
 
@@ -32,8 +32,9 @@ static __always_inline void tally_add(__u32 which, __s64 add)
 {
 	__u64 *n = bpf_map_lookup_elem(&tallies, &which);
 
+	/* Threads count here too, and softirqs interrupt them. */
 	if (n)
-		*n += add;
+		__sync_fetch_and_add(n, add);
 }
 
 static __always_inline void tally(__u32 which)
@@ -74,6 +75,7 @@ struct cpu_state {
 	__u64 upcalls;
 	__u64 messages;
 	__u64 now_packet; /* the packet that ovs_dp_process_packet is about to look up, if it is recorded */
+	__u64 left_out;   /* the tally that it was counted in, if it has no track to remember that */
 	struct miss miss;
 	struct going_up up;
 };
@@ -120,6 +122,29 @@ static __always_inline bool budget_take(__u64 now, __u64 cost, __u64 limit)
 	return true;
 }
 
+/* Once packets have had their part of a window, the generic points make no new tracks for a while: what could not be
+ * recorded need not be remembered. A packet that is upcalled meanwhile is seen from its upcall on. In jiffies, whose
+ * reading is nearly free: between 25 and 250 ms. */
+#define CLOSED_JIFFIES 25
+__u64 closed_since;
+bool closed;
+
+static __always_inline void packets_close(void)
+{
+	closed_since = bpf_jiffies64();
+	closed = true;
+}
+
+static __always_inline bool packets_closed(void)
+{
+	if (!closed)
+		return false;
+	if (bpf_jiffies64() - closed_since < CLOSED_JIFFIES)
+		return true;
+	closed = false;
+	return false;
+}
+
 /* A generic step of a packet that nothing was decided about yet. */
 struct pre_step {
 	__u64 ts;
@@ -150,9 +175,10 @@ struct track {
 	struct pre_step pre[PRE_STEPS];
 };
 
+/* When it is full, what was longest not seen makes room: buffers that wait in sockets for long. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
 	__type(key, __u64);
 	__type(value, struct track);
 } tracks SEC(".maps");
@@ -161,11 +187,11 @@ struct {
 __u64 tracks_recorded;
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct track);
-} new_tracks SEC(".maps");
+} empty_track SEC(".maps"); /* stays zero */
 
 static __always_inline struct track *track_of(__u64 head)
 {
@@ -176,23 +202,23 @@ static __always_inline struct track *track_of(__u64 head)
 static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
 {
 	__u32 zero = 0;
-	struct track *t = bpf_map_lookup_elem(&new_tracks, &zero);
+	struct track *empty = bpf_map_lookup_elem(&empty_track, &zero), *t;
 
-	if (!t)
+	if (!empty)
 		return NULL;
-	t->packet = packet;
-	t->upcall = 0;
-	t->queue_id = 0;
-	t->state = state;
-	t->left_out = 0;
-	t->steps = 0;
-	if (bpf_map_update_elem(&tracks, &head, t, BPF_ANY)) {
+	if (bpf_map_update_elem(&tracks, &head, empty, BPF_ANY)) {
 		tally(TALLY_UNTRACKED);
 		return NULL;
 	}
+	/* Filled in place: the buffer is this packet's, and so nobody else looks for it. */
+	t = track_of(head);
+	if (!t)
+		return NULL;
+	t->packet = packet;
+	t->state = state;
 	if (state == TRACK_RECORDED)
 		__sync_fetch_and_add(&tracks_recorded, 1);
-	return track_of(head);
+	return t;
 }
 
 static __always_inline void track_leave_out(struct track *t, __u32 why)
@@ -274,14 +300,19 @@ static __always_inline __u32 dp_number(struct datapath *dp)
 		return work;                                    \
 	}
 
+/* In a per-CPU map. Another CPU may have made the key in the meantime. */
 static __always_inline void count_outcome(void *map, const void *key)
 {
-	__u64 one = 1, *n = bpf_map_lookup_elem(map, key);
+	__u64 zero = 0, *n = bpf_map_lookup_elem(map, key);
 
+	if (!n) {
+		bpf_map_update_elem(map, key, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(map, key);
+	}
 	if (n)
-		++*n;
+		__sync_fetch_and_add(n, 1);
 	else
-		bpf_map_update_elem(map, key, &one, BPF_NOEXIST);
+		tally(TALLY_MISSED);
 }
 
 #endif

@@ -28,6 +28,9 @@ struct message {
 	__u32 recorded;
 	__u32 put;
 	__u32 exec;
+	__u32 cmd;
+	__u32 pad;
+	__u64 received; /* when */
 };
 
 struct in_flight {
@@ -158,6 +161,9 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 		return 0;
 	}
 	up->recorded = 1;
+	if (!t && cpu->left_out)
+		tally_add(cpu->left_out, -1);
+	cpu->left_out = 0;
 	if (!t && cfg_generic)
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
 	if (t) {
@@ -277,6 +283,12 @@ static __noinline int read_message(struct enqueue_scratch *s, struct going_up *u
 		m->digested = m->pkt_len < DIGEST_MAX ? m->pkt_len : DIGEST_MAX;
 		if (digest(&s->buf, walk.data + walk.bytes_at, m->digested, &m->bytes))
 			m->digested = 0;
+	} else if (walk.linear > walk.bytes_at) {
+		m->digested = walk.linear - walk.bytes_at;
+		if (m->digested > DIGEST_MAX)
+			m->digested = DIGEST_MAX;
+		if (digest(&s->buf, walk.data + walk.bytes_at, m->digested, &m->bytes))
+			m->digested = 0;
 	} else if (walk.linear == walk.bytes_at) {
 		m->digested = up->skb_data_len < m->pkt_len ? up->skb_data_len : m->pkt_len;
 		if (m->digested > DIGEST_MAX)
@@ -296,7 +308,7 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	__u32 zero = 0;
 
 	/* A message that has its name was registered by the twin. */
-	if (!cpu || !cpu->up.enqueuing || cpu->up.queue_id)
+	if (!cpu || !cpu->up.enqueuing || cpu->up.queue_id || cpu->up.portid != portid)
 		return 0;
 	up = &cpu->up;
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
@@ -310,6 +322,7 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.queue_id = up->queue_id;
 	s->in_flight.m.recorded = up->recorded;
 	s->in_flight.m.put = s->in_flight.m.exec = 0;
+	s->in_flight.m.cmd = up->cmd;
 	s->in_flight.portid = portid;
 	s->in_flight.ts = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))
@@ -339,8 +352,13 @@ int BPF_PROG(enqueue_exit)
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
 		return 0;
-	if ((__s32)ret && up->queue_id)
-		bpf_map_delete_elem(&in_flights, &s->user_skb);
+	/* The message of a failed one is free already, and its address may be another's by now. */
+	if ((__s32)ret && up->queue_id) {
+		struct in_flight *in = bpf_map_lookup_elem(&in_flights, &s->user_skb);
+
+		if (in && in->m.queue_id == up->queue_id)
+			bpf_map_delete_elem(&in_flights, &s->user_skb);
+	}
 	if (!up->recorded)
 		return 0;
 	e = reserve(struct wire_enqueue);

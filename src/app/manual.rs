@@ -58,3 +58,27 @@ fn text(plain: &str) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_has_every_command_option_and_key() {
+        let page = String::from_utf8(page().expect("it is written")).expect("it is text");
+        for sub in Cli::command().get_subcommands().filter(|s| s.get_name() != "help") {
+            assert!(page.contains(&format!(".SS {}", sub.get_name())), "{}", sub.get_name());
+            for arg in sub.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(page.contains(&text(&format!("--{arg}"))), "{} --{arg}", sub.get_name());
+            }
+        }
+        for entry in actions::ACTIONS {
+            assert!(page.contains(&text(entry.says)), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn no_text_is_taken_for_a_request() {
+        assert_eq!(text(".TH a\n'b\\c-d"), "\\&.TH a\n\\&'b\\ec\\-d");
+    }
+}

@@ -84,7 +84,7 @@ pub struct FlowCounter {
     pub ufid: Option<Ufid>,
     /// Hits so far.
     pub hits: u64,
-    /// When the hits were seen to have grown: the last hit is at most one reading (a quarter second) older.
+    /// When the hits were seen to have grown: the last hit is at most one reading (a second) older.
     pub last: Nanos,
 }
 

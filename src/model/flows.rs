@@ -52,7 +52,7 @@ pub struct Flow {
     pub generations: u32,
     /// When it was first seen: put, hit or counted.
     pub first_seen: Nanos,
-    /// When its hits were last seen to have grown: at most a quarter second after the hit.
+    /// When its hits were last seen to have grown: at most a second after the hit.
     pub last_hit: Option<Nanos>,
     /// Upcalls that were answered with a put of it.
     pub upcalls: u64,

@@ -42,9 +42,9 @@ impl Meter {
         }
     }
 
-    /// Per second, as of the reading at `now`: over the last one to two seconds. 0 when it did not grow for two.
+    /// Per second, as of its last reading: over one to two seconds before that. 0 when it did not grow for two until `now`.
     pub fn rate(&self, now: Nanos) -> f64 {
-        let span = now.saturating_sub(self.from.0);
+        let span = self.at.saturating_sub(self.from.0);
         if span == 0 || now.saturating_sub(self.at) >= 2 * SECOND {
             return 0.0;
         }
@@ -106,7 +106,7 @@ mod tests {
             let rate = meter.rate(quarter * SECOND / 4);
             assert!((rate - 100.0).abs() < 1e-6, "{quarter}: {rate}");
         }
-        assert!((meter.rate(6 * SECOND) - 200.0 / 3.0).abs() < 50.0);
+        assert!((meter.rate(6 * SECOND) - 100.0).abs() < 1e-6, "flows are read once a second: until the next reading");
         assert!(meter.rate(7 * SECOND) == 0.0);
     }
 

@@ -6,24 +6,26 @@ use std::{
     fs,
     mem::MaybeUninit,
     os::fd::AsFd,
+    path::Path,
     sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use libbpf_rs::{
-    Link, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
+    Link, MapCore as _, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
     query::ProgInfoIter,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
 
 use super::{
     Config, Error, Sink,
-    capability::{PLANS, Plan, Wanted, missing_functions},
+    capability::{PACKET_END, PLANS, Plan, Wanted, missing_functions},
     counters::{CounterReader, read_loss},
     datapaths::read_datapaths,
     decode::decode,
     host::{monotonic_now, session},
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
+    wire,
 };
 use crate::event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost};
 
@@ -35,6 +37,11 @@ const COUNTER_PERIOD: Duration = Duration::from_millis(250);
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
 /// Events to a batch, at most about so many.
 const BATCH: usize = 4096;
+/// Batches read from the ring buffer in a row: then it is time for the counters, or for the end.
+const BATCHES: usize = 64;
+/// The inode of the first pid namespace, `PROC_PID_INIT_INO` in the kernel: only there threads have the ids that the
+/// kernel side knows them by.
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// A negative answer of the ring buffer's callback ends its reading early.
 const EARLY: i32 = 1;
@@ -54,8 +61,8 @@ type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
     libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let (mut skel, why_not) = match load(config) {
-        Ok(loaded) => loaded,
+    let (skel, capabilities, links) = match load_and_attach(config) {
+        Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
@@ -65,23 +72,39 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
     if !sink(begun) {
         return;
     }
-    let (capabilities, links) = attach(config, &mut skel, &why_not);
     if ready.send(Ok(capabilities.clone())).is_ok() {
         read(&skel, capabilities, sink, stopped);
     }
     drop(links);
 }
 
-/// Loads every program that is wanted and can be. One that the kernel refuses is left out, with its reason, and the
-/// rest is loaded without it.
-fn load(config: &Config) -> Result<(OvscopeSkel<'static>, BTreeMap<&'static str, String>), Error> {
+type Attached = (OvscopeSkel<'static>, Vec<Capability>, Vec<Link>);
+
+fn load_and_attach(config: &Config) -> Result<Attached, Error> {
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     let mut why_not = missing_functions(&symbols);
     loop {
+        let mut skel = load(config, &mut why_not)?;
+        let (capabilities, links) = attach(config, &mut skel, &why_not);
+        let generic_without_end = generic(config, &why_not)
+            && capabilities.iter().any(|c| c.name == PACKET_END && c.state == CapabilityState::Missing);
+        if !generic_without_end {
+            return Ok((skel, capabilities, links));
+        }
+        // It was loaded and could not be attached: once more, with all that rests on it left out.
+        let why = capabilities.iter().find(|c| c.name == PACKET_END).map(|c| c.why.clone()).unwrap_or_default();
+        why_not.insert(PACKET_END, why);
+    }
+}
+
+/// Loads every program that is wanted and can be. One that the kernel refuses is left out, with its reason, and the
+/// rest is loaded without it.
+fn load(config: &Config, why_not: &mut BTreeMap<&'static str, String>) -> Result<OvscopeSkel<'static>, Error> {
+    loop {
         // A load that failed cannot be tried again: each try has an object of its own. Its storage, a pointer, stays.
         let storage = Box::leak(Box::new(MaybeUninit::uninit()));
-        let error = match open(config, &why_not, storage)?.load() {
-            Ok(skel) => return Ok((skel, why_not)),
+        let error = match open(config, why_not, storage)?.load() {
+            Ok(skel) => return Ok(skel),
             Err(error) => error,
         };
         let said = LIBBPF_SAID.lock().map(|s| s.clone()).unwrap_or_default();
@@ -141,7 +164,7 @@ fn open<'obj>(
 /// Packets are followed around OVS only where it is seen when they end: else a buffer's next owner would be taken for
 /// the last.
 fn generic(config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
-    config.sample > 0 && !why_not.contains_key("packet_end")
+    config.sample > 0 && !why_not.contains_key(PACKET_END)
 }
 
 fn is_wanted(plan: &Plan, config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
@@ -222,12 +245,13 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
     let mut counters = CounterReader::default();
     let mut around = Surroundings::default();
     let (mut next_counters, mut next_slow) = (Instant::now(), Instant::now());
+    let mut with_flows = true;
     loop {
         let stop = match stopped.recv_timeout(RING_PERIOD) {
             Err(mpsc::RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
-        loop {
+        for _ in 0..BATCHES {
             let _ = ring.consume_raw();
             let events = batch.take();
             let full = events.len() >= BATCH;
@@ -244,10 +268,12 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
             slow(skel, &mut around, &mut capabilities, &mut events);
+            with_flows = true;
         }
         if stop || now >= next_counters {
             next_counters = now + COUNTER_PERIOD;
-            quick(&skel.maps, &mut counters, &mut around, &mut events);
+            quick(&skel.maps, &mut counters, with_flows, &mut around, &mut events);
+            with_flows = false;
         }
         if (!events.is_empty() && !sink(events)) || stop {
             return;
@@ -255,9 +281,15 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
     }
 }
 
-fn quick(maps: &OvscopeMaps<'_>, counters: &mut CounterReader, around: &mut Surroundings, events: &mut Vec<Event>) {
+fn quick(
+    maps: &OvscopeMaps<'_>,
+    counters: &mut CounterReader,
+    with_flows: bool,
+    around: &mut Surroundings,
+    events: &mut Vec<Event>,
+) {
     let now = monotonic_now();
-    if let Ok(counters) = counters.read(maps, now) {
+    if let Ok(counters) = counters.read(maps, now, with_flows) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {
@@ -271,13 +303,28 @@ fn quick(maps: &OvscopeMaps<'_>, counters: &mut CounterReader, around: &mut Surr
 
 fn slow(skel: &OvscopeSkel<'_>, around: &mut Surroundings, capabilities: &mut [Capability], events: &mut Vec<Event>) {
     let now = monotonic_now();
-    let datapaths = read_datapaths().unwrap_or_default();
-    if around.datapaths.as_ref() != Some(&datapaths) {
+    // An answer that did not come says nothing about the datapaths.
+    if let Ok(datapaths) = read_datapaths()
+        && around.datapaths.as_ref() != Some(&datapaths)
+    {
         around.datapaths = Some(datapaths.clone());
         events.push(Event::host(now, Body::Datapaths { datapaths }));
     }
+    forget_dead_handlers(&skel.maps);
     around.missed_runs = read_programs(skel, capabilities);
     events.push(Event::host(now, Body::Probes { capabilities: capabilities.to_vec() }));
+}
+
+/// Threads that are gone make room for those of the next daemon.
+fn forget_dead_handlers(maps: &OvscopeMaps<'_>) {
+    if fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() == FIRST_PID_NAMESPACE) {
+        for key in maps.handlers.keys() {
+            let tid = wire::read::<u32>(&key).unwrap_or_default();
+            if !Path::new(&format!("/proc/{tid}")).exists() {
+                let _ = maps.handlers.delete(&key);
+            }
+        }
+    }
 }
 
 /// Runs and nanoseconds of each capability's programs, where the kernel's BPF statistics are on. Returns how many runs

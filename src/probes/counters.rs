@@ -25,8 +25,8 @@ pub struct CounterReader {
 }
 
 impl CounterReader {
-    /// The counters as they are now. What is read while packets pass may be off by those that pass between two maps.
-    pub fn read(&mut self, maps: &OvscopeMaps<'_>, now: Nanos) -> libbpf_rs::Result<Counters> {
+    /// The counters as they are now, those of single flows only `with_flows`: they are many to read. What is read while packets pass may be off by those that pass between two maps.
+    pub fn read(&mut self, maps: &OvscopeMaps<'_>, now: Nanos, with_flows: bool) -> libbpf_rs::Result<Counters> {
         let mut counters = Counters {
             received: tally(&maps.tallies, TALLY_RECEIVED)?,
             flow_hits_uncounted: tally(&maps.tallies, TALLY_FLOW_HITS_UNCOUNTED)?,
@@ -62,7 +62,9 @@ impl CounterReader {
             };
             of.push(ErrnoCounter { ret: outcome.ret, count: values.iter().sum() });
         }
-        self.flows(maps, now, &mut counters)?;
+        if with_flows {
+            self.flows(maps, now, &mut counters)?;
+        }
         Ok(counters)
     }
 

@@ -156,9 +156,21 @@ fn action(e: &WireAction) -> Option<Body> {
     }))
 }
 
+/// Where the outer VLAN tag stands in a frame: behind both addresses.
+const VLAN_AT: usize = 12;
+
+/// The kernel keeps the outer VLAN tag beside the data: it is put back to where it is on the wire.
 fn packet(e: &WirePacket) -> Body {
     let captured = (e.captured as usize).min(wire::SNAPLEN_MAX);
-    Body::PacketBytes(PacketBytes { len: e.len, data: e.data[..captured].into() })
+    let mut data = e.data[..captured].to_vec();
+    let mut len = e.len;
+    if e.vlan_proto != 0 && captured >= VLAN_AT {
+        // The protocol is in network order already, the tag in the host's.
+        let tag = [e.vlan_proto.to_ne_bytes(), e.vlan_tci.to_be_bytes()].concat();
+        data.splice(VLAN_AT..VLAN_AT, tag);
+        len = len.saturating_add(4);
+    }
+    Body::PacketBytes(PacketBytes { len, data: data.into() })
 }
 
 #[cfg(test)]
@@ -170,6 +182,18 @@ mod tests {
 
     fn head(kind: u32) -> WireHead {
         WireHead { ts: 5, packet: 7, kind, comm: *b"handler3\0\0\0\0\0\0\0\0", ..Zeroable::zeroed() }
+    }
+
+    #[test]
+    fn a_vlan_tag_beside_the_data_is_put_back_into_it() {
+        let mut e = WirePacket { head: head(WIRE_PACKET), len: 60, captured: 14, ..Zeroable::zeroed() };
+        e.data[12..14].copy_from_slice(&[0x08, 0x00]);
+        e.vlan_proto = 0x8100u16.to_be();
+        e.vlan_tci = 0x2005;
+        let event = decode(bytemuck::bytes_of(&e)).expect("whole");
+        let Body::PacketBytes(bytes) = event.body else { panic!("{event:?}") };
+        assert_eq!(bytes.data[12..], [0x81, 0x00, 0x20, 0x05, 0x08, 0x00]);
+        assert_eq!((bytes.len, bytes.data.len()), (64, 18));
     }
 
     #[test]

@@ -162,6 +162,9 @@ wire! {
         head: WireHead,
         len: u32,
         captured: u32,
+        vlan_proto: u16,
+        vlan_tci: u16,
+        pad: u32,
         data: [u8; SNAPLEN_MAX],
     }
     /// `struct table_count`, a value of `table_counts`.

@@ -21,7 +21,7 @@ fn check_counters(guest: &Guest, kernel: &str) {
     let (hits_before, misses_before) = dpctl(&guest.text("before"));
     let (hits_after, misses_after) = dpctl(&guest.text("after"));
     let expected = (hits_after - hits_before, misses_after - misses_before);
-    assert!(expected.0 >= 2900 && expected.1 >= 6000, "the traffic came: {expected:?}");
+    assert!(expected.0 >= 1000 && expected.1 >= 6000, "the traffic came: {expected:?}");
 
     let last = guest.text("stat.jsonl").lines().last().map(str::to_owned).expect("lines of stat");
     let stat: Value = serde_json::from_str(&last).expect("stat's JSON");
