@@ -16,7 +16,8 @@ wait_for '[[ -s /out/stat.jsonl ]]' 60
 wait_for 'grep -q "^recording" /out/record.err' 60
 ovs-dpctl show >/out/before
 flood_between 1 2 --sport-range 1024-65535 --count 6000 --seq --size 128
-flood_between 1 2 --sport 5001 --dport 4789 --count 3000 --seq --size 128
+settle
+flood_between 1 2 --sport 5001 --dport 4789 --count 3000 --rate 2000 --seq --size 128
 settle
 ovs-dpctl show >/out/after
 sleep 1
