@@ -49,9 +49,13 @@ test: lint
 	lab/build
 	$(CARGO) test --locked --no-fail-fast -- --include-ignored --skip with_ovs::
 
-bench: deps
+# The last two: the fast path while only upcalled packets are recorded, and while all are.
+bench: build
 	$(CARGO) bench --locked
-	lab/run --icount --timeout 1800 --bin target/release/ovscope meter
+	@for sample in 0 1; do \
+	    lab/run --icount --timeout 1800 --bin target/release/ovscope meter 'METER_READY=grep -q ^recording /out/tool.log' \
+	        ovscope record -o /tmp/meter.mcap --ask 0 --sample $$sample || exit; \
+	done
 
 clean:
 	$(CARGO) clean
