@@ -34,8 +34,11 @@ const DEMO: &[u8] = include_bytes!("demo.mcap");
 pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     need_terminal("to watch without one, a line per second: ovscope stat; to record: ovscope record -o FILE")?;
     probes::look()?;
-    eprintln!("ovscope: attaching the probes …");
-    let mut session = Session::start(&args.probes, Some(&args.daemon)).await?;
+    eprint!("ovscope: attaching the probes …");
+    let started = Session::start(&args.probes, Some(&args.daemon)).await;
+    // The line has done its work.
+    eprint!("\r\x1b[K");
+    let mut session = started?;
     let tape = Rc::new(RefCell::new(Tape::default()));
     let (out, events) = mpsc::channel(QUEUE);
     let inputs = Inputs {

@@ -32,7 +32,18 @@ pub fn page() -> anyhow::Result<Vec<u8>> {
         out.extend(format!(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", sub.get_name(), text(&about), text(usage)).into_bytes());
         for arg in sub.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help") {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            out.extend(format!(".TP\n\\fB{}\\fR\n{}.\n", text(&arg.to_string()), text(&help)).into_bytes());
+            let short = arg.get_short().map(|c| format!("-{c}, ")).unwrap_or_default();
+            let names = text(&format!("{short}{arg}"));
+            let mut said = vec![text(&help)];
+            let values: Vec<String> = arg.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
+            if !values.is_empty() && arg.get_action().takes_values() {
+                said.push(format!("one of {}", text(&values.join(", "))));
+            }
+            let defaults: Vec<_> = arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+            if !defaults.is_empty() && arg.get_action().takes_values() {
+                said.push(format!("by default {}", text(&defaults.join(", "))));
+            }
+            out.extend(format!(".TP\n\\fB{names}\\fR\n{}.\n", said.join("; ")).into_bytes());
         }
         if let Some(examples) = sub.get_after_help() {
             out.extend(format!(".PP\n.nf\n{}\n.fi\n", text(&examples.to_string())).into_bytes());

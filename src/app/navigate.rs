@@ -168,9 +168,19 @@ pub fn let_go(view: &mut ViewState, model: &Model) {
 /// Sorts by the next column, or the other way round.
 pub fn sort(view: &mut ViewState, action: Action) {
     match view.view {
-        View::Flows => turn(&mut view.flow_order, &FLOW_SORTS, action),
-        View::Handlers => turn(&mut view.handler_order, &HANDLER_SORTS, action),
-        View::Ports => turn(&mut view.port_order, &PORT_SORTS, action),
+        // Who sorts wants to see what comes first then: to the top, and to stay there.
+        View::Flows => {
+            turn(&mut view.flow_order, &FLOW_SORTS, action);
+            view.flows = ListState::default();
+        }
+        View::Handlers => {
+            turn(&mut view.handler_order, &HANDLER_SORTS, action);
+            view.handlers = ListState::default();
+        }
+        View::Ports => {
+            turn(&mut view.port_order, &PORT_SORTS, action);
+            view.ports = ListState::default();
+        }
         _ => {}
     }
 }

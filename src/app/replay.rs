@@ -228,11 +228,14 @@ impl Player {
     /// The recording is at its end: begin again, or wait until somebody goes back.
     async fn end(&mut self, how: Result<(), String>) -> Result<(), Gone> {
         if let Some(pause) = self.options.looped.filter(|_| self.can_go_back) {
+            // Time does not go on behind the end, neither here nor while a command is waited for.
+            self.clock.set(self.clock.now().map(|now| now.min(self.last)));
             tokio::select! {
-                () = sleep(pause) => return self.go_back(self.begin.unwrap_or(0), Nanos::MAX).await,
+                () = sleep(pause), if !self.clock.paused => return self.go_back(self.begin.unwrap_or(0), Nanos::MAX).await,
                 Some(command) = self.commands.recv() => self.asked.push_back(command),
                 () = self.out.closed() => return Err(Gone),
             }
+            self.clock.set(self.clock.now().map(|now| now.min(self.last)));
             return Ok(());
         }
         self.send(FromSource::Ended(how)).await?;

@@ -12,7 +12,7 @@ use super::{
     source::FromSource,
 };
 use crate::{
-    event::{FlowPtr, Nanos, Ufid},
+    event::{Body, Event, FlowPtr, Nanos, Ufid},
     model::{FlowKey, Limits, Model},
     ovs_rpc::Ask,
     ui::{self, Asked, Drawn, Ended, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
@@ -92,7 +92,8 @@ impl State {
         match from {
             FromSource::Events(events) => {
                 self.model.apply_all(&events);
-                return self.held.is_none() || self.seconds_behind_changed();
+                let answered = self.answer_held(&events);
+                return self.held.is_none() || answered || self.seconds_behind_changed();
             }
             FromSource::Restart => {
                 self.model = Model::new(Limits::default());
@@ -105,6 +106,17 @@ impl State {
             FromSource::Ended(Err(why)) => self.status.ended = Some(Ended::Failed(why)),
         }
         true
+    }
+
+    /// Gives the daemon's answers to a held screen too: who reads there has asked for them. Its time stands still.
+    fn answer_held(&mut self, events: &[Event]) -> bool {
+        let Some(held) = &mut self.held else { return false };
+        let mut answered = false;
+        for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_))) {
+            held.apply(&Event { ts: held.now(), ..event.clone() });
+            answered = true;
+        }
+        answered
     }
 
     /// The source is gone without a word.
@@ -295,6 +307,11 @@ impl State {
             return None;
         };
         let question = (ufid, flow.sf_acts);
+        // Of a deleted flow the daemon knows nothing any more.
+        if flow.deleted.is_some() {
+            self.asked = None;
+            return None;
+        }
         let Some(asks) = &self.asks else { return Some(Asked::Nobody) };
         if self.asked == Some(question) {
             return Some(Asked::Waiting(ufid));

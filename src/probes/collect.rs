@@ -192,7 +192,7 @@ fn attach(
         if !is_wanted(plan, config, why_not) {
             let why = match plan.wanted {
                 Wanted::Generic if config.sample > 0 => "needs packet_end".to_owned(),
-                Wanted::Generic => "--sample off".to_owned(),
+                Wanted::Generic if config.follow => "--sample 0".to_owned(),
                 _ => "--track off".to_owned(),
             };
             capabilities.push(plan.state(CapabilityState::Off, why));

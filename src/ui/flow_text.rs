@@ -109,6 +109,9 @@ fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: 
     head.push((format!("{command}, answered in {}", format::duration(*took_ns).trim_end()), theme.quiet));
     lines.push(head);
     match (answer, query) {
+        (Err(_), _) if flow.deleted.is_some() => {
+            push_wrapped(lines, "no answer came before the flow was deleted", columns, theme.text);
+        }
         (Err(why), _) => push_wrapped(lines, &format!("▲ {why}"), columns, theme.bad),
         (Ok(words), _) if words.trim().is_empty() => push_wrapped(lines, "nothing", columns, theme.quiet),
         (Ok(words), Query::GetFlow) => megaflow(screen, words, columns, lines),
@@ -121,6 +124,9 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
     let theme = screen.theme;
     if flow.ufid.is_none() {
         return ("the daemon can only be asked by ufid, and this flow has none".to_owned(), theme.text);
+    }
+    if flow.deleted.is_some() {
+        return ("not asked: the flow is deleted, and the daemon forgets such".to_owned(), theme.text);
     }
     if let Some(DaemonState::Down { why }) = screen.model.daemon() {
         return (format!("the daemon does not answer: {why}"), theme.bad);

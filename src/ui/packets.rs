@@ -28,7 +28,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         && let Some(id) = selected
     {
         let Some(packet) = model.packet(id) else {
-            pen.put(1, 1, "This packet is not kept any more: newer ones took its room.", pen.theme.text);
+            pen.put(1, 1, "This packet is not kept any more: newer ones took its room. Space holds the screen, to read one in a storm.", pen.theme.text);
             return Drawn::default();
         };
         return draw_one(pen, screen, packet);

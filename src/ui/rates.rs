@@ -93,7 +93,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         let Some(end) = model.series_end() else { continue };
         let values: Vec<f64> = model.series(row.metric).map(|n| n as f64).collect();
         let cells = chart::squeeze(&values, end, per_column, curve_wide);
-        let top = cells.iter().flatten().copied().fold(0.0, f64::max);
+        // What is now may be more than any whole second had.
+        let top = cells.iter().flatten().copied().chain(now).fold(0.0, f64::max);
         let shape = if row.bad { theme.bad } else { theme.shape };
         for (cell, x) in cells.iter().zip(curve_x..) {
             let style = if cell.is_some_and(|n| n > 0.0) { shape } else { theme.trough };
