@@ -4,11 +4,27 @@
  * A packet's steps before OVS are kept with its track and become events only once it is decided to record it: what
  * never comes to OVS, the operator's own ssh session above all, makes none. */
 
-static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point, __s32 ret)
+static __always_inline void emit_dev(__u64 packet, __u64 upcall, struct net_device *dev, __u32 point, __u32 len, __s32 ret)
+{
+	struct wire_dev *e = reserve(struct wire_dev);
+
+	if (!e)
+		return;
+	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), packet, upcall);
+	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
+	e->ifindex = dev->ifindex;
+	e->netns = dev->nd_net.net->ns.inum;
+	e->len = len;
+	e->ret = ret;
+	e->point = point;
+	e->pad = 0;
+	submit(e);
+}
+
+static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
 {
 	__u64 head = (__u64)skb->head;
 	struct track *t;
-	struct wire_dev *e;
 
 	if (!head || (!tracks_recorded && packets_closed()))
 		return 0;
@@ -50,25 +66,14 @@ static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev,
 		bpf_probe_read_kernel(step->dev, NAME_LEN, dev->name);
 		return 0;
 	}
-	e = reserve(struct wire_dev);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), t->packet, t->upcall);
-	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
-	e->ifindex = dev->ifindex;
-	e->netns = dev->nd_net.net->ns.inum;
-	e->len = skb->len;
-	e->ret = ret;
-	e->point = point;
-	e->pad = 0;
-	submit(e);
+	emit_dev(t->packet, t->upcall, dev, point, skb->len, 0);
 	return 0;
 }
 
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NET_DEV_QUEUE, 0) : 0;
+	return skb ? dev_step(skb, skb->dev, POINT_NET_DEV_QUEUE) : 0;
 }
 
 /* After the driver had it the packet may be gone: who it was is remembered over the call, by packet and device, as
@@ -95,7 +100,7 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 
 	if (!skb || !dev)
 		return 0;
-	dev_step(skb, dev, POINT_NET_DEV_START_XMIT, 0);
+	dev_step(skb, dev, POINT_NET_DEV_START_XMIT);
 	t = tracks_recorded ? track_of((__u64)skb->head) : NULL;
 	if (t && t->state == TRACK_RECORDED) {
 		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
@@ -120,7 +125,6 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 {
 	struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
 	struct track_name *known, name;
-	struct wire_dev *e;
 
 	if (!in_drivers_count || !dev)
 		return 0;
@@ -130,37 +134,26 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 	name = *known;
 	if (!bpf_map_delete_elem(&in_drivers, &key))
 		__sync_fetch_and_add(&in_drivers_count, -1);
-	e = reserve(struct wire_dev);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), name.packet, name.upcall);
-	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
-	e->ifindex = dev->ifindex;
-	e->netns = dev->nd_net.net->ns.inum;
-	e->len = len;
-	e->ret = rc;
-	e->point = POINT_NET_DEV_XMIT;
-	e->pad = 0;
-	submit(e);
+	emit_dev(name.packet, name.upcall, dev, POINT_NET_DEV_XMIT, len, rc);
 	return 0;
 }
 
 SEC("tp_btf/netif_rx")
 int BPF_PROG(netif_rx, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RX, 0) : 0;
+	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RX) : 0;
 }
 
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RECEIVE_SKB, 0) : 0;
+	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RECEIVE_SKB) : 0;
 }
 
 SEC("fentry/skb_scrub_packet")
 int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
 {
-	return dev_step(skb, skb->dev, POINT_SKB_SCRUB_PACKET, 0);
+	return dev_step(skb, skb->dev, POINT_SKB_SCRUB_PACKET);
 }
 
 static __always_inline int buffer_freed(struct sk_buff *skb)

@@ -5,6 +5,7 @@
 #include "state.h"
 #include "emit.h"
 #include "lookup.h"
+#include "digest.h"
 #include "upcall.h"
 #include "handler.h"
 #include "ops.h"
