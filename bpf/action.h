@@ -11,7 +11,7 @@ int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
 	if (!tracks_recorded || !dp || !skb || !key || !nla)
 		return 0;
-	t = track_of((__u64)skb->head);
+	t = track_of((__u64)get(skb, head));
 	if (!t || t->state != TRACK_RECORDED)
 		return 0;
 	e = reserve(struct wire_action);
@@ -20,14 +20,14 @@ int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw
 	fill_head(&e->head, WIRE_ACTION, bpf_ktime_get_ns(), t->packet, t->upcall);
 	e->queue_id = t->queue_id;
 	e->dp = dp_number(dp);
-	e->in_port = key->phy.in_port;
-	e->recirc_id = key->recirc_id;
-	e->nla_type = nla->nla_type;
+	e->in_port = get(key, phy.in_port);
+	e->recirc_id = get(key, recirc_id);
+	e->nla_type = get(nla, nla_type);
 	/* The kernel's own form of set_masked has a number behind those of the header, which moves with every new action. */
 	if (bpf_core_enum_value_exists(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED) &&
 	    (e->nla_type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED))
 		e->nla_type = OVS_ACTION_ATTR_SET_MASKED;
-	len = nla->nla_len < NLA_HDRLEN ? 0 : nla->nla_len - NLA_HDRLEN;
+	len = get(nla, nla_len) < NLA_HDRLEN ? 0 : get(nla, nla_len) - NLA_HDRLEN;
 	e->args_len = len;
 	if (len > ACTION_ARGS_MAX)
 		len = ACTION_ARGS_MAX;

@@ -12,8 +12,8 @@ static __always_inline void emit_dev(__u64 packet, __u64 upcall, struct net_devi
 		return;
 	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), packet, upcall);
 	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
-	e->ifindex = dev->ifindex;
-	e->netns = dev->nd_net.net->ns.inum;
+	e->ifindex = get(dev, ifindex);
+	e->netns = get(dev, nd_net.net, ns.inum);
 	e->len = len;
 	e->ret = ret;
 	e->point = point;
@@ -23,7 +23,7 @@ static __always_inline void emit_dev(__u64 packet, __u64 upcall, struct net_devi
 
 static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
 {
-	__u64 head = (__u64)skb->head;
+	__u64 head = (__u64)get(skb, head);
 	struct track *t;
 
 	if (!head || (!tracks_recorded && packets_closed()))
@@ -59,21 +59,21 @@ static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev,
 		step->tid = task;
 		step->cpu = bpf_get_smp_processor_id();
 		step->point = point;
-		step->ifindex = dev->ifindex;
-		step->netns = dev->nd_net.net->ns.inum;
-		step->len = skb->len;
+		step->ifindex = get(dev, ifindex);
+		step->netns = get(dev, nd_net.net, ns.inum);
+		step->len = get(skb, len);
 		bpf_get_current_comm(step->comm, sizeof(step->comm));
 		bpf_probe_read_kernel(step->dev, NAME_LEN, dev->name);
 		return 0;
 	}
-	emit_dev(t->packet, t->upcall, dev, point, skb->len, 0);
+	emit_dev(t->packet, t->upcall, dev, point, get(skb, len), 0);
 	return 0;
 }
 
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NET_DEV_QUEUE) : 0;
+	return skb ? dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE) : 0;
 }
 
 /* After the driver had it the packet may be gone: who it was is remembered over the call, by packet and device, as
@@ -101,7 +101,7 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 	if (!skb || !dev)
 		return 0;
 	dev_step(skb, dev, POINT_NET_DEV_START_XMIT);
-	t = tracks_recorded ? track_of((__u64)skb->head) : NULL;
+	t = tracks_recorded ? track_of((__u64)get(skb, head)) : NULL;
 	if (t && t->state == TRACK_RECORDED) {
 		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
 		struct track_name name = { .packet = t->packet, .upcall = t->upcall };
@@ -141,24 +141,24 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 SEC("tp_btf/netif_rx")
 int BPF_PROG(netif_rx, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RX) : 0;
+	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RX) : 0;
 }
 
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, skb->dev, POINT_NETIF_RECEIVE_SKB) : 0;
+	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB) : 0;
 }
 
 SEC("fentry/skb_scrub_packet")
 int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
 {
-	return dev_step(skb, skb->dev, POINT_SKB_SCRUB_PACKET);
+	return dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
 }
 
 static __always_inline int buffer_freed(struct sk_buff *skb)
 {
-	track_forget((__u64)skb->head);
+	track_forget((__u64)get(skb, head));
 	return 0;
 }
 
@@ -180,7 +180,7 @@ struct {
 
 static __always_inline int head_moves(struct sk_buff *skb)
 {
-	__u64 key = (__u64)skb, head = (__u64)skb->head;
+	__u64 key = (__u64)skb, head = (__u64)get(skb, head);
 	struct track *t;
 
 	if (!tracks_recorded)
@@ -200,7 +200,7 @@ TWINS("fentry/pskb_expand_head", expand_head_entry, head_moves(skb), struct sk_b
 
 static __always_inline int head_moved(struct sk_buff *skb)
 {
-	__u64 key = (__u64)skb, head = (__u64)skb->head;
+	__u64 key = (__u64)skb, head = (__u64)get(skb, head);
 	struct moving *m, moved;
 	struct track *t;
 

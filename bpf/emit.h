@@ -75,7 +75,7 @@ static __always_inline bool has_vlan_tag(struct sk_buff *skb)
 
 	if (bpf_core_field_exists(old->vlan_present))
 		return BPF_CORE_READ_BITFIELD(old, vlan_present);
-	return skb->vlan_proto || skb->vlan_tci;
+	return get(skb, vlan_proto) || get(skb, vlan_tci);
 }
 
 /* Its first bytes. At OVS's hooks skb->data is at the Ethernet header. */
@@ -87,20 +87,20 @@ static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 
 	if (!e)
 		return;
 	fill_head(&e->head, WIRE_PACKET, ts, packet, 0);
-	e->len = skb->len;
-	captured = skb->len - skb->data_len;
+	e->len = get(skb, len);
+	captured = get(skb, len) - get(skb, data_len);
 	if (captured > cfg_snaplen)
 		captured = cfg_snaplen;
 	if (captured > SNAPLEN_MAX)
 		captured = SNAPLEN_MAX;
-	if (bpf_probe_read_kernel(e->data, captured, skb->data))
+	if (bpf_probe_read_kernel(e->data, captured, get(skb, data)))
 		captured = 0;
 	e->captured = captured;
 	e->vlan_proto = e->vlan_tci = 0;
 	e->pad = 0;
 	if (has_vlan_tag(skb)) {
-		e->vlan_proto = skb->vlan_proto;
-		e->vlan_tci = skb->vlan_tci;
+		e->vlan_proto = get(skb, vlan_proto);
+		e->vlan_tci = get(skb, vlan_tci);
 	}
 	submit(e);
 }

@@ -38,8 +38,8 @@ static __always_inline int receive(struct sock *sk, unsigned int flags, struct s
 	struct wire_recv *e;
 	struct message *m;
 
-	if (!skb || (flags & MSG_PEEK) || sk->__sk_common.skc_family != AF_NETLINK ||
-	    sk->sk_protocol != NETLINK_GENERIC)
+	if (!skb || (flags & MSG_PEEK) || get(sk, __sk_common.skc_family) != AF_NETLINK ||
+	    get(sk, sk_protocol) != NETLINK_GENERIC)
 		return 0;
 	in = bpf_map_lookup_elem(&in_flights, &key);
 	if (!in)

@@ -157,4 +157,15 @@ struct dp_upcall_info {
 
 #pragma clang attribute pop
 
+/* A field of what a program was given: get(skb, head), get(dev, nd_net.net, ns.inum). The programs of fentry, fexit
+ * and tp_btf know their arguments' types and read them in place; those of kprobes and raw tracepoints copy. */
+#ifdef OVSCOPE_KPROBES
+#define get(from, ...) BPF_CORE_READ(from, __VA_ARGS__)
+#else
+#define get(...) get_by_count(__VA_ARGS__, get_2, get_1, )(__VA_ARGS__)
+#define get_by_count(from, a, b, which, ...) which
+#define get_1(from, a) ((from)->a)
+#define get_2(from, a, b) ((from)->a->b)
+#endif
+
 #endif

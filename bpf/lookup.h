@@ -78,22 +78,22 @@ static __always_inline void count_hit(struct flow_table *table, struct sw_flow *
 	struct flow_id id = { .flow = (__u64)flow, .table = (__u64)table };
 	struct flow_count *count;
 
-	if (flow->id.ufid_len) {
-		id.ufid[0] = flow->id.ufid[0];
-		id.ufid[1] = flow->id.ufid[1];
-		id.ufid[2] = flow->id.ufid[2];
-		id.ufid[3] = flow->id.ufid[3];
+	if (get(flow, id.ufid_len)) {
+		id.ufid[0] = get(flow, id.ufid[0]);
+		id.ufid[1] = get(flow, id.ufid[1]);
+		id.ufid[2] = get(flow, id.ufid[2]);
+		id.ufid[3] = get(flow, id.ufid[3]);
 	}
 	count = bpf_map_lookup_elem(&flow_counts, &id);
 	if (count) {
 		count->hits++;
-		if (count->sf_acts != (__u64)flow->sf_acts) {
-			count->sf_acts = (__u64)flow->sf_acts;
+		if (count->sf_acts != (__u64)get(flow, sf_acts)) {
+			count->sf_acts = (__u64)get(flow, sf_acts);
 			count->since = bpf_ktime_get_ns();
 		}
 	} else {
 		struct flow_count first = {
-			.hits = 1, .sf_acts = (__u64)flow->sf_acts, .since = bpf_ktime_get_ns(),
+			.hits = 1, .sf_acts = (__u64)get(flow, sf_acts), .since = bpf_ktime_get_ns(),
 		};
 
 		if (bpf_map_update_elem(&flow_counts, &id, &first, BPF_NOEXIST))
@@ -105,7 +105,7 @@ static __always_inline void count_hit(struct flow_table *table, struct sw_flow *
 SEC("fentry/ovs_dp_process_packet")
 int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 {
-	__u64 head = (__u64)skb->head, now;
+	__u64 head = (__u64)get(skb, head), now;
 	struct cpu_state *cpu = this_cpu();
 	struct track *t;
 
@@ -115,7 +115,7 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 	cpu->left_out = 0;
 	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
 	if (!t && packets_closed()) {
-		if (!key->recirc_id) {
+		if (!get(key, recirc_id)) {
 			cpu->left_out = TALLY_OVER_BUDGET;
 			tally(TALLY_OVER_BUDGET);
 		}
@@ -127,7 +127,7 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 		return 0;
 	if (t->state == TRACK_SEEN) {
 		/* A recirculated packet was decided about on its first pass. */
-		if (key->recirc_id)
+		if (get(key, recirc_id))
 			return 0;
 		if (!cfg_sample || (cfg_sample > 1 && bpf_get_prandom_u32() % cfg_sample)) {
 			track_leave_out(t, TALLY_NOT_SAMPLED);
@@ -197,16 +197,16 @@ int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u
 	e->ufid_len = 0;
 	e->ufid[0] = e->ufid[1] = e->ufid[2] = e->ufid[3] = 0;
 	if (flow) {
-		e->sf_acts = (__u64)flow->sf_acts;
-		e->ufid_len = flow->id.ufid_len;
-		e->ufid[0] = flow->id.ufid[0];
-		e->ufid[1] = flow->id.ufid[1];
-		e->ufid[2] = flow->id.ufid[2];
-		e->ufid[3] = flow->id.ufid[3];
+		e->sf_acts = (__u64)get(flow, sf_acts);
+		e->ufid_len = get(flow, id.ufid_len);
+		e->ufid[0] = get(flow, id.ufid[0]);
+		e->ufid[1] = get(flow, id.ufid[1]);
+		e->ufid[2] = get(flow, id.ufid[2]);
+		e->ufid[3] = get(flow, id.ufid[3]);
 	}
 	e->dp = count ? count->dp : 0;
-	e->in_port = key->phy.in_port;
-	e->recirc_id = key->recirc_id;
+	e->in_port = get(key, phy.in_port);
+	e->recirc_id = get(key, recirc_id);
 	e->n_mask_hit = masks;
 	e->n_cache_hit = cached;
 	submit(e);

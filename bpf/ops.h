@@ -42,7 +42,7 @@ static __always_inline struct nlattr *attribute(struct genl_info *info, __u32 wh
 	struct nlattr *nla = NULL;
 
 	*len = 0;
-	bpf_probe_read_kernel(&nla, sizeof(nla), &info->attrs[which]);
+	bpf_probe_read_kernel(&nla, sizeof(nla), &get(info, attrs)[which]);
 	if (nla) {
 		*len = BPF_CORE_READ(nla, nla_len);
 		*len = *len < NLA_HDRLEN ? 0 : *len - NLA_HDRLEN;
@@ -56,7 +56,7 @@ static __always_inline struct op *op_of(struct genl_info *info)
 	__u32 tid = this_tid();
 	struct op *op = bpf_map_lookup_elem(&ops, &tid);
 
-	return op && op->seq == info->snd_seq ? op : NULL;
+	return op && op->seq == get(info, snd_seq) ? op : NULL;
 }
 
 static __always_inline bool op_is_begun(struct genl_info *info)
@@ -70,7 +70,7 @@ static __always_inline void op_begin(struct op *op, struct genl_info *info)
 {
 	__u32 tid = this_tid();
 
-	op->seq = info->snd_seq;
+	op->seq = get(info, snd_seq);
 	if (!op->ts)
 		op->ts = bpf_ktime_get_ns();
 	bpf_map_update_elem(&ops, &tid, op, BPF_ANY);
@@ -123,7 +123,7 @@ static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info 
 	e->set = set;
 	e->len = op->len;
 	e->dp = 0;
-	bpf_probe_read_kernel(&e->dp, sizeof(e->dp), (void *)info->genlhdr + GENL_HDRLEN);
+	bpf_probe_read_kernel(&e->dp, sizeof(e->dp), (void *)get(info, genlhdr) + GENL_HDRLEN);
 	e->ufid_len = 0;
 	e->ufid[0] = e->ufid[1] = e->ufid[2] = e->ufid[3] = 0;
 	if (kind != WIRE_FLOW_EXEC) {
@@ -295,7 +295,7 @@ TWINS("fentry/ovs_packet_cmd_execute", exec_entry, execute_begin(info), struct s
 /* Called by ovs_packet_cmd_execute alone, on the packet it has just made: from here on it is the one that went up. */
 static __always_inline int reinject(struct sk_buff *skb)
 {
-	__u64 head = (__u64)skb->head;
+	__u64 head = (__u64)get(skb, head);
 	__u32 tid = this_tid();
 	struct track *t;
 	struct op *op;

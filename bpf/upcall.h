@@ -74,17 +74,17 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
 	if (!cpu || !dp || !skb || !key || !info)
 		return 0;
-	head = (__u64)skb->head;
+	head = (__u64)get(skb, head);
 	now = bpf_ktime_get_ns();
 	up = &cpu->up;
-	missed = cpu->miss.valid && info->cmd == 1;
+	missed = cpu->miss.valid && get(info, cmd) == 1;
 	cpu->miss.valid = 0;
 	up->ts = now;
 	up->dp = dp_number(dp);
 	learn_table(dp, up->dp);
-	up->in_port = key->phy.in_port;
-	up->cmd = info->cmd;
-	up->portid = info->portid;
+	up->in_port = get(key, phy.in_port);
+	up->cmd = get(info, cmd);
+	up->portid = get(info, portid);
 	up->cpu = bpf_get_smp_processor_id();
 	up->index = 0;
 	up->enqueuing = 0;
@@ -125,7 +125,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 			lookup->ufid_len = 0;
 			lookup->dp = up->dp;
 			lookup->in_port = up->in_port;
-			lookup->recirc_id = key->recirc_id;
+			lookup->recirc_id = get(key, recirc_id);
 			lookup->n_mask_hit = cpu->miss.n_mask_hit;
 			lookup->n_cache_hit = cpu->miss.n_cache_hit;
 			submit(lookup);
@@ -139,12 +139,12 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	fill_head(&e->head, WIRE_UPCALL, now, up->packet, up->id);
 	e->dp = up->dp;
 	e->in_port = up->in_port;
-	e->recirc_id = key->recirc_id;
+	e->recirc_id = get(key, recirc_id);
 	e->cmd = up->cmd;
 	e->portid = up->portid;
-	e->mru = info->mru;
-	e->len = skb->len;
-	e->skb_hash = skb->hash;
+	e->mru = get(info, mru);
+	e->len = get(skb, len);
+	e->skb_hash = get(skb, hash);
 	submit(e);
 	return 0;
 }
@@ -158,8 +158,8 @@ int BPF_PROG(enqueue_entry, struct datapath *dp, struct sk_buff *skb)
 		return 0;
 	cpu->up.enqueuing = 1;
 	cpu->up.queue_id = 0;
-	cpu->up.skb_data = (__u64)skb->data;
-	cpu->up.skb_data_len = skb->len - skb->data_len;
+	cpu->up.skb_data = (__u64)get(skb, data);
+	cpu->up.skb_data_len = get(skb, len) - get(skb, data_len);
 	return 0;
 }
 
@@ -329,9 +329,9 @@ int BPF_PROG(upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_
 
 	bpf_get_func_ret(ctx, &ret);
 	kind.dp = dp_number(dp);
-	kind.in_port = key->phy.in_port;
-	kind.cmd = info->cmd;
-	kind.portid = info->portid;
+	kind.in_port = get(key, phy.in_port);
+	kind.cmd = get(info, cmd);
+	kind.portid = get(info, portid);
 	kind.ret = ret;
 	count_outcome(&upcall_counts, &kind);
 	if (!cpu || !cpu->up.active)
