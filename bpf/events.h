@@ -22,6 +22,7 @@ enum wire_kind {
 	WIRE_FLOW_DEL = 9,
 	WIRE_ACTION = 10,
 	WIRE_PACKET = 11,
+	WIRE_DROP = 16,
 };
 
 enum wire_point {
@@ -147,6 +148,13 @@ struct wire_packet {
 	__u8 data[SNAPLEN_MAX];
 };
 
+struct wire_drop {
+	struct wire_head head;
+	__u64 location; /* in the kernel's code */
+	__u32 reason;
+	__u32 len;
+};
+
 /* Counter maps. */
 
 struct table_count {
@@ -189,6 +197,38 @@ struct op_outcome {
 	__s32 ret;
 };
 
+/* Of one handler's thread, up to `since`. In nanoseconds. */
+struct sched_sums {
+	__u64 since;
+	__u64 asleep;
+	__u64 runnable;
+	__u64 running;
+	__u64 runnable_max; /* without a break */
+	__u64 switches;     /* to it */
+	__u32 state;
+	__u32 pad;
+};
+
+enum stage {
+	STAGE_LOOKUP = 0,
+	STAGE_ENQUEUE = 1,
+	STAGE_WAIT = 2,
+	STAGE_TRANSLATE = 3,
+	STAGE_PUT = 4,
+	STAGE_EXECUTE = 5,
+	STAGE_WHOLE = 6,
+	STAGES = 7,
+};
+
+/* Up to 2^37 ns (137 s); what is longer is in the last bucket. */
+#define STAGE_HIGHEST_BIT 36
+#define STAGE_BUCKETS ((STAGE_HIGHEST_BIT - 1) * 8)
+
+struct stage_times {
+	__u64 max;
+	__u64 counts[STAGE_BUCKETS];
+};
+
 /* Places in the array of plain counters. */
 enum tally {
 	TALLY_RING_FULL = 0,
@@ -219,6 +259,9 @@ union wire_types {
 	struct flow_count flow_count;
 	struct upcall_kind upcall_kind;
 	struct op_outcome op_outcome;
+	struct wire_drop wire_drop;
+	struct sched_sums sched_sums;
+	struct stage_times stage_times;
 };
 union wire_types *wire_types __attribute__((unused));
 

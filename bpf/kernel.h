@@ -67,6 +67,9 @@ struct net {
 typedef struct {
 	struct net *net;
 } possible_net_t;
+struct task_struct {
+	int pid;
+};
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;

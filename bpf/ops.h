@@ -13,12 +13,15 @@ struct op {
 	__u64 queue_id;
 	__u64 batch_ts;
 	__u64 head; /* of the re-injected packet's buffer */
+	__u64 begun; /* of its upcall, as in struct message */
 	__u32 batch_idx;
 	__u32 len;
 	__u32 tied;
 	__u32 recorded;
 	__u32 seq;  /* of its netlink message, by which a twin knows it */
 	__u32 done; /* its end was seen */
+	__u32 first; /* it answers its upcall's first message */
+	__u32 pad;
 };
 
 struct {
@@ -144,6 +147,10 @@ static __always_inline void op_tie(struct op *op, struct handler *h, struct mess
 	op->queue_id = m->queue_id;
 	op->batch_ts = h->batch_ts;
 	op->batch_idx = at;
+	op->begun = m->begun;
+	op->first = !m->index;
+	if (op->first && m->put + m->exec == 1)
+		stage_between(STAGE_TRANSLATE, m->received, op->ts);
 }
 
 struct tie_walk {
@@ -240,6 +247,8 @@ static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 
 			bpf_loop(BATCH, tie_put_to, &walk, 0);
 		}
 	}
+	if (op->first)
+		stage_between(STAGE_PUT, op->ts, bpf_ktime_get_ns());
 	op_emit(op, kind, info, set, ret);
 	return 0;
 }
@@ -324,6 +333,12 @@ static __always_inline int execute_end(void *ctx, struct genl_info *info)
 	op = op_end(ctx, info, OP_EXEC, &ret);
 	if (!op)
 		return 0;
+	if (op->first) {
+		__u64 now = bpf_ktime_get_ns();
+
+		stage_between(STAGE_EXECUTE, op->ts, now);
+		stage_between(STAGE_WHOLE, op->begun, now);
+	}
 	op_emit(op, WIRE_FLOW_EXEC, info, 0, ret);
 	/* With nothing attached to what frees packets, the name ends with the call. */
 	if (op->head && !cfg_generic) {

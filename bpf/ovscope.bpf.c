@@ -6,10 +6,13 @@
 #include "emit.h"
 #include "lookup.h"
 #include "digest.h"
+#include "stages.h"
 #include "upcall.h"
+#include "sched.h"
 #include "handler.h"
 #include "ops.h"
 #include "action.h"
 #include "dev.h"
+#include "drop.h"
 
 char LICENSE[] SEC("license") = "GPL";

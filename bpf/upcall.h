@@ -20,7 +20,8 @@ struct message {
 	__u32 put;
 	__u32 exec;
 	__u32 cmd;
-	__u32 pad;
+	__u32 index;    /* of the upcall's messages */
+	__u64 begun;    /* the lookup that missed, or the upcall where there was none */
 	__u64 received; /* when */
 };
 
@@ -79,7 +80,12 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	up = &cpu->up;
 	missed = cpu->miss.valid && get(info, cmd) == 1;
 	cpu->miss.valid = 0;
-	up->ts = now;
+	up->ts = up->begun = now;
+	if (get(info, cmd) == 1 && cpu->miss.ts) {
+		up->begun = cpu->miss.ts;
+		cpu->miss.ts = 0; /* said once */
+		stage_between(STAGE_LOOKUP, up->begun, now);
+	}
 	up->dp = dp_number(dp);
 	learn_table(dp, up->dp);
 	up->in_port = get(key, phy.in_port);
@@ -119,7 +125,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	if (missed) {
 		lookup = reserve(struct wire_lookup);
 		if (lookup) {
-			fill_head(&lookup->head, WIRE_FLOW_LOOKUP, cpu->miss.ts, up->packet, 0);
+			fill_head(&lookup->head, WIRE_FLOW_LOOKUP, up->begun, up->packet, 0);
 			lookup->flow = lookup->sf_acts = 0;
 			lookup->ufid[0] = lookup->ufid[1] = lookup->ufid[2] = lookup->ufid[3] = 0;
 			lookup->ufid_len = 0;
@@ -132,7 +138,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 		}
 	}
 	if (bytes)
-		emit_bytes(skb, up->packet, missed ? cpu->miss.ts : now);
+		emit_bytes(skb, up->packet, missed ? up->begun : now);
 	e = reserve(struct wire_upcall);
 	if (!e)
 		return 0;
@@ -262,6 +268,8 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.recorded = up->recorded;
 	s->in_flight.m.put = s->in_flight.m.exec = 0;
 	s->in_flight.m.cmd = up->cmd;
+	s->in_flight.m.begun = up->begun;
+	s->in_flight.m.index = up->index;
 	s->in_flight.portid = portid;
 	s->in_flight.ts = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))
@@ -281,12 +289,13 @@ int BPF_PROG(enqueue_exit)
 	struct wire_enqueue *e;
 	struct going_up *up;
 	__u64 ret = 0;
-	__u32 zero = 0;
+	__u32 zero = 0, index;
 
 	if (!cpu || !cpu->up.enqueuing)
 		return 0;
 	up = &cpu->up;
 	up->enqueuing = 0;
+	index = up->index++;
 	bpf_get_func_ret(ctx, &ret);
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
@@ -298,6 +307,8 @@ int BPF_PROG(enqueue_exit)
 		if (in && in->m.queue_id == up->queue_id)
 			bpf_map_delete_elem(&in_flights, &s->user_skb);
 	}
+	if (!(__s32)ret && up->queue_id && !index)
+		stage_between(STAGE_ENQUEUE, up->ts, s->in_flight.ts);
 	if (!up->recorded)
 		return 0;
 	e = reserve(struct wire_enqueue);
@@ -312,7 +323,7 @@ int BPF_PROG(enqueue_exit)
 	e->ret = ret;
 	e->cmd = up->cmd;
 	e->portid = up->portid;
-	e->index = up->index++;
+	e->index = index;
 	e->pad = 0;
 	submit(e);
 	return 0;

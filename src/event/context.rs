@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Comm, DpIfindex, FlowPtr, Nanos, PortNo, Ufid, UpcallCmd};
+use super::{Comm, DpIfindex, DropCounter, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
 /// The kernel side's exact counters, summed over CPUs, since the probes were attached (not since the datapath was
 /// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
@@ -24,6 +24,15 @@ pub struct Counters {
     pub flows: Vec<FlowCounter>,
     /// Hits of flows that had no room in the kernel's table, or whose entry was taken by another.
     pub flow_hits_uncounted: u64,
+    /// What the datapath dropped, by its own reasons; always empty before Linux 6.6, which has none.
+    #[serde(default)]
+    pub drops: Vec<DropCounter>,
+    /// What the scheduler did with each handler's thread; empty where that is not looked at.
+    #[serde(default)]
+    pub handlers: Vec<HandlerSched>,
+    /// How long the stages of all upcalls took so far. Read once a second, and empty in between.
+    #[serde(default)]
+    pub stages: Vec<StageCounter>,
 }
 
 /// What one datapath looked up.

@@ -6,21 +6,25 @@
 
 mod action;
 mod context;
+mod drop;
 mod ids;
 mod names;
 mod path;
+mod stage;
 
 pub use action::{Action, ActionError, ActionExecute, decode_action};
 pub use context::{
     Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
+pub use drop::{Drop, DropCounter, HandlerSched, OVS_DROPS};
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
 pub use path::{
     DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd, UpcallEnqueue,
     UpcallRecv, UpcallReturn,
 };
+pub use stage::{STAGE_BUCKETS, Stage, StageCounter, bucket_bounds, bucket_of};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +77,8 @@ pub enum Body {
     FlowDel(FlowOp),
     /// The datapath executed one action on a packet.
     ActionExecute(ActionExecute),
+    /// The kernel dropped a packet, or a clone of it.
+    Drop(Drop),
     /// The first bytes of a packet, once for each packet.
     PacketBytes(PacketBytes),
 
@@ -121,6 +127,7 @@ impl Event {
             Body::FlowExec(_) => "flow_exec",
             Body::FlowDel(_) => "flow_del",
             Body::ActionExecute(_) => "action_execute",
+            Body::Drop(_) => "drop",
             Body::PacketBytes(_) => "packet_bytes",
             Body::Counters(_) => "counters",
             Body::Loss(_) => "loss",
@@ -160,6 +167,12 @@ mod tests {
                 recirc_id: 0,
                 queue_id: 0,
                 action: Action::Output { port: 2 },
+            }),
+            Body::Drop(Drop {
+                reason: 0x3_0005,
+                name: "OVS_DROP_METER".to_owned(),
+                location: "do_execute_actions+0x3a [openvswitch]".to_owned(),
+                len: 98,
             }),
             Body::Counters(Box::default()),
             Body::Loss(Loss::default()),

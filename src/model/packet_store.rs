@@ -101,6 +101,7 @@ impl Packets {
                 Action::Userspace { userdata: Some(cookie), .. } => cookie.len(),
                 _ => 0,
             },
+            Body::Drop(e) => e.name.len() + e.location.len(),
             _ => 0,
         };
         // Room is made before the event is placed: it may be the packet itself that goes.

@@ -1,9 +1,9 @@
 //! What the screen reads of a model.
 
 use super::{
-    Condition, DatapathRow, Dimension, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits, Metric,
-    Model, Packet, Percentiles, PortRow, Rates, SECOND, Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window,
-    tables::Handler, talkers::Sketch,
+    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits,
+    Metric, Model, Packet, Percentiles, PortRow, Rates, SECOND, Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd,
+    Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -135,6 +135,17 @@ impl Model {
     /// How long a stage takes; none where no upcall had it in that time.
     pub fn latency(&self, stage: Stage, window: Window) -> Option<Percentiles> {
         self.latency.percentiles(stage, window)
+    }
+
+    /// Whether [`Model::latency`] and [`Model::heat`] are of all upcalls, as the kernel side counted them; else they are
+    /// of those that were seen in detail.
+    pub fn counts_stages(&self) -> bool {
+        self.latency.is_counted()
+    }
+
+    /// What the datapath dropped for reasons of its own, the most of them first. Exact.
+    pub fn drops(&self) -> Vec<DropRow<'_>> {
+        self.drops.rows(self.counted_at())
     }
 
     /// The whole latency over the last 120 seconds, one column for each second since the first that has any, the oldest
@@ -300,6 +311,7 @@ impl Model {
             wait_p50: waits.map(|(p50, _)| p50),
             wait_p99: waits.map(|(_, p99)| p99),
             last: handler.last,
+            scheduled: self.handlers.scheduled(handler.tid, self.counted_at()),
         }
     }
 

@@ -34,6 +34,9 @@ pub enum Wanted {
 /// The capability that all following of packets around OVS rests on.
 pub const PACKET_END: &str = "packet_end";
 
+/// The capability that says what the scheduler does with handlers.
+pub const HANDLER_SCHED: &str = "handler_sched";
+
 /// Every capability, in the order it is shown and attached: what frees packets comes before what names them, and the
 /// way of an upcall from its end to its begin, so that nothing is seen half.
 pub const PLANS: &[Plan] = &[
@@ -148,6 +151,22 @@ pub const PLANS: &[Plan] = &[
         functions: &["ovs_dp_process_packet"],
         wanted: Wanted::Generic,
         without: "packets that are not upcalled are not recorded",
+    },
+    Plan {
+        name: "drop",
+        probe: "tp_btf skb:kfree_skb",
+        programs: &["drop", "drop_twin"],
+        functions: &[],
+        wanted: Wanted::Follow,
+        without: "where and why packets are dropped is not seen",
+    },
+    Plan {
+        name: HANDLER_SCHED,
+        probe: "tp_btf sched:sched_switch, sched:sched_wakeup",
+        programs: &["sched_switch", "sched_wakeup"],
+        functions: &[],
+        wanted: Wanted::Follow,
+        without: "whether handlers sleep, run or wait for a CPU is not seen",
     },
     point("net_dev_xmit", "tp_btf net:net_dev_xmit", &["net_dev_xmit"], &[]),
     point("net_dev_start_xmit", "tp_btf net:net_dev_start_xmit", &["net_dev_start_xmit"], &[]),

@@ -19,10 +19,10 @@ use libbpf_rs::{
 
 use super::{
     Config, Error, Sink,
-    capability::{PACKET_END, PLANS, Plan, Wanted, missing_functions},
+    capability::{HANDLER_SCHED, PACKET_END, PLANS, Plan, Wanted, missing_functions},
     counters::{CounterReader, read_loss},
     datapaths::read_datapaths,
-    decode::decode,
+    decode::{Names, decode},
     host::{monotonic_now, session},
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
     wire,
@@ -150,6 +150,7 @@ fn open<'obj>(
         settings.cfg_sample = config.sample;
         settings.cfg_budget = config.event_budget;
         settings.cfg_generic = generic(config, why_not);
+        settings.cfg_sched = config.follow && !why_not.contains_key(HANDLER_SCHED);
     }
     for mut program in open.open_object_mut().progs_mut() {
         let wanted = PLANS
@@ -230,9 +231,10 @@ struct Surroundings {
 fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
+    let names = RefCell::new(Names::default());
     let mut builder = RingBufferBuilder::new();
     let callback = |bytes: &[u8]| {
-        match decode(bytes) {
+        match decode(bytes, &mut names.borrow_mut()) {
             Some(event) => batch.borrow_mut().push(event),
             None => *undecoded.borrow_mut() += 1,
         }
@@ -272,7 +274,7 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
         }
         if stop || now >= next_counters {
             next_counters = now + COUNTER_PERIOD;
-            quick(&skel.maps, &mut counters, with_flows, &mut around, &mut events);
+            quick(&skel.maps, &mut counters, with_flows, &mut names.borrow_mut(), &mut around, &mut events);
             with_flows = false;
         }
         if (!events.is_empty() && !sink(events)) || stop {
@@ -285,11 +287,12 @@ fn quick(
     maps: &OvscopeMaps<'_>,
     counters: &mut CounterReader,
     with_flows: bool,
+    names: &mut Names,
     around: &mut Surroundings,
     events: &mut Vec<Event>,
 ) {
     let now = monotonic_now();
-    if let Ok(counters) = counters.read(maps, now, with_flows) {
+    if let Ok(counters) = counters.read(maps, now, with_flows, &mut names.reasons) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {
@@ -322,6 +325,7 @@ fn forget_dead_handlers(maps: &OvscopeMaps<'_>) {
             let tid = wire::read::<u32>(&key).unwrap_or_default();
             if !Path::new(&format!("/proc/{tid}")).exists() {
                 let _ = maps.handlers.delete(&key);
+                let _ = maps.scheds.delete(&key);
             }
         }
     }

@@ -1,21 +1,22 @@
 //! Reads the kernel side's counter maps: per-CPU values become sums.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytemuck::{Pod, Zeroable};
 use libbpf_rs::{MapCore, MapFlags};
 
 use super::{
+    reasons::Reasons,
     skeleton::OvscopeMaps,
     wire::{
-        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED,
-        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
-        TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
+        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP, SCHED_RUNNABLE, SCHED_RUNNING,
+        SchedSums, StageTimes, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET,
+        TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED, TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
     },
 };
 use crate::event::{
-    Counters, DpCounters, DpIfindex, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd,
-    UpcallCounter,
+    Counters, DpCounters, DpIfindex, DropCounter, ErrnoCounter, FlowCounter, FlowPtr, HandlerSched, Loss, Nanos,
+    PortNo, Stage, StageCounter, Ufid, UpcallCmd, UpcallCounter,
 };
 
 /// Remembers which flows had how many hits, so that only those that changed are reported.
@@ -25,8 +26,15 @@ pub struct CounterReader {
 }
 
 impl CounterReader {
-    /// The counters as they are now, those of single flows only `with_flows`: they are many to read. What is read while packets pass may be off by those that pass between two maps.
-    pub fn read(&mut self, maps: &OvscopeMaps<'_>, now: Nanos, with_flows: bool) -> libbpf_rs::Result<Counters> {
+    /// The counters as they are now, those of single flows and of the stages only `with_flows`: they are many to read.
+    /// What is read while packets pass may be off by those that pass between two maps.
+    pub fn read(
+        &mut self,
+        maps: &OvscopeMaps<'_>,
+        now: Nanos,
+        with_flows: bool,
+        reasons: &mut Reasons,
+    ) -> libbpf_rs::Result<Counters> {
         let mut counters = Counters {
             received: tally(&maps.tallies, TALLY_RECEIVED)?,
             flow_hits_uncounted: tally(&maps.tallies, TALLY_FLOW_HITS_UNCOUNTED)?,
@@ -62,8 +70,13 @@ impl CounterReader {
             };
             of.push(ErrnoCounter { ret: outcome.ret, count: values.iter().sum() });
         }
+        for (reason, values) in per_cpu::<u32, u64>(&maps.drop_counts)? {
+            counters.drops.push(DropCounter { reason, name: reasons.name(reason), count: values.iter().sum() });
+        }
+        counters.handlers = handlers(&maps.scheds, now)?;
         if with_flows {
             self.flows(maps, now, &mut counters)?;
+            counters.stages = stages(&maps.stage_times)?;
         }
         Ok(counters)
     }
@@ -90,6 +103,45 @@ impl CounterReader {
         self.hits = seen;
         Ok(())
     }
+}
+
+/// What handlers' threads did up to `now`: the state that each is in lasts until then.
+fn handlers(map: &impl MapCore, now: Nanos) -> libbpf_rs::Result<Vec<HandlerSched>> {
+    let mut handlers = Vec::new();
+    for key in map.keys() {
+        let Some(value) = map.lookup(&key, MapFlags::ANY)? else { continue };
+        let (Some(tid), Some(sums)) = (wire::read::<u32>(&key), wire::read::<SchedSums>(&value)) else { continue };
+        let lasting = |state: u32| if sums.state == state { now.saturating_sub(sums.since) } else { 0 };
+        let waiting = lasting(SCHED_RUNNABLE);
+        handlers.push(HandlerSched {
+            tid,
+            asleep_ns: sums.asleep + lasting(SCHED_ASLEEP),
+            runnable_ns: sums.runnable + waiting,
+            running_ns: sums.running + lasting(SCHED_RUNNING),
+            runnable_max_ns: sums.runnable_max.max(waiting),
+            switches: sums.switches,
+        });
+    }
+    handlers.sort_unstable_by_key(|handler| handler.tid);
+    Ok(handlers)
+}
+
+fn stages(map: &impl MapCore) -> libbpf_rs::Result<Vec<StageCounter>> {
+    let mut stages = Vec::new();
+    for (stage, place) in Stage::ALL.into_iter().zip(0u32..) {
+        let (mut max, mut buckets) = (0, BTreeMap::new());
+        for value in map.lookup_percpu(&place.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default() {
+            let Some(times) = wire::read::<StageTimes>(&value) else { continue };
+            max = max.max(times.max);
+            for (&count, bucket) in times.counts.iter().zip(0u16..).filter(|(count, _)| **count > 0) {
+                *buckets.entry(bucket).or_insert(0) += count;
+            }
+        }
+        if !buckets.is_empty() {
+            stages.push(StageCounter { stage, max, buckets: buckets.into_iter().collect() });
+        }
+    }
+    Ok(stages)
 }
 
 /// What the kernel side left out or lost, so far.

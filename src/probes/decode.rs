@@ -1,19 +1,32 @@
 //! Bytes from the ring buffer become events.
 
-use super::wire::{
-    self, WIRE_ACTION, WIRE_DEV, WIRE_FLOW_DEL, WIRE_FLOW_EXEC, WIRE_FLOW_LOOKUP, WIRE_FLOW_PUT, WIRE_PACKET,
-    WIRE_UPCALL, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireAction, WireDev, WireEnqueue, WireHead,
-    WireLookup, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, read,
+use super::{
+    reasons::Reasons,
+    symbols::Symbols,
+    wire::{
+        self, WIRE_ACTION, WIRE_DEV, WIRE_DROP, WIRE_FLOW_DEL, WIRE_FLOW_EXEC, WIRE_FLOW_LOOKUP, WIRE_FLOW_PUT,
+        WIRE_PACKET, WIRE_UPCALL, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireAction, WireDev,
+        WireDrop, WireEnqueue, WireHead, WireLookup, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, read,
+    },
 };
 use crate::event::{
-    ActionExecute, Body, DevPoint, DevStep, DpIfindex, Event, FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes,
-    PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
-    decode_action,
+    ActionExecute, Body, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowOp, FlowPtr, FlowPut, Name,
+    PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv,
+    UpcallReturn, decode_action,
 };
+
+/// What names the numbers of the running kernel.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Of drop reasons.
+    pub reasons: Reasons,
+    /// Of places in its code.
+    pub symbols: Symbols,
+}
 
 /// One event from one record of the ring buffer; none when it is not one that this program knows, which the caller
 /// counts.
-pub fn decode(bytes: &[u8]) -> Option<Event> {
+pub fn decode(bytes: &[u8], names: &mut Names) -> Option<Event> {
     let head: WireHead = read(bytes)?;
     let body = match head.kind {
         WIRE_DEV => dev(&read(bytes)?)?,
@@ -27,6 +40,7 @@ pub fn decode(bytes: &[u8]) -> Option<Event> {
         WIRE_FLOW_DEL => Body::FlowDel(flow_op(&read(bytes)?)),
         WIRE_ACTION => action(&read(bytes)?)?,
         WIRE_PACKET => packet(&read(bytes)?),
+        WIRE_DROP => drop(&read(bytes)?, names),
         _ => return None,
     };
     Some(Event {
@@ -156,6 +170,11 @@ fn action(e: &WireAction) -> Option<Body> {
     }))
 }
 
+fn drop(e: &WireDrop, names: &mut Names) -> Body {
+    let (name, location) = (names.reasons.name(e.reason), names.symbols.name(e.location));
+    Body::Drop(Drop { reason: e.reason, name, location, len: e.len })
+}
+
 /// Where the outer VLAN tag stands in a frame: behind both addresses.
 const VLAN_AT: usize = 12;
 
@@ -179,6 +198,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn decode(bytes: &[u8]) -> Option<Event> {
+        super::decode(bytes, &mut Names::default())
+    }
 
     fn head(kind: u32) -> WireHead {
         WireHead { ts: 5, packet: 7, kind, comm: *b"handler3\0\0\0\0\0\0\0\0", ..Zeroable::zeroed() }
@@ -227,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u32..13) {
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u32..20) {
             let mut bytes = bytes;
             if bytes.len() >= 40 {
                 bytes[36..40].copy_from_slice(&kind.to_ne_bytes());

@@ -9,7 +9,9 @@ mod counters;
 mod datapaths;
 mod decode;
 mod host;
+mod reasons;
 mod skeleton;
+mod symbols;
 mod wire;
 
 use std::{sync::mpsc, thread};

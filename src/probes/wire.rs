@@ -3,6 +3,8 @@
 //! A test compares every size and offset with the compiled object's BTF.
 use bytemuck::{Pod, Zeroable};
 
+use crate::event::STAGE_BUCKETS;
+
 pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
@@ -18,10 +20,15 @@ pub const WIRE_FLOW_EXEC: u32 = 8;
 pub const WIRE_FLOW_DEL: u32 = 9;
 pub const WIRE_ACTION: u32 = 10;
 pub const WIRE_PACKET: u32 = 11;
+pub const WIRE_DROP: u32 = 16;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
 pub const OP_DEL: u32 = 2;
+
+pub const SCHED_ASLEEP: u32 = 1;
+pub const SCHED_RUNNABLE: u32 = 2;
+pub const SCHED_RUNNING: u32 = 3;
 
 pub const TALLY_RING_FULL: u32 = 0;
 pub const TALLY_OVER_BUDGET: u32 = 1;
@@ -195,6 +202,29 @@ wire! {
         cmd: u32,
         portid: u32,
         ret: i32,
+    }
+    /// `struct wire_drop`.
+    struct WireDrop {
+        head: WireHead,
+        location: u64,
+        reason: u32,
+        len: u32,
+    }
+    /// `struct sched_sums`, a value of `scheds`.
+    struct SchedSums {
+        since: u64,
+        asleep: u64,
+        runnable: u64,
+        running: u64,
+        runnable_max: u64,
+        switches: u64,
+        state: u32,
+        pad: u32,
+    }
+    /// `struct stage_times`, a value of `stage_times`.
+    struct StageTimes {
+        max: u64,
+        counts: [u64; STAGE_BUCKETS],
     }
     /// `struct op_outcome`, a key of `op_counts`.
     struct OpOutcome {

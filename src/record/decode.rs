@@ -6,12 +6,13 @@ use super::{
     actions::{self, Numbers},
     dictionary::{Malformed, Named, at_place},
     proto::{self, Kind},
+    sums,
     writer::MESSAGE_EVENTS,
 };
 use crate::event::{
-    ActionExecute, Body, Comm, Counters, DevPoint, DevStep, DpCounters, DpIfindex, ErrnoCounter, Event, FlowCounter,
-    FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    ActionExecute, Body, Comm, Counters, DevPoint, DevStep, DpCounters, DpIfindex, Drop, ErrnoCounter, Event,
+    FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 /// What was passed over in messages because a newer version wrote it.
@@ -126,6 +127,7 @@ impl<'a> Decoder<'a> {
         check!(m.flow_exec, rows(Kind::FlowExec), dp, ret, len, took_ns, batch_ts, batch_idx, queue_id);
         check!(m.action_execute, rows(Kind::ActionExecute), dp, in_port, recirc_id, queue_id, action, first, second);
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
+        check!(m.drop, rows(Kind::Drop), reason, name, location, len);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
         if m.counters.len() != rows(Kind::Counters) || m.json.len() != rows(Kind::Json) {
             return Err(RAGGED);
@@ -243,6 +245,12 @@ impl<'a> Decoder<'a> {
                 let data = data.ok_or(Malformed("a packet's bytes that are cut off"))?;
                 Body::PacketBytes(PacketBytes { len: at(&c.len, row), data: data.into() })
             }
+            (Kind::Drop, proto::Events { drop: Some(c), .. }) => Body::Drop(Drop {
+                reason: at(&c.reason, row),
+                name: at_place(&m.strings, at(&c.name, row))?.unwrap_or_default(),
+                location: at_place(&m.strings, at(&c.location, row))?.unwrap_or_default(),
+                len: at(&c.len, row),
+            }),
             (Kind::Dev, proto::Events { dev: Some(c), .. }) => {
                 let device = self.devices.get(at(&c.device, row) as usize);
                 let &(dev, ifindex, netns) = device.ok_or(Malformed("a device that is not there"))?;
@@ -303,6 +311,9 @@ impl<'a> Decoder<'a> {
             received: c.received,
             flows: c.flows.as_ref().map_or(Ok(vec![]), |flows| self.flows(ts, flows))?,
             flow_hits_uncounted: c.flow_hits_uncounted,
+            drops: c.drops.iter().map(sums::to_drop).collect(),
+            handlers: c.handlers.iter().map(sums::to_handler).collect(),
+            stages: c.stages.iter().map(sums::to_stage).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
         })
     }
 

@@ -6,6 +6,7 @@ use super::{
     actions,
     dictionary::{Places, Recent},
     proto::{self, Kind},
+    sums,
 };
 use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
 
@@ -181,6 +182,16 @@ impl Encoder {
                 self.size += row.data.len();
                 Kind::PacketBytes
             }
+            Body::Drop(row) => {
+                let [name, location] = [&row.name, &row.location]
+                    .map(|text| self.strings.place(text.clone(), |text| self.message.strings.push(text.clone())));
+                let c = self.message.drop.get_or_insert_default();
+                c.reason.push(row.reason);
+                c.name.push(name);
+                c.location.push(location);
+                c.len.push(row.len);
+                Kind::Drop
+            }
             Body::Dev(row) => self.dev(row),
             Body::Counters(row) => self.counters(ts, row),
             Body::Loss(_)
@@ -253,6 +264,7 @@ impl Encoder {
             flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
         }
         self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
+        self.size += 32 * (row.drops.len() + row.handlers.len() + 8 * row.stages.len());
         self.message.counters.push(proto::Counters {
             datapaths: row
                 .datapaths
@@ -284,6 +296,9 @@ impl Encoder {
             received: row.received,
             flow_hits_uncounted: row.flow_hits_uncounted,
             flows: (!row.flows.is_empty()).then_some(flows),
+            drops: row.drops.iter().map(sums::from_drop).collect(),
+            handlers: row.handlers.iter().map(sums::from_handler).collect(),
+            stages: row.stages.iter().map(sums::from_stage).collect(),
         });
         Kind::Counters
     }

@@ -5,19 +5,26 @@ use super::{
     pen::Pen,
     table::{Cell, Column, Layout},
 };
-use crate::{event::task_name, model::HandlerRow};
+use crate::{
+    event::task_name,
+    model::{HandlerRow, Scheduled},
+};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 14] = [
     Column::words("thread", 12, 24, 0),
     Column::number("upcalls/s", 9, 0),
     Column::number("upcalls", 9, 2),
     Column::number("lost", 7, 0),
     Column::number("wait p50", 8, 1),
     Column::number("wait p99", 8, 0),
+    Column::number("running", 7, 6),
+    Column::number("runnable", 8, 4),
+    Column::number("asleep", 6, 8),
+    Column::number("longest", 8, 7),
     Column::number("in a batch", 10, 3),
-    Column::number("most", 5, 5),
-    Column::number("last", 6, 4),
-    Column::number("portid", 10, 6),
+    Column::number("most", 5, 9),
+    Column::number("last", 6, 5),
+    Column::number("portid", 10, 10),
 ];
 
 /// Draws the view.
@@ -58,6 +65,11 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 fn row(screen: &Screen<'_>, handler: &HandlerRow) -> Vec<Cell> {
     let theme = screen.theme;
     let wait = |ns: Option<u64>| ns.map_or_else(|| "–   ".to_owned(), format::duration);
+    // A thread that gets no CPU is what is looked for here.
+    let share = |of: fn(&Scheduled) -> f64| match &handler.scheduled {
+        Some(scheduled) => (format::share(of(scheduled)), theme.text),
+        None => ("–".to_owned(), theme.quiet),
+    };
     let lost = match handler.lost {
         0 => ("0".to_owned(), theme.quiet),
         n => (format!("▲ {}", format::short_count(n)), theme.bad),
@@ -69,6 +81,10 @@ fn row(screen: &Screen<'_>, handler: &HandlerRow) -> Vec<Cell> {
         lost,
         (wait(handler.wait_p50), theme.text),
         (wait(handler.wait_p99), theme.strong),
+        share(|s| s.running),
+        share(|s| s.runnable),
+        share(|s| s.asleep),
+        (wait(handler.scheduled.map(|s| s.runnable_max_ns)), theme.text),
         (if handler.batches > 0 { format!("{:.1}", handler.batch_mean) } else { "–".to_owned() }, theme.text),
         (handler.batch_max.to_string(), theme.text),
         (format::age(screen.model.now().saturating_sub(handler.last)), theme.text),

@@ -225,6 +225,9 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
         }
         Body::FlowDel(op) => (outcome(op.ret), good_or_bad(op.ret)),
         Body::ActionExecute(executed) => (action(model, executed), theme.text),
+        Body::Drop(drop) => {
+            (format!("{} in {}", label::drop_reason(drop.reason, &drop.name), drop.location), theme.strong)
+        }
         _ => (String::new(), theme.text),
     }
 }

@@ -2,9 +2,10 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, Session, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter, FlowLookup,
+    FlowOp, FlowPtr, FlowPut, HandlerSched, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind,
+    Query, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
+    UpcallReturn,
 };
 use proptest::prelude::*;
 
@@ -106,6 +107,10 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         op().prop_map(Body::FlowDel),
         execute,
         dev,
+        (prop_oneof![Just(2u32), 0x3_0000u32..0x3_000d, any::<u32>()], word()).prop_map(|(reason, len)| {
+            let (name, location) = ("METER".to_owned(), "f+0x1".to_owned());
+            Body::Drop(Drop { reason, name, location, len })
+        }),
         (word(), bytes()).prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data })),
     ]
 }
@@ -126,8 +131,10 @@ fn counters() -> impl Strategy<Value = Counters> {
         prop::collection::vec(outcome, 0..3),
         prop::collection::vec(flow, 0..6),
         number(),
+        prop::collection::vec((0u32..4, number()), 0..3),
+        prop::collection::vec((prop::sample::select(&Stage::ALL[..]), number(), 0u16..400, number()), 0..4),
     )
-        .prop_map(|(datapaths, upcalls, outcomes, flows, received)| Counters {
+        .prop_map(|(datapaths, upcalls, outcomes, flows, received, pairs, stages)| Counters {
             datapaths,
             upcalls,
             puts: outcomes.clone(),
@@ -136,6 +143,15 @@ fn counters() -> impl Strategy<Value = Counters> {
             received,
             flows,
             flow_hits_uncounted: 0,
+            drops: pairs.iter().map(|&(reason, count)| DropCounter { reason, name: String::new(), count }).collect(),
+            handlers: pairs
+                .iter()
+                .map(|&(tid, ns)| HandlerSched { tid, asleep_ns: ns, running_ns: ns / 2, ..HandlerSched::default() })
+                .collect(),
+            stages: stages
+                .into_iter()
+                .map(|(stage, max, bucket, count)| StageCounter { stage, max, buckets: vec![(bucket, count)] })
+                .collect(),
         })
 }
 

@@ -2,9 +2,10 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, Session, Ufid,
-    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter, FlowLookup,
+    FlowOp, FlowPtr, FlowPut, HandlerSched, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost,
+    PutKind, Query, STAGE_BUCKETS, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue,
+    UpcallId, UpcallRecv, UpcallReturn,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -154,6 +155,12 @@ fn path() -> BoxedStrategy<Body> {
         }),
         (int(), vec(any::<u8>(), 0..40))
             .prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data: data.into() })),
+        (int(), text(), text(), int()).prop_map(|(reason, name, location, len)| Body::Drop(Drop {
+            reason,
+            name,
+            location,
+            len
+        })),
         (points, name(), int(), int(), int(), errno()).prop_map(|(point, dev, ifindex, netns, len, ret)| Body::Dev(
             DevStep { point, dev, ifindex, netns, len, ret }
         )),
@@ -181,8 +188,33 @@ fn counters() -> BoxedStrategy<Counters> {
         ),
         0..4,
     );
-    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long())
-        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted)| Counters {
+    let drops =
+        vec((int(), text(), long()).prop_map(|(reason, name, count)| DropCounter { reason, name, count }), 0..3);
+    let handlers = vec(
+        (int(), long(), long(), long(), long(), long()).prop_map(
+            |(tid, asleep_ns, runnable_ns, running_ns, runnable_max_ns, switches)| HandlerSched {
+                tid,
+                asleep_ns,
+                runnable_ns,
+                running_ns,
+                runnable_max_ns,
+                switches,
+            },
+        ),
+        0..3,
+    );
+    let buckets = prop::collection::btree_map(0..STAGE_BUCKETS as u16, long(), 0..9);
+    let stages = vec(
+        (prop::sample::select(&Stage::ALL[..]), long(), buckets).prop_map(|(stage, max, buckets)| StageCounter {
+            stage,
+            max,
+            buckets: buckets.into_iter().collect(),
+        }),
+        0..3,
+    );
+    let new = (drops, handlers, stages);
+    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long(), new)
+        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted, new)| Counters {
             datapaths,
             upcalls,
             puts,
@@ -191,6 +223,9 @@ fn counters() -> BoxedStrategy<Counters> {
             received,
             flows,
             flow_hits_uncounted,
+            drops: new.0,
+            handlers: new.1,
+            stages: new.2,
         })
         .boxed()
 }

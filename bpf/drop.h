@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Packets that the kernel frees because it drops them, with where and why. */
+
+/* Reasons are numbered by subsystem in the upper half; see enum skb_drop_reason_subsys. Kernels before 6.6 have none of
+ * openvswitch's. */
+#define DROP_SUBSYSTEM_SHIFT 16
+#define DROP_SUBSYSTEM_OPENVSWITCH 3
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); /* the reason */
+	__type(value, __u64);
+} drop_counts SEC(".maps");
+
+/* Whether a drop is being looked at on this CPU: what interrupts it there drops packets too, and is passed over by
+ * `drop`, not by its twin. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} dropping SEC(".maps");
+
+static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 reason)
+{
+	struct wire_drop *e;
+	struct track *t;
+
+	if (reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH)
+		count_outcome(&drop_counts, &reason);
+	if (!tracks_recorded)
+		return;
+	t = track_of((__u64)get(skb, head));
+	if (!t || t->state != TRACK_RECORDED)
+		return;
+	e = reserve(struct wire_drop);
+	if (!e)
+		return;
+	fill_head(&e->head, WIRE_DROP, bpf_ktime_get_ns(), t->packet, t->upcall);
+	e->location = location;
+	e->reason = reason;
+	e->len = get(skb, len);
+	submit(e);
+}
+
+static __always_inline bool drop_matters(__u32 reason)
+{
+	return tracks_recorded || reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop, struct sk_buff *skb, void *location, __u32 reason)
+{
+	__u32 zero = 0, *busy;
+
+	if (!skb || !drop_matters(reason))
+		return 0;
+	busy = bpf_map_lookup_elem(&dropping, &zero);
+	if (!busy)
+		return 0;
+	*(volatile __u32 *)busy = 1;
+	dropped(skb, (__u64)location, reason);
+	*(volatile __u32 *)busy = 0;
+	return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_twin, struct sk_buff *skb, void *location, __u32 reason)
+{
+	__u32 zero = 0, *busy;
+
+	if (!skb || !drop_matters(reason))
+		return 0;
+	busy = bpf_map_lookup_elem(&dropping, &zero);
+	if (busy && *(volatile __u32 *)busy)
+		dropped(skb, (__u64)location, reason);
+	return 0;
+}
