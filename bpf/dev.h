@@ -70,8 +70,7 @@ static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev,
 	return 0;
 }
 
-SEC("tp_btf/net_dev_queue")
-int BPF_PROG(net_dev_queue, struct sk_buff *skb)
+TRACE(net_dev_queue, net_dev_queue, struct sk_buff *skb)
 {
 	return skb ? dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE) : 0;
 }
@@ -93,8 +92,7 @@ struct {
 	__type(value, struct track_name { __u64 packet; __u64 upcall; });
 } in_drivers SEC(".maps");
 
-SEC("tp_btf/net_dev_start_xmit")
-int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
+TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 {
 	struct track *t;
 
@@ -120,8 +118,7 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 	return 0;
 }
 
-SEC("tp_btf/net_dev_xmit")
-int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
+TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
 {
 	struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
 	struct track_name *known, name;
@@ -138,20 +135,17 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 	return 0;
 }
 
-SEC("tp_btf/netif_rx")
-int BPF_PROG(netif_rx, struct sk_buff *skb)
+TRACE(netif_rx, netif_rx, struct sk_buff *skb)
 {
 	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RX) : 0;
 }
 
-SEC("tp_btf/netif_receive_skb")
-int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
+TRACE(netif_receive_skb, netif_receive_skb, struct sk_buff *skb)
 {
 	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB) : 0;
 }
 
-SEC("fentry/skb_scrub_packet")
-int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
+ENTRY(skb_scrub_packet, skb_scrub_packet, struct sk_buff *skb)
 {
 	return dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
 }
@@ -163,11 +157,11 @@ static __always_inline int buffer_freed(struct sk_buff *skb)
 }
 
 /* The buffer is freed: whoever gets it next is another packet. */
-TWINS("fentry/skb_free_head", skb_free_head, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(skb_free_head, skb_free_head, buffer_freed(skb), struct sk_buff *skb)
 
 /* A receiving socket or GRO takes the buffer as a fragment of another packet. */
-TWINS("fentry/kfree_skb_partial", skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
-TWINS("fentry/napi_skb_free_stolen_head", skb_stolen, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(kfree_skb_partial, skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
+TWINS_ENTRY(napi_skb_free_stolen_head, skb_stolen, buffer_freed(skb), struct sk_buff *skb)
 
 /* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
 struct {
@@ -196,7 +190,7 @@ static __always_inline int head_moves(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fentry/pskb_expand_head", expand_head_entry, head_moves(skb), struct sk_buff *skb)
+TWINS_ENTRY(pskb_expand_head, expand_head_entry, head_moves(skb), struct sk_buff *skb)
 
 static __always_inline int head_moved(struct sk_buff *skb)
 {
@@ -220,4 +214,4 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fexit/pskb_expand_head", expand_head_exit, head_moved(skb), struct sk_buff *skb)
+TWINS_EXIT(pskb_expand_head, expand_head_exit, head_moved(skb), struct sk_buff *skb)

@@ -102,8 +102,7 @@ static __always_inline void count_hit(struct flow_table *table, struct sw_flow *
 }
 
 /* Only while packets that are not upcalled are recorded. */
-SEC("fentry/ovs_dp_process_packet")
-int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
+ENTRY(ovs_dp_process_packet, process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 {
 	__u64 head = (__u64)get(skb, head), now;
 	struct cpu_state *cpu = this_cpu();
@@ -147,9 +146,8 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 	return 0;
 }
 
-SEC("fexit/ovs_flow_tbl_lookup_stats")
-int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash, __u32 *n_mask_hit,
-	     __u32 *n_cache_hit, struct sw_flow *flow)
+EXIT_VALUE(ovs_flow_tbl_lookup_stats, flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash,
+	   __u32 *n_mask_hit, __u32 *n_cache_hit, struct sw_flow *flow)
 {
 	struct table_count *count = table_count_of(table);
 	struct cpu_state *cpu;
