@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Actions of recorded packets, as the datapath executes them. */
 
-SEC("tp_btf/ovs_do_execute_action")
-int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
+TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
 {
 	struct wire_step step = { .what = STEP_ACTION };
 	struct wire_action *e;

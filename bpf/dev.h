@@ -41,8 +41,7 @@ static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_de
 	return t;
 }
 
-SEC("tp_btf/net_dev_queue")
-int BPF_PROG(net_dev_queue, struct sk_buff *skb)
+TRACE(net_dev_queue, net_dev_queue, struct sk_buff *skb)
 {
 	if (skb)
 		dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE);
@@ -50,12 +49,11 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 }
 
 /* After the driver had it the packet may be gone: who it was is remembered over the call. Devices stack and pass the
- * same packet on, so there is a pile of them on each CPU. */
+ * same packet on, so there is a pile of them on each CPU; the one below comes back first. */
 #define DRIVERS 8
 
 struct in_driver {
 	__u64 skb; /* 0: free */
-	__u64 dev;
 	__u64 head;
 	__u64 packet;
 	__u64 upcall;
@@ -74,8 +72,7 @@ struct {
 	__type(value, struct in_drivers);
 } in_drivers SEC(".maps");
 
-SEC("tp_btf/net_dev_start_xmit")
-int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
+TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 {
 	struct in_drivers *pile;
 	struct in_driver *in;
@@ -95,7 +92,6 @@ int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 	at = pile->count++ & (DRIVERS - 1);
 	in = &pile->of[at];
 	in->skb = (__u64)skb;
-	in->dev = (__u64)dev;
 	in->head = (__u64)get(skb, head);
 	in->packet = t->packet;
 	in->upcall = t->upcall;
@@ -125,14 +121,11 @@ static __always_inline void xmit_step(struct in_driver *in, struct net_device *d
 	}
 }
 
-SEC("tp_btf/net_dev_xmit")
-int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
+TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
 {
 	struct in_drivers *pile;
 	__u32 zero = 0;
 
-	if (!tracks_recorded && !dev)
-		return 0;
 	pile = bpf_map_lookup_elem(&in_drivers, &zero);
 	if (!pile || !pile->count || !dev)
 		return 0;
@@ -140,7 +133,7 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 		__u32 at = (pile->count - i) & (DRIVERS - 1);
 		struct in_driver *in = &pile->of[at];
 
-		if (in->skb != (__u64)skb || in->dev != (__u64)dev)
+		if (in->skb != (__u64)skb)
 			continue;
 		in->skb = 0;
 		/* What was above it never comes back. */
@@ -151,24 +144,21 @@ int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned i
 	return 0;
 }
 
-SEC("tp_btf/netif_rx")
-int BPF_PROG(netif_rx, struct sk_buff *skb)
+TRACE(netif_rx, netif_rx, struct sk_buff *skb)
 {
 	if (skb)
 		dev_step(skb, get(skb, dev), POINT_NETIF_RX);
 	return 0;
 }
 
-SEC("tp_btf/netif_receive_skb")
-int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
+TRACE(netif_receive_skb, netif_receive_skb, struct sk_buff *skb)
 {
 	if (skb)
 		dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB);
 	return 0;
 }
 
-SEC("fentry/skb_scrub_packet")
-int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
+ENTRY(skb_scrub_packet, skb_scrub_packet, struct sk_buff *skb)
 {
 	dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
 	return 0;
@@ -181,11 +171,11 @@ static __always_inline int buffer_freed(struct sk_buff *skb)
 }
 
 /* The buffer is freed: whoever gets it next is another packet. */
-TWINS("fentry/skb_free_head", skb_free_head, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(skb_free_head, skb_free_head, buffer_freed(skb), struct sk_buff *skb)
 
 /* A receiving socket or GRO takes the buffer as a fragment of another packet. */
-TWINS("fentry/kfree_skb_partial", skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
-TWINS("fentry/napi_skb_free_stolen_head", skb_stolen, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(kfree_skb_partial, skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
+TWINS_ENTRY(napi_skb_free_stolen_head, skb_stolen, buffer_freed(skb), struct sk_buff *skb)
 
 /* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
 struct {
@@ -214,7 +204,7 @@ static __always_inline int head_moves(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fentry/pskb_expand_head", expand_head_entry, head_moves(skb), struct sk_buff *skb)
+TWINS_ENTRY(pskb_expand_head, expand_head_entry, head_moves(skb), struct sk_buff *skb)
 
 static __always_inline int head_moved(struct sk_buff *skb)
 {
@@ -238,4 +228,4 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fexit/pskb_expand_head", expand_head_exit, head_moved(skb), struct sk_buff *skb)
+TWINS_EXIT(pskb_expand_head, expand_head_exit, head_moved(skb), struct sk_buff *skb)

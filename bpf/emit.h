@@ -37,7 +37,7 @@ static __always_inline bool has_vlan_tag(struct sk_buff *skb)
 	struct sk_buff___present *old = (void *)skb;
 
 	if (bpf_core_field_exists(old->vlan_present))
-		return BPF_CORE_READ_BITFIELD(old, vlan_present);
+		return get_bits(old, vlan_present);
 	return get(skb, vlan_proto) || get(skb, vlan_tci);
 }
 

@@ -131,32 +131,32 @@ static __noinline int slot_take(struct flow_slot *slot, struct sw_flow *flow, st
 	return 0;
 }
 
-static __always_inline bool slot_is(struct flow_slot *slot, struct sw_flow *flow)
+/* The address alone may be a later flow's. */
+static __always_inline bool slot_is(struct flow_slot *slot, struct sw_flow *flow, __u64 *ufid)
 {
-	__u64 ufid[2];
-
-	if (slot->flow != (__u64)flow)
-		return false;
-	/* The address alone may be a later flow's. */
-	get_words(ufid, flow, id.ufid);
-	return slot->ufid[0] == ufid[0] && slot->ufid[1] == ufid[1];
+	return slot->flow == (__u64)flow && slot->ufid[0] == ufid[0] && slot->ufid[1] == ufid[1];
 }
 
 /* The flow's slot on this CPU: one of two places. */
 static __always_inline struct flow_slot *slot_of(struct sw_flow *flow, struct sk_buff *skb)
 {
-	__u64 hash = (__u64)flow * 0x9e3779b97f4a7c15ULL;
-	__u32 which = hash >> 60, at = (hash >> 52) & (FLOW_SLOTS - 1);
-	struct flow_line *line = bpf_map_lookup_elem(&flow_lines, &which);
 	struct flow_slot *slot, *other;
+	struct flow_line *line;
+	__u32 which, at;
+	__u64 ufid[2];
 
+	/* A UFID's bits are random; a flow without one has its key's address there, whose low bits are not. */
+	get_words(ufid, flow, id.ufid);
+	at = (ufid[0] >> 6) & (FLOW_SLOTS - 1);
+	which = (ufid[0] >> 11) & (FLOW_LINES - 1);
+	line = bpf_map_lookup_elem(&flow_lines, &which);
 	if (!line)
 		return NULL;
 	slot = &line->slots[at];
-	if (slot_is(slot, flow))
+	if (slot_is(slot, flow, ufid))
 		return slot;
 	other = &line->slots[at ^ 1];
-	if (slot_is(other, flow))
+	if (slot_is(other, flow, ufid))
 		return other;
 	/* The one that is free, or was taken earlier. */
 	if (slot->flow && (!other->flow || other->since < slot->since))
@@ -265,9 +265,8 @@ static __always_inline void lookup_step(struct track *t, struct cpu_state *cpu, 
 	track_step(t, ts, &step, &place);
 }
 
-SEC("fentry/ovs_flow_tbl_lookup_stats")
-int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash, __u32 *n_mask_hit,
-	     __u32 *n_cache_hit)
+ENTRY(ovs_flow_tbl_lookup_stats, flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash,
+      __u32 *n_mask_hit, __u32 *n_cache_hit)
 {
 	struct cpu_state *cpu = this_cpu();
 
@@ -283,8 +282,7 @@ int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u
 	return 0;
 }
 
-SEC("fentry/ovs_flow_stats_update")
-int BPF_PROG(flow_hit, struct sw_flow *flow, __be16 tcp_flags, struct sk_buff *skb)
+ENTRY(ovs_flow_stats_update, flow_hit, struct sw_flow *flow, __be16 tcp_flags, struct sk_buff *skb)
 {
 	struct flow_slot *slot = slot_of(flow, skb);
 	struct cpu_state *cpu;

@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "events.h"
 #include "state.h"
+#include "attach.h"
 #include "emit.h"
 #include "names.h"
 #include "track.h"

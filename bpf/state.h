@@ -183,20 +183,6 @@ static __always_inline __u32 dp_number(struct datapath *dp)
 	return found;
 }
 
-/* The kernel runs a program once at a time on each CPU: what comes while it is at work there, from a softirq or from a
- * thread that preempted the one within it, is passed over. Programs that only run with bottom halves off are safe from
- * that. Each of the others has a twin: where the one is held up, the other one runs. The first that runs does the work,
- * and the second finds it done. */
-#define TWINS(section, name, work, ...)                         \
-	SEC(section) int BPF_PROG(name, ##__VA_ARGS__)          \
-	{                                                       \
-		return work;                                    \
-	}                                                       \
-	SEC(section) int BPF_PROG(name##_twin, ##__VA_ARGS__)   \
-	{                                                       \
-		return work;                                    \
-	}
-
 /* In a per-CPU map. Another CPU may have made the key in the meantime. */
 static __always_inline void count_outcome(void *map, const void *key)
 {

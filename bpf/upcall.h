@@ -60,8 +60,7 @@ struct {
 	__type(value, __u64);
 } upcall_counts SEC(".maps");
 
-SEC("tp_btf/ovs_dp_upcall")
-int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
+TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct wire_upcall *e;
@@ -153,8 +152,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	return 0;
 }
 
-SEC("fentry/queue_userspace_packet")
-int BPF_PROG(enqueue_entry, struct datapath *dp, struct sk_buff *skb)
+ENTRY(queue_userspace_packet, enqueue_entry, struct datapath *dp, struct sk_buff *skb)
 {
 	struct cpu_state *cpu = this_cpu();
 
@@ -274,29 +272,28 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 }
 
 /* Every netlink message of this host comes by here, most of them from threads. */
-TWINS("fentry/netlink_unicast", enqueue_message, register_message(user_skb, portid), struct sock *ssk,
+TWINS_ENTRY(netlink_unicast, enqueue_message, register_message(user_skb, portid), struct sock *ssk,
       struct sk_buff *user_skb, __u32 portid)
 
-SEC("fexit/queue_userspace_packet")
-int BPF_PROG(enqueue_exit)
+EXIT(queue_userspace_packet, enqueue_exit)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct enqueue_scratch *s;
 	struct wire_enqueue *e;
 	struct going_up *up;
-	__u64 ret = 0;
 	__u32 zero = 0;
+	__s32 ret;
 
 	if (!cpu || !cpu->up.enqueuing)
 		return 0;
 	up = &cpu->up;
 	up->enqueuing = 0;
-	bpf_get_func_ret(ctx, &ret);
+	ret = returned(ctx);
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
 		return 0;
 	/* The message of a failed one is free already, and its address may be another's by now. */
-	if ((__s32)ret && up->queue_id) {
+	if (ret && up->queue_id) {
 		struct in_flight *in = bpf_map_lookup_elem(&in_flights, &s->user_skb);
 
 		if (in && in->m.queue_id == up->queue_id)
@@ -322,16 +319,14 @@ int BPF_PROG(enqueue_exit)
 	return 0;
 }
 
-SEC("fexit/ovs_dp_upcall")
-int BPF_PROG(upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
-	     struct dp_upcall_info *info)
+EXIT(ovs_dp_upcall, upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
+     struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct wire_return *e;
 	struct upcall_kind kind = {};
-	__u64 ret = 0;
+	__s32 ret = returned(ctx);
 
-	bpf_get_func_ret(ctx, &ret);
 	kind.dp = dp_number(dp);
 	if (get(info, cmd) == 1)
 		count_miss(dp, kind.dp);
