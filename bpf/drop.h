@@ -25,8 +25,12 @@ struct {
 
 static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 reason)
 {
-	struct wire_drop *e;
+	struct wire_step step = {
+		.what = STEP_DROP, .cpu = bpf_get_smp_processor_id(), .a = reason, .b = location, .c = location >> 32,
+	};
+	struct named *n;
 	struct track *t;
+	__u32 zero = 0;
 
 	if (reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH)
 		count_outcome(&drop_counts, &reason);
@@ -35,14 +39,11 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 	t = track_of((__u64)get(skb, head));
 	if (!t || t->state != TRACK_RECORDED)
 		return;
-	e = reserve(struct wire_drop);
-	if (!e)
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!n)
 		return;
-	fill_head(&e->head, WIRE_DROP, bpf_ktime_get_ns(), t->packet, t->upcall);
-	e->location = location;
-	e->reason = reason;
-	e->len = get(skb, len);
-	submit(e);
+	step.task = task_number(n);
+	track_step(t, bpf_ktime_get_ns(), &step, NULL);
 }
 
 static __always_inline bool drop_matters(__u32 reason)
@@ -50,8 +51,7 @@ static __always_inline bool drop_matters(__u32 reason)
 	return tracks_recorded || reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH;
 }
 
-SEC("tp_btf/kfree_skb")
-int BPF_PROG(drop, struct sk_buff *skb, void *location, __u32 reason)
+TRACE(kfree_skb, drop, struct sk_buff *skb, void *location, __u32 reason)
 {
 	__u32 zero = 0, *busy;
 
@@ -66,8 +66,7 @@ int BPF_PROG(drop, struct sk_buff *skb, void *location, __u32 reason)
 	return 0;
 }
 
-SEC("tp_btf/kfree_skb")
-int BPF_PROG(drop_twin, struct sk_buff *skb, void *location, __u32 reason)
+TRACE(kfree_skb, drop_twin, struct sk_buff *skb, void *location, __u32 reason)
 {
 	__u32 zero = 0, *busy;
 

@@ -60,8 +60,7 @@ static __always_inline void sched_to(struct sched_sums *s, __u32 state)
 	s->since = now;
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+TRACE(sched_switch, sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
 	struct sched_sums *s;
 
@@ -79,8 +78,7 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 }
 
 /* When it is on a run queue: from here on it waits for the CPU. */
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(sched_wakeup, struct task_struct *task)
+TRACE(sched_wakeup, sched_wakeup, struct task_struct *task)
 {
 	struct sched_sums *s = task ? sched_of(task) : NULL;
 

@@ -15,8 +15,6 @@ pub struct Drop {
     /// Where in the kernel: `symbol+0x1f` with the module's name behind, as in /proc/kallsyms; an address in hex where the
     /// symbols could not be read.
     pub location: String,
-    /// Bytes in what was freed, `skb->len`.
-    pub len: u32,
 }
 
 impl Drop {

@@ -172,7 +172,6 @@ mod tests {
                 reason: 0x3_0005,
                 name: "OVS_DROP_METER".to_owned(),
                 location: "do_execute_actions+0x3a [openvswitch]".to_owned(),
-                len: 98,
             }),
             Body::Counters(Box::default()),
             Body::Loss(Loss::default()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// From the return of the lookup that missed to the upcall.
+    /// From the lookup that missed to the upcall.
     Lookup,
     /// From the upcall to its message's being given to the handler's socket. Only where it could be.
     Enqueue,

@@ -12,6 +12,7 @@ mod host;
 mod reasons;
 mod skeleton;
 mod symbols;
+mod trace;
 mod wire;
 
 use std::{sync::mpsc, thread};

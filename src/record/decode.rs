@@ -127,7 +127,7 @@ impl<'a> Decoder<'a> {
         check!(m.flow_exec, rows(Kind::FlowExec), dp, ret, len, took_ns, batch_ts, batch_idx, queue_id);
         check!(m.action_execute, rows(Kind::ActionExecute), dp, in_port, recirc_id, queue_id, action, first, second);
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
-        check!(m.drop, rows(Kind::Drop), reason, name, location, len);
+        check!(m.drop, rows(Kind::Drop), reason, name, location);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
         if m.counters.len() != rows(Kind::Counters) || m.json.len() != rows(Kind::Json) {
             return Err(RAGGED);
@@ -249,7 +249,6 @@ impl<'a> Decoder<'a> {
                 reason: at(&c.reason, row),
                 name: at_place(&m.strings, at(&c.name, row))?.unwrap_or_default(),
                 location: at_place(&m.strings, at(&c.location, row))?.unwrap_or_default(),
-                len: at(&c.len, row),
             }),
             (Kind::Dev, proto::Events { dev: Some(c), .. }) => {
                 let device = self.devices.get(at(&c.device, row) as usize);

@@ -189,7 +189,6 @@ impl Encoder {
                 c.reason.push(row.reason);
                 c.name.push(name);
                 c.location.push(location);
-                c.len.push(row.len);
                 Kind::Drop
             }
             Body::Dev(row) => self.dev(row),

@@ -107,9 +107,9 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         op().prop_map(Body::FlowDel),
         execute,
         dev,
-        (prop_oneof![Just(2u32), 0x3_0000u32..0x3_000d, any::<u32>()], word()).prop_map(|(reason, len)| {
+        prop_oneof![Just(2u32), 0x3_0000u32..0x3_000d, any::<u32>()].prop_map(|reason| {
             let (name, location) = ("METER".to_owned(), "f+0x1".to_owned());
-            Body::Drop(Drop { reason, name, location, len })
+            Body::Drop(Drop { reason, name, location })
         }),
         (word(), bytes()).prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data })),
     ]

@@ -155,12 +155,7 @@ fn path() -> BoxedStrategy<Body> {
         }),
         (int(), vec(any::<u8>(), 0..40))
             .prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data: data.into() })),
-        (int(), text(), text(), int()).prop_map(|(reason, name, location, len)| Body::Drop(Drop {
-            reason,
-            name,
-            location,
-            len
-        })),
+        (int(), text(), text()).prop_map(|(reason, name, location)| Body::Drop(Drop { reason, name, location })),
         (points, name(), int(), int(), int(), errno()).prop_map(|(point, dev, ifindex, netns, len, ret)| Body::Dev(
             DevStep { point, dev, ifindex, netns, len, ret }
         )),
