@@ -15,7 +15,15 @@ fn ufid(n: u32) -> Ufid {
 }
 
 fn counted(n: u32, flow: u64, sf_acts: u64, hits: u64) -> FlowCounter {
-    FlowCounter { table: 9, flow: FlowPtr(flow), sf_acts: FlowPtr(sf_acts), ufid: Some(ufid(n)), hits, last: 0 }
+    FlowCounter {
+        table: 9,
+        flow: FlowPtr(flow),
+        sf_acts: FlowPtr(sf_acts),
+        ufid: Some(ufid(n)),
+        hits,
+        bytes: Some(hits * 100),
+        last: 0,
+    }
 }
 
 fn reading(ts: u64, flows: &[FlowCounter]) -> Event {
@@ -61,11 +69,13 @@ fn a_flows_rate_is_exact_and_ends_with_its_hits() {
     for quarter in 1..=8 {
         model.apply(&reading(SECOND + quarter * SECOND / 4, &[counted(1, 8, 9, 100 + quarter * 50)]));
         assert!((model.hit_rate(flow(&model, 1)) - 200.0).abs() < 1e-9, "{quarter}");
+        assert!((model.byte_rate(flow(&model, 1)).expect("counted") - 20_000.0).abs() < 1e-6, "{quarter}");
     }
     for quarter in 9..=16 {
         model.apply(&reading(SECOND + quarter * SECOND / 4, &[]));
     }
     assert_eq!((flow(&model, 1).hits(), model.hit_rate(flow(&model, 1))), (500, 0.0));
+    assert_eq!(flow(&model, 1).bytes(), Some(50_000));
     assert_eq!(flow(&model, 1).last_hit, Some(3 * SECOND));
 }
 
@@ -142,6 +152,7 @@ fn upcalls(ts: u64, counts: &[(u32, UpcallCmd, u32, i32, u64)]) -> Event {
         in_port: PortNo(port),
         cmd,
         port: socket,
+        cpu: Some(port % 2),
         ret,
         count,
     };
@@ -183,6 +194,7 @@ fn ports_reasons_and_outcomes_are_exact() {
     let port = |n| TalkerKey::Port(DP, PortNo(n));
     assert_eq!(top(Dimension::InPort), [(port(1), 7000), (port(2), 3000)]);
     assert_eq!(top(Dimension::Cmd), [(TalkerKey::Cmd(miss), 7000), (TalkerKey::Cmd(action), 3000)]);
+    assert_eq!(top(Dimension::Cpu), [(TalkerKey::Cpu(1), 7000), (TalkerKey::Cpu(0), 3000)]);
     assert_eq!(top(Dimension::Errno), [(TalkerKey::Errno(0), 9000), (TalkerKey::Errno(-11), 1000)]);
     let task: Option<(u32, Comm)> = Some((31, Name::new("handler31")));
     let handlers = [(TalkerKey::Handler { port: 70, task }, 7000), (TalkerKey::Handler { port: 71, task: None }, 3000)];

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comm, DpIfindex, DropCounter, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
-/// The kernel side's exact counters, summed over CPUs, since the probes were attached (not since the datapath was
+/// The kernel side's exact counters, summed over CPUs but for upcalls, since the probes were attached (not since the datapath was
 /// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Lookups, by datapath.
     pub datapaths: Vec<DpCounters>,
-    /// Upcalls by datapath, port, reason, handler and outcome.
+    /// Upcalls by datapath, port, reason, handler, CPU and outcome.
     pub upcalls: Vec<UpcallCounter>,
     /// `ovs_flow_cmd_new` and `_set` by outcome.
     pub puts: Vec<ErrnoCounter>,
@@ -64,6 +64,9 @@ pub struct UpcallCounter {
     pub cmd: UpcallCmd,
     /// The handler's netlink port.
     pub port: u32,
+    /// The CPU that they were made on; none in recordings that did not tell CPUs apart.
+    #[serde(default)]
+    pub cpu: Option<u32>,
     /// 0, or minus an errno: what `ovs_dp_upcall` returned. What is not 0 was lost.
     pub ret: i32,
     /// How many.
@@ -93,6 +96,9 @@ pub struct FlowCounter {
     pub ufid: Option<Ufid>,
     /// Hits so far.
     pub hits: u64,
+    /// Bytes of the packets that hit it, as the kernel counts them for a flow; none where they are not counted.
+    #[serde(default)]
+    pub bytes: Option<u64>,
     /// When the hits were seen to have grown: the last hit is at most one reading (a second) older.
     pub last: Nanos,
 }

@@ -57,3 +57,37 @@ impl Drops {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SECOND;
+
+    #[test]
+    fn reasons_are_counted_and_have_rates_and_the_most_come_first() {
+        let counter = |reason: u32, count| DropCounter { reason, name: format!("R{reason}"), count };
+        let mut drops = Drops::default();
+        drops.apply(None, SECOND, &[counter(1, 500)]);
+        for half in 1..=4u64 {
+            let (before, ts) = (SECOND + (half - 1) * SECOND / 2, SECOND + half * SECOND / 2);
+            drops.apply(Some(before), ts, &[counter(1, 500 + half), counter(2, half * 1000)]);
+        }
+        let rows = drops.rows(3 * SECOND);
+        assert_eq!(
+            rows.iter().map(|r| (r.reason, r.name, r.count)).collect::<Vec<_>>(),
+            [(2, "R2", 4000), (1, "R1", 504)]
+        );
+        assert!((rows[0].rate - 2000.0).abs() < 1e-9 && (rows[1].rate - 2.0).abs() < 1e-9, "{rows:?}");
+        drops.apply(None, 4 * SECOND, &[]);
+        assert!(drops.rows(4 * SECOND).is_empty(), "other probes count anew");
+    }
+
+    #[test]
+    fn more_reasons_than_the_kernel_side_counts_are_not_kept() {
+        let counters: Vec<DropCounter> =
+            (0..1000).map(|reason| DropCounter { reason, name: String::new(), count: 1 }).collect();
+        let mut drops = Drops::default();
+        drops.apply(None, SECOND, &counters);
+        assert_eq!(drops.rows(SECOND).len(), REASONS_MAX);
+    }
+}

@@ -71,8 +71,12 @@ pub struct Flow {
     /// What that packet looked like.
     pub summary: Option<PacketSummary>,
     hits: Meter,
+    /// Of the packets that hit it; none where they are not counted.
+    bytes: Option<Meter>,
     /// Hits of those that had this UFID before: another address, or the same counted anew.
     hits_before: u64,
+    /// The same of their bytes.
+    bytes_before: u64,
     /// What the kernel side last counted, and for which address.
     counted: Option<(FlowPtr, u64)>,
     /// Distinguishes flows by when they came, so that equal ones keep one order.
@@ -123,6 +127,8 @@ impl Flow {
             in_port: None,
             summary: None,
             hits: Meter::default(),
+            bytes: None,
+            bytes_before: 0,
             hits_before: 0,
             counted: None,
             serial,
@@ -133,6 +139,11 @@ impl Flow {
     /// Hits per second as of the counters' reading at `now`.
     pub(super) fn hit_rate(&self, now: Nanos) -> f64 {
         self.hits.rate(now)
+    }
+
+    /// Bytes per second, likewise; none where they are not counted.
+    pub(super) fn byte_rate(&self, now: Nanos) -> Option<f64> {
+        self.bytes.map(|bytes| bytes.rate(now))
     }
 
     fn set_actions(&mut self, flow: FlowPtr, sf_acts: FlowPtr) {
@@ -170,6 +181,11 @@ impl Flow {
     /// [`Counters::flow_hits_uncounted`](crate::event::Counters::flow_hits_uncounted).
     pub fn hits(&self) -> u64 {
         self.hits.value()
+    }
+
+    /// Bytes of the packets that hit it, likewise; none where they are not counted.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes.map(|bytes| bytes.value())
     }
 }
 
@@ -316,12 +332,21 @@ impl Flows {
         let is_same = |&(ptr, hits): &(FlowPtr, u64)| ptr == e.flow && hits <= e.hits;
         if !flow.counted.as_ref().is_none_or(is_same) {
             flow.hits_before = flow.hits.value();
+            flow.bytes_before = flow.bytes.map_or(0, |bytes| bytes.value());
         }
         let hits = flow.hits_before.saturating_add(e.hits);
         match before {
             // Where nothing was evicted, a flow that is new here had no hits at the reading before.
             Some(before) if flow.counted.is_some() || complete => flow.hits.set(before, ts, hits),
             _ => flow.hits.start(ts, hits),
+        }
+        if let Some(bytes) = e.bytes {
+            let bytes = flow.bytes_before.saturating_add(bytes);
+            let meter = flow.bytes.get_or_insert_default();
+            match before {
+                Some(before) if flow.counted.is_some() || complete => meter.set(before, ts, bytes),
+                _ => meter.start(ts, bytes),
+            }
         }
         flow.counted = Some((e.flow, e.hits));
         flow.last_hit = flow.last_hit.max(Some(e.last));
@@ -332,6 +357,8 @@ impl Flows {
     pub fn restart(&mut self) {
         for flow in self.by_key.values_mut() {
             flow.hits = Meter::default();
+            flow.bytes = None;
+            flow.bytes_before = 0;
             flow.hits_before = 0;
             flow.counted = None;
         }

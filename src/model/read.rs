@@ -237,6 +237,11 @@ impl Model {
         flow.hit_rate(self.counted_at())
     }
 
+    /// Bytes per second of the packets that hit a flow, likewise; none where they are not counted.
+    pub fn byte_rate(&self, flow: &Flow) -> Option<f64> {
+        flow.byte_rate(self.counted_at())
+    }
+
     /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
     pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
         let ufid = flow.ufid?;
@@ -322,6 +327,7 @@ impl Model {
             Dimension::InPort => self.kinds.by_port(second),
             Dimension::Cmd => self.kinds.by_cmd(second),
             Dimension::Errno => self.kinds.by_outcome(second),
+            Dimension::Cpu => self.kinds.by_cpu(second),
             Dimension::Handler => {
                 let key = |port| TalkerKey::Handler { port, task: self.handlers.of_port(port) };
                 self.kinds.by_socket(second).map(|(port, count)| (key(port), count)).collect()

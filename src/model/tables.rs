@@ -256,3 +256,31 @@ impl Handlers {
         self.by_port.iter().filter(move |(_, of)| **of == tid).map(|(port, _)| *port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threads_time_is_parted_into_what_it_did() {
+        let reading = |n: u64| HandlerSched {
+            tid: 7,
+            asleep_ns: n * SECOND / 2,
+            runnable_ns: n * SECOND * 3 / 8,
+            running_ns: n * SECOND / 8,
+            runnable_max_ns: 5_000_000,
+            switches: n,
+        };
+        let mut handlers = Handlers::default();
+        handlers.schedule(None, SECOND, &[reading(1)]);
+        for n in 2..=5 {
+            handlers.schedule(Some((n - 1) * SECOND), n * SECOND, &[reading(n)]);
+        }
+        let scheduled = handlers.scheduled(7, 5 * SECOND).expect("it is looked at");
+        let expected = Scheduled { asleep: 0.5, runnable: 0.375, running: 0.125, runnable_max_ns: 5_000_000 };
+        assert_eq!(scheduled, expected);
+        assert_eq!(handlers.scheduled(8, 5 * SECOND), None);
+        handlers.schedule(Some(5 * SECOND), 6 * SECOND, &[]);
+        assert_eq!(handlers.scheduled(7, 6 * SECOND), None, "a thread that is gone");
+    }
+}

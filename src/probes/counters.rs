@@ -82,14 +82,16 @@ impl CounterReader {
             self.flows(&flows, &slots, now, &mut counters);
         }
         for (kind, values) in per_cpu::<UpcallKind, u64>(&maps.upcall_counts)? {
-            counters.upcalls.push(UpcallCounter {
+            let made = values.iter().zip(0u32..).filter(|(count, _)| **count > 0);
+            counters.upcalls.extend(made.map(|(&count, cpu)| UpcallCounter {
                 dp: DpIfindex(kind.dp),
                 in_port: PortNo(kind.in_port),
                 cmd: UpcallCmd::from(kind.cmd as u8),
                 port: kind.portid,
+                cpu: Some(cpu),
                 ret: kind.ret,
-                count: values.iter().sum(),
-            });
+                count,
+            }));
         }
         for (outcome, values) in per_cpu::<OpOutcome, u64>(&maps.op_counts)? {
             let of = match outcome.op {
@@ -180,6 +182,7 @@ impl CounterReader {
                 sf_acts: FlowPtr(sum.sf_acts),
                 ufid: (key.ufid != [0; 4]).then_some(Ufid(key.ufid)),
                 hits: sum.hits,
+                bytes: Some(sum.bytes),
                 last: now,
             });
         }

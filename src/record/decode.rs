@@ -289,6 +289,10 @@ impl<'a> Decoder<'a> {
                 in_port: PortNo(c.in_port),
                 cmd: cmd(c.cmd)?,
                 port: c.port,
+                cpu: match c.cpu {
+                    0 => None,
+                    n => Some(u32::try_from(n - 1).map_err(|_| Malformed("a CPU that is too big"))?),
+                },
                 ret: c.ret,
                 count: c.count,
             })
@@ -318,7 +322,10 @@ impl<'a> Decoder<'a> {
 
     fn flows(&self, ts: Nanos, c: &proto::FlowCounters) -> Result<Vec<FlowCounter>, Malformed> {
         let rows = c.hits.len();
-        if [&c.table, &c.flow, &c.sf_acts, &c.ufid].iter().any(|c| !fits(c.len(), rows)) || !fits(c.last.len(), rows) {
+        if [&c.table, &c.flow, &c.sf_acts, &c.ufid].iter().any(|c| !fits(c.len(), rows))
+            || !fits(c.last.len(), rows)
+            || !fits(c.bytes.len(), rows)
+        {
             return Err(RAGGED);
         }
         let pointer = |place| Ok(at_place(&self.message.pointers, place)?.unwrap_or(0));
@@ -330,6 +337,7 @@ impl<'a> Decoder<'a> {
                     sf_acts: FlowPtr(pointer(at(&c.sf_acts, row))?),
                     ufid: at_place(&self.ufids, at(&c.ufid, row))?,
                     hits: at(&c.hits, row),
+                    bytes: at(&c.bytes, row).checked_sub(1),
                     last: ts.wrapping_sub(at(&c.last, row).cast_unsigned()),
                 })
             })

@@ -260,7 +260,11 @@ impl Encoder {
             flows.sf_acts.push(self.pointer(Some(flow.sf_acts)));
             flows.ufid.push(self.ufid(flow.ufid));
             flows.hits.push(flow.hits);
+            flows.bytes.push(flow.bytes.map_or(0, |n| n.saturating_add(1)));
             flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
+        }
+        if flows.bytes.iter().all(|&n| n == 0) {
+            flows.bytes.clear();
         }
         self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
         self.size += 32 * (row.drops.len() + row.handlers.len() + 8 * row.stages.len());
@@ -287,6 +291,7 @@ impl Encoder {
                     port: c.port,
                     ret: c.ret,
                     count: c.count,
+                    cpu: c.cpu.map_or(0, |cpu| u64::from(cpu) + 1),
                 })
                 .collect(),
             puts: errnos(&row.puts),

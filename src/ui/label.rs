@@ -67,6 +67,7 @@ pub fn talker(model: &Model, key: TalkerKey) -> String {
         TalkerKey::Port(dp, number) => port(model, Some(dp), number),
         TalkerKey::Cmd(reason) => cmd(reason),
         TalkerKey::Errno(ret) => outcome_meaning(ret),
+        TalkerKey::Cpu(cpu) => format!("cpu {cpu}"),
         TalkerKey::Handler { task: Some((tid, comm)), .. } => task_name(comm, tid),
         TalkerKey::Handler { port: 0, task: None } => "nobody listens".to_owned(),
         TalkerKey::Handler { port, task: None } => format!("portid {port}"),

@@ -120,11 +120,13 @@ fn counters() -> impl Strategy<Value = Counters> {
         DpCounters { dp, table, hits, misses, mask_hits, cache_hits: hits }
     });
     let upcall = (dp(), word(), cmd(), word(), errno(), number()).prop_map(|(dp, in_port, cmd, port, ret, count)| {
-        UpcallCounter { dp, in_port: PortNo(in_port), cmd, port, ret, count }
+        UpcallCounter { dp, in_port: PortNo(in_port), cmd, port, cpu: port.checked_sub(1), ret, count }
     });
     let outcome = (errno(), number()).prop_map(|(ret, count)| ErrnoCounter { ret, count });
-    let flow = (0u64..3, ptr(), ptr(), ufid(), number(), number())
-        .prop_map(|(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last });
+    let flow =
+        (0u64..3, ptr(), ptr(), ufid(), number(), number()).prop_map(|(table, flow, sf_acts, ufid, hits, last)| {
+            FlowCounter { table, flow, sf_acts, ufid, hits, bytes: hits.checked_sub(1), last }
+        });
     (
         prop::collection::vec(datapath, 0..4),
         prop::collection::vec(upcall, 0..6),
@@ -161,7 +163,15 @@ fn around() -> impl Strategy<Value = Body> {
         Body::Session(Box::new(Session { host, clock, ..Session::default() }))
     });
     let datapath = (dp(), word(), prop::option::of(number())).prop_map(|(dp, port, n)| {
-        let stats = n.map(|n| DpStats { n_hit: n, n_missed: n, n_lost: n, n_flows: n, n_masks: n as u32 });
+        let stats = n.map(|n| DpStats {
+            n_hit: n,
+            n_missed: n,
+            n_lost: n,
+            n_flows: n,
+            n_mask_hit: n,
+            n_cache_hit: n,
+            n_masks: n as u32,
+        });
         let port = Port { port: PortNo(port), name: "p".to_owned(), kind: "netdev".to_owned(), ifindex: 1 };
         Datapath { dp, name: "d".to_owned(), ports: vec![port], stats }
     });

@@ -109,6 +109,7 @@ impl Host {
             n_lost: self.lost,
             n_flows: self.flows.len() as u64,
             n_masks: 5,
+            ..DpStats::default()
         };
         let ports = vec![
             port(0, "ovs-system", "internal"),
@@ -196,7 +197,15 @@ impl Host {
         match self.counters.upcalls.iter_mut().find(same) {
             Some(counter) => counter.count += count,
             None if count > 0 => {
-                self.counters.upcalls.push(UpcallCounter { dp: DP, in_port, cmd: UpcallCmd::Miss, port, ret, count });
+                self.counters.upcalls.push(UpcallCounter {
+                    dp: DP,
+                    in_port,
+                    cmd: UpcallCmd::Miss,
+                    port,
+                    cpu: None,
+                    ret,
+                    count,
+                });
             }
             None => {}
         }
@@ -297,6 +306,7 @@ impl Host {
                 sf_acts: FlowPtr(0xfff0_0000 + self.sequence * 64),
                 ufid: Some(ufid),
                 hits: 0,
+                bytes: None,
                 last: 0,
             });
         }

@@ -171,15 +171,23 @@ fn counters() -> BoxedStrategy<Counters> {
         }),
         0..3,
     );
-    let upcalls =
-        vec(
-            (dp(), port(), cmd(), int(), errno(), long())
-                .prop_map(|(dp, in_port, cmd, port, ret, count)| UpcallCounter { dp, in_port, cmd, port, ret, count }),
-            0..3,
-        );
+    let upcalls = vec(
+        (dp(), port(), cmd(), int(), option::of(int()), errno(), long()).prop_map(
+            |(dp, in_port, cmd, port, cpu, ret, count)| UpcallCounter { dp, in_port, cmd, port, cpu, ret, count },
+        ),
+        0..3,
+    );
     let flows = vec(
-        (long(), pointer(), pointer(), option::of(ufid()), long(), long()).prop_map(
-            |(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last },
+        (long(), pointer(), pointer(), option::of(ufid()), long(), option::of(0..u64::MAX), long()).prop_map(
+            |(table, flow, sf_acts, ufid, hits, bytes, last)| FlowCounter {
+                table,
+                flow,
+                sf_acts,
+                ufid,
+                hits,
+                bytes,
+                last,
+            },
         ),
         0..4,
     );
@@ -232,7 +240,7 @@ fn context() -> BoxedStrategy<Body> {
     );
     let stats =
         option::of((long(), long(), long(), long(), int()).prop_map(|(n_hit, n_missed, n_lost, n_flows, n_masks)| {
-            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks }
+            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks, n_mask_hit: n_hit, n_cache_hit: n_lost }
         }));
     let datapath =
         (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });
