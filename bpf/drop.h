@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Packets that the kernel frees because it drops them, with where and why. */
 
-/* Reasons are numbered by subsystem in the upper half; see enum skb_drop_reason_subsys. Kernels before 6.6 have none of
- * openvswitch's. */
-#define DROP_SUBSYSTEM_SHIFT 16
-#define DROP_SUBSYSTEM_OPENVSWITCH 3
+/* Whether a reason is one of openvswitch's: it has its subsystem's number in the upper half, which moves between kernels;
+ * those before 6.6 have none. */
+static __always_inline bool drop_is_ovs(__u32 reason)
+{
+	if (!bpf_core_enum_value_exists(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH))
+		return false;
+	return reason >> 16 ==
+	       bpf_core_enum_value(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH);
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -32,7 +37,7 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 	struct track *t;
 	__u32 zero = 0;
 
-	if (reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH)
+	if (drop_is_ovs(reason))
 		count_outcome(&drop_counts, &reason);
 	if (!tracks_recorded)
 		return;
@@ -48,7 +53,7 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 
 static __always_inline bool drop_matters(__u32 reason)
 {
-	return tracks_recorded || reason >> DROP_SUBSYSTEM_SHIFT == DROP_SUBSYSTEM_OPENVSWITCH;
+	return tracks_recorded || drop_is_ovs(reason);
 }
 
 TRACE(kfree_skb, drop, struct sk_buff *skb, void *location, __u32 reason)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// flow or a meter drops) is not seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drop {
-    /// `enum skb_drop_reason`; from 65536 on a subsystem's own: `subsystem << 16 | place`. Core numbers differ between
+    /// `enum skb_drop_reason`; from 65536 on a subsystem's own: `subsystem << 16 | place`. Numbers differ between
     /// kernels.
     pub reason: u32,
     /// The reason's name on the traced host: `NO_SOCKET`, `OVS_DROP_METER`; empty where the kernel does not tell it.
@@ -18,14 +18,12 @@ pub struct Drop {
 }
 
 impl Drop {
-    /// The subsystem that the reason is of: 0 the core, 3 openvswitch (`enum skb_drop_reason_subsys`).
-    pub fn subsystem(&self) -> u16 {
-        (self.reason >> 16) as u16
+    /// Whether the reason is one of openvswitch's own (`enum ovs_drop_reason`, since 6.6). By its name: the subsystem's
+    /// number moves between kernels.
+    pub fn is_ovs(&self) -> bool {
+        self.name.starts_with("OVS_DROP_")
     }
 }
-
-/// `SKB_DROP_REASON_SUBSYS_OPENVSWITCH`, since 6.6.
-pub const OVS_DROPS: u16 = 3;
 
 /// Packets that the datapath dropped for one of its own reasons, since the probes were attached: exact, recorded or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ pub use context::{
     Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
-pub use drop::{Drop, DropCounter, HandlerSched, OVS_DROPS};
+pub use drop::{Drop, DropCounter, HandlerSched};
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
 pub use path::{

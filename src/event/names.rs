@@ -52,7 +52,7 @@ pub fn errno_meaning(errno: i32) -> Option<&'static str> {
     })
 }
 
-/// The name of an OVS drop reason by its place in subsystem 3 (`net/openvswitch/drop.h`), from 1.
+/// The name of an OVS drop reason by its place in its subsystem (`net/openvswitch/drop.h`), from 1.
 pub fn drop_reason_name(place: u16) -> Option<&'static str> {
     const NAMES: [&str; 11] = [
         "OVS_DROP_LAST_ACTION",

@@ -6,8 +6,8 @@ use super::{
     upcalls::{Upcall, UpcallEnd},
 };
 use crate::event::{
-    Action, Body, DpIfindex, Drop, Event, FlowPtr, Name, Nanos, OVS_DROPS, PacketBytes, PacketId, PortNo, Ufid,
-    UpcallCmd, UpcallId,
+    Action, Body, DpIfindex, Drop, Event, FlowPtr, Name, Nanos, PacketBytes, PacketId, PortNo, Ufid, UpcallCmd,
+    UpcallId,
 };
 
 /// A packet: the original, its clones and what was given back after an upcall.
@@ -118,7 +118,7 @@ impl Packet {
                     _ => {}
                 }
             }
-            Body::Drop(e) if e.subsystem() == OVS_DROPS => self.dropped = Some(e.clone()),
+            Body::Drop(e) if e.is_ovs() => self.dropped = Some(e.clone()),
             Body::Dev(e) => {
                 if is_first || self.first_dev.is_none() {
                     self.first_dev = Some(e.dev);

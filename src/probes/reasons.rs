@@ -2,41 +2,49 @@
 
 use std::{collections::HashMap, fs};
 
-use crate::event::{OVS_DROPS, drop_reason_name};
+use crate::event::drop_reason_name;
 
 /// Names by number, read from the kernel's types when the first is asked for.
 #[derive(Debug, Default)]
-pub struct Reasons(Option<HashMap<u32, String>>);
+pub struct Reasons(Option<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<u32, String>,
+    /// The number of openvswitch's subsystem; none before Linux 6.6.
+    ovs: Option<u32>,
+}
 
 impl Reasons {
     /// `NO_SOCKET`, `OVS_DROP_METER`; empty where nothing names it.
     pub fn name(&mut self, reason: u32) -> String {
-        let names = self.0.get_or_insert_with(read);
-        names.get(&reason).cloned().unwrap_or_else(|| fallback(reason).to_owned())
+        let known = self.0.get_or_insert_with(Known::read);
+        let fallback = || drop_reason_name(reason as u16).filter(|_| known.ovs == Some(reason >> 16));
+        known.names.get(&reason).cloned().unwrap_or_else(|| fallback().unwrap_or_default().to_owned())
     }
 }
 
-fn fallback(reason: u32) -> &'static str {
-    if reason >> 16 != u32::from(OVS_DROPS) {
-        return "";
+impl Known {
+    fn read() -> Self {
+        let mut known = Self::default();
+        let Ok(base) = fs::read("/sys/kernel/btf/vmlinux") else { return known };
+        // As the kernel itself prints them: the core's without their prefix, and without the markers of where they end
+        // and the subsystems begin.
+        let core = enumerators(&base, &[], "skb_drop_reason").unwrap_or_default();
+        let named = core.into_iter().filter_map(|(name, reason)| {
+            let name = name.strip_prefix("SKB_DROP_REASON_")?;
+            (reason >> 16 == 0 && name != "MAX").then(|| (reason, name.to_owned()))
+        });
+        known.names.extend(named);
+        let subsystems = enumerators(&base, &[], "skb_drop_reason_subsys").unwrap_or_default();
+        known.ovs = subsystems.into_iter().find(|(n, _)| n == "SKB_DROP_REASON_SUBSYS_OPENVSWITCH").map(|(_, at)| at);
+        if let Ok(module) = fs::read("/sys/kernel/btf/openvswitch") {
+            let ovs = enumerators(&module, &base, "ovs_drop_reason").unwrap_or_default();
+            let own = ovs.into_iter().filter(|(name, _)| name.starts_with("OVS_DROP_") && name != "OVS_DROP_MAX");
+            known.names.extend(own.map(|(name, reason)| (reason, name)));
+        }
+        known
     }
-    drop_reason_name(reason as u16).unwrap_or_default()
-}
-
-fn read() -> HashMap<u32, String> {
-    let mut names = HashMap::new();
-    let Ok(base) = fs::read("/sys/kernel/btf/vmlinux") else { return names };
-    // As the kernel itself prints them: the core's without their prefix.
-    for (name, reason) in enumerators(&base, &[], "skb_drop_reason").unwrap_or_default() {
-        names.insert(reason, name.strip_prefix("SKB_DROP_REASON_").unwrap_or(&name).to_owned());
-    }
-    // Markers of where subsystems begin and end.
-    names.retain(|reason, name| *reason >> 16 == 0 && name != "MAX");
-    if let Ok(module) = fs::read("/sys/kernel/btf/openvswitch") {
-        let ovs = enumerators(&module, &base, "ovs_drop_reason").unwrap_or_default();
-        names.extend(ovs.into_iter().filter(|(name, _)| !name.starts_with("__")).map(|(name, reason)| (reason, name)));
-    }
-    names
 }
 
 /// The names and values of an `enum` in BTF (`include/uapi/linux/btf.h`), in the machine's byte order. A module's BTF
@@ -141,9 +149,11 @@ mod tests {
 
     #[test]
     fn a_reason_that_the_kernel_does_not_name_is_named_by_the_table_or_not_at_all() {
-        let mut none = Reasons(Some(HashMap::new()));
-        assert_eq!(none.name(0x3_0005), "OVS_DROP_METER");
-        assert_eq!((none.name(0x3_0000).as_str(), none.name(0x3_00ff).as_str(), none.name(5).as_str()), ("", "", ""));
+        let mut none = Reasons(Some(Known { names: HashMap::new(), ovs: Some(2) }));
+        assert_eq!(none.name(0x2_0005), "OVS_DROP_METER");
+        for unknown in [0x2_0000, 0x2_00ff, 0x3_0005, 5] {
+            assert_eq!(none.name(unknown), "", "{unknown:#x}");
+        }
     }
 
     proptest! {
