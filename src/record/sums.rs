@@ -1,18 +1,18 @@
 //! Rows of the counters that have a form of their own: drops, handlers' threads and stages.
 
-use super::{dictionary::Malformed, proto};
+use super::{columns, dictionary::Malformed, proto};
 use crate::event::{DropCounter, HandlerSched, STAGE_BUCKETS, Stage, StageCounter};
 
-pub(super) fn from_drop(c: &DropCounter) -> proto::DropCounter {
-    proto::DropCounter { reason: c.reason, name: c.name.clone(), count: c.count }
+pub(super) fn from_drop(c: &DropCounter) -> columns::DropCounter {
+    columns::DropCounter { reason: c.reason, name: c.name.clone(), count: c.count }
 }
 
 pub(super) fn to_drop(c: &proto::DropCounter) -> DropCounter {
     DropCounter { reason: c.reason, name: c.name.clone(), count: c.count }
 }
 
-pub(super) fn from_handler(c: &HandlerSched) -> proto::HandlerSched {
-    proto::HandlerSched {
+pub(super) fn from_handler(c: &HandlerSched) -> columns::HandlerSched {
+    columns::HandlerSched {
         tid: c.tid,
         asleep_ns: c.asleep_ns,
         runnable_ns: c.runnable_ns,
@@ -33,9 +33,9 @@ pub(super) fn to_handler(c: &proto::HandlerSched) -> HandlerSched {
     }
 }
 
-pub(super) fn from_stage(c: &StageCounter) -> proto::StageCounter {
+pub(super) fn from_stage(c: &StageCounter) -> columns::StageCounter {
     let mut before = 0;
-    proto::StageCounter {
+    columns::StageCounter {
         // The order of the variants is the order of the numbers in recording.proto.
         stage: c.stage as u32,
         max: c.max,
