@@ -152,6 +152,7 @@ struct tie_walk {
 	struct message *like;
 	__u32 other;
 	__u32 has_hash;
+	__u32 answer; /* enum answer */
 };
 
 /* What was not answered for so long will not be: action upcalls mostly are answered by nothing. */
@@ -166,9 +167,10 @@ static long tie_put_to(__u32 i, struct tie_walk *walk)
 		return 1;
 	m = &h->messages[i];
 	/* Flows are put for misses alone (should_install_flow in OVS). */
-	if (m->put || m->cmd != 1 || m->received + ANSWER_NS < walk->op->ts || m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
+	if ((m->answered & walk->answer) || m->cmd != 1 || m->received + ANSWER_NS < walk->op->ts ||
+	    m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
 		return 0;
-	m->put = 1;
+	m->answered |= walk->answer;
 	op_tie(walk->op, h, m, i);
 	return 1;
 }
@@ -181,7 +183,7 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	if (i >= BATCH || i >= h->count)
 		return 1;
 	m = &h->messages[i];
-	if (m->exec || m->received + ANSWER_NS < walk->op->ts || m->pkt_len != like->pkt_len ||
+	if ((m->answered & walk->answer) || m->received + ANSWER_NS < walk->op->ts || m->pkt_len != like->pkt_len ||
 	    (walk->has_hash && m->skb_hash != like->skb_hash) || !m->digested)
 		return 0;
 	if (m->digested != like->digested) {
@@ -191,16 +193,16 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	}
 	if (!same_digest(&m->bytes, &like->bytes))
 		return 0;
-	m->exec = 1;
+	m->answered |= walk->answer;
 	op_tie(walk->op, h, m, i);
 	return 1;
 }
 
 /* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
  * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
-static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash)
+static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
 {
-	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash };
+	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash, .answer = answer };
 
 	if (!op || !h || !like)
 		return 0;
@@ -234,7 +236,7 @@ static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 
 		h->acted = 1;
 		key = attribute(info, OVS_FLOW_ATTR_KEY, &len);
 		if (key && !digest(&h->buf, (void *)key + NLA_HDRLEN, len, &like.key)) {
-			struct tie_walk walk = { .op = op, .h = h, .like = &like };
+			struct tie_walk walk = { .op = op, .h = h, .like = &like, .answer = ANSWER_PUT };
 
 			like.key_len = len;
 			bpf_loop(BATCH, tie_put_to, &walk, 0);
@@ -278,11 +280,11 @@ static __always_inline int execute_begin(struct genl_info *info)
 		if (hash)
 			bpf_probe_read_kernel(&like.skb_hash, sizeof(like.skb_hash), (void *)hash + NLA_HDRLEN);
 		if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, like.digested, &like.bytes)) {
-			other = tie_exec(&op, h, &like, hash);
+			other = tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			if (other) {
 				like.digested = other;
 				if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, other, &like.bytes))
-					tie_exec(&op, h, &like, hash);
+					tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			}
 		}
 	}

@@ -11,5 +11,6 @@
 #include "ops.h"
 #include "action.h"
 #include "dev.h"
+#include "usdt.h"
 
 char LICENSE[] SEC("license") = "GPL";

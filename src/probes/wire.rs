@@ -18,6 +18,10 @@ pub const WIRE_FLOW_EXEC: u32 = 8;
 pub const WIRE_FLOW_DEL: u32 = 9;
 pub const WIRE_ACTION: u32 = 10;
 pub const WIRE_PACKET: u32 = 11;
+pub const WIRE_RECV_UPCALL: u32 = 20;
+pub const WIRE_FLOW_OPERATION: u32 = 21;
+pub const WIRE_FLOW_RESULT: u32 = 22;
+pub const WIRE_REVALIDATION: u32 = 23;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
@@ -31,6 +35,7 @@ pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
 pub const TALLY_MISSED: u32 = 7;
+pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
 
 macro_rules! wire {
     ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {
@@ -166,6 +171,44 @@ wire! {
         vlan_tci: u16,
         pad: u32,
         data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct wire_recv_upcall`.
+    struct WireRecvUpcall {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        batch_idx: u32,
+        upcall_type: u32,
+        pkt_size: u32,
+        key_size: u32,
+    }
+    /// `struct wire_flow_operation`.
+    struct WireFlowOperation {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        ufid: [u32; 4],
+        batch_idx: u32,
+        op: u32,
+        ufid_len: u32,
+        pad: u32,
+    }
+    /// `struct wire_flow_result`.
+    struct WireFlowResult {
+        head: WireHead,
+        ufid: [u32; 4],
+        ufid_len: u32,
+        result: u32,
+        reason: u32,
+        sweep: u32,
+    }
+    /// `struct wire_revalidation`.
+    struct WireRevalidation {
+        head: WireHead,
+        took_ns: u64,
+        n_flows: u64,
+        interval_ms: u32,
+        pad: u32,
     }
     /// `struct table_count`, a value of `table_counts`.
     struct TableCount {

@@ -11,6 +11,7 @@ mod preamble;
 mod reader;
 mod recorder;
 mod sink;
+mod usdt;
 mod writer;
 
 pub use content::Batch;
