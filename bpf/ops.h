@@ -153,10 +153,20 @@ struct tie_walk {
 	__u32 other;
 	__u32 has_hash;
 	__u32 answer; /* enum answer */
+	__u64 newest; /* receive of the thread */
 };
 
-/* What was not answered for so long will not be: action upcalls mostly are answered by nothing. */
-#define ANSWER_NS 2000000000ULL
+/* What was received so long before the newest will not be answered: action upcalls mostly are answered by nothing, and
+ * stay. By the receives and not by the clock: a handler that is held up answers late, however long that is. */
+#define ANSWER_NS 10000000000ULL
+
+static __always_inline __u64 newest_receive(struct handler *h)
+{
+	__u32 at = h->count - 1;
+
+	barrier_var(at);
+	return at < BATCH ? h->messages[at].received : 0;
+}
 
 static long tie_put_to(__u32 i, struct tie_walk *walk)
 {
@@ -167,7 +177,7 @@ static long tie_put_to(__u32 i, struct tie_walk *walk)
 		return 1;
 	m = &h->messages[i];
 	/* Flows are put for misses alone (should_install_flow in OVS). */
-	if ((m->answered & walk->answer) || m->cmd != 1 || m->received + ANSWER_NS < walk->op->ts ||
+	if ((m->answered & walk->answer) || m->cmd != 1 || m->received + ANSWER_NS < walk->newest ||
 	    m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
 		return 0;
 	m->answered |= walk->answer;
@@ -183,7 +193,7 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	if (i >= BATCH || i >= h->count)
 		return 1;
 	m = &h->messages[i];
-	if ((m->answered & walk->answer) || m->received + ANSWER_NS < walk->op->ts || m->pkt_len != like->pkt_len ||
+	if ((m->answered & walk->answer) || m->received + ANSWER_NS < walk->newest || m->pkt_len != like->pkt_len ||
 	    (walk->has_hash && m->skb_hash != like->skb_hash) || !m->digested)
 		return 0;
 	if (m->digested != like->digested) {
@@ -206,6 +216,7 @@ static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct messag
 
 	if (!op || !h || !like)
 		return 0;
+	walk.newest = newest_receive(h);
 	bpf_loop(BATCH, tie_exec_to, &walk, 0);
 	return op->tied ? 0 : walk.other;
 }
@@ -238,6 +249,7 @@ static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 
 		if (key && !digest(&h->buf, (void *)key + NLA_HDRLEN, len, &like.key)) {
 			struct tie_walk walk = { .op = op, .h = h, .like = &like, .answer = ANSWER_PUT };
 
+			walk.newest = newest_receive(h);
 			like.key_len = len;
 			bpf_loop(BATCH, tie_put_to, &walk, 0);
 		}

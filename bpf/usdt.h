@@ -146,6 +146,7 @@ int BPF_USDT(usdt_flow_put, void *dpif, void *at)
 	if (h && put.key && !digest_user(&h->buf, put.key, put.key_len, &like.key)) {
 		struct tie_walk walk = { .op = &op, .h = h, .like = &like, .answer = ANSWER_TOLD_PUT };
 
+		walk.newest = newest_receive(h);
 		like.key_len = put.key_len;
 		bpf_loop(BATCH, tie_put_to, &walk, 0);
 	}

@@ -26,11 +26,23 @@ start_ovs
 two_hosts
 static_arp 1 2
 storm_rule
+# Flows go when they are told to.
+ovs-vsctl set Open_vSwitch . other_config:max-idle=600000
 in_host 1 ping -c 1 -w 10 "$(ip_of 2)" >/dev/null
 settle
 flush_flows
 record storm usdt
 flood_between 1 2 --sport-range 1024-65535 --count 3000 --seq --size 128
+settle
+flush_flows
+# Held up for longer than anything else takes, most likely between a receive and its answer.
+flood_between 1 2 --sport-range 1024-65535 --count 1500 --rate 1500 --seq --size 128 &
+flood=$!
+sleep 0.5
+kill -STOP "$(daemon_pid)"
+sleep 2.5
+kill -CONT "$(daemon_pid)"
+wait "$flood"
 settle
 flush_flows
 ovs-vsctl set Open_vSwitch . other_config:max-idle=500
