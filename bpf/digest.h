@@ -68,7 +68,6 @@ static __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct diges
 	}
 
 DIGEST(digest, bpf_probe_read_kernel)
-DIGEST(digest_user, bpf_probe_read_user)
 
 static __always_inline bool same_digest(struct digest *x, struct digest *y)
 {

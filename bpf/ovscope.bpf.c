@@ -3,7 +3,11 @@
 #include "kernel.h"
 #include "events.h"
 #include "state.h"
+#include "attach.h"
 #include "emit.h"
+#include "names.h"
+#include "track.h"
+#include "step.h"
 #include "lookup.h"
 #include "digest.h"
 #include "upcall.h"
@@ -11,6 +15,8 @@
 #include "ops.h"
 #include "action.h"
 #include "dev.h"
+#ifndef OVSCOPE_KPROBES
 #include "usdt.h"
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

@@ -32,6 +32,8 @@ static __always_inline unsigned long told_at(void *regs)
 #pragma clang diagnostic pop
 #pragma pop_macro("PT_REGS_IP")
 
+DIGEST(digest_user, bpf_probe_read_user)
+
 /* What is told to be done to flows and packets that no recorded upcall paid for pays for itself. */
 static __always_inline bool told_in_budget(__u64 now)
 {

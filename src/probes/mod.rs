@@ -10,6 +10,8 @@ mod datapaths;
 mod decode;
 mod host;
 mod skeleton;
+mod told;
+mod trace;
 mod usdt;
 mod wire;
 
