@@ -1,7 +1,7 @@
 //! Rows of what the daemon tells by its USDT probes. Their messages and batches are columns of differences: references
 //! are for the kinds that every version knows (see recording.proto).
 
-use super::{decode::at, proto};
+use super::{columns, decode::at, proto};
 use crate::event::{FlowOperation, Nanos, OpType, RecvUpcall, Ufid, UpcallCmd};
 
 /// A message and a batch of the row before.
@@ -27,7 +27,7 @@ impl Before {
 }
 
 /// Adds a row.
-pub(super) fn push_recv(c: &mut proto::RecvUpcalls, before: &mut Before, row: &RecvUpcall) {
+pub(super) fn push_recv(c: &mut columns::RecvUpcalls, before: &mut Before, row: &RecvUpcall) {
     let (queue_id, batch_ts) = before.differences(row.queue_id, row.batch_ts);
     c.cmd.push(u8::from(row.cmd).into());
     c.pkt_size.push(row.pkt_size);
@@ -51,7 +51,7 @@ pub(super) fn recv(c: &proto::RecvUpcalls, row: usize, before: &mut Before, cmd:
 }
 
 /// Adds a row, whose flow has this place.
-pub(super) fn push_operation(c: &mut proto::FlowOperations, before: &mut Before, row: &FlowOperation, ufid: u32) {
+pub(super) fn push_operation(c: &mut columns::FlowOperations, before: &mut Before, row: &FlowOperation, ufid: u32) {
     let (queue_id, batch_ts) = before.differences(row.queue_id, row.batch_ts);
     // The order of the variants is the order of the numbers in recording.proto.
     c.op_type.push(row.op_type as u32);
