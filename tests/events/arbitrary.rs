@@ -165,7 +165,14 @@ fn around() -> impl Strategy<Value = Body> {
         Body::Session(Box::new(Session { host, clock, ..Session::default() }))
     });
     let datapath = (dp(), word(), prop::option::of(number())).prop_map(|(dp, port, n)| {
-        let stats = n.map(|n| DpStats { n_hit: n, n_missed: n, n_lost: n, n_flows: n, n_masks: n as u32 });
+        let stats = n.map(|n| DpStats {
+            n_hit: n,
+            n_missed: n,
+            n_lost: n,
+            n_flows: n,
+            n_masks: n as u32,
+            ..DpStats::default()
+        });
         let port = Port { port: PortNo(port), name: "p".to_owned(), kind: "netdev".to_owned(), ifindex: 1 };
         Datapath { dp, name: "d".to_owned(), ports: vec![port], stats }
     });
