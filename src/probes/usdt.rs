@@ -259,3 +259,63 @@ fn attach(skel: &OvscopeSkel<'_>, probe: &Probe, daemon: &Daemon) -> Attached {
     }
     Attached::Absent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(usdt: Usdt, files: Vec<[Attached; PROBES.len()]>) -> Listener {
+        let waiting: Vec<Capability> =
+            PLANS.iter().map(|plan| plan.state(CapabilityState::Off, WAITING.to_owned())).collect();
+        let mut listener = Listener::new(usdt, &waiting);
+        listener.files = files.into_iter().map(|probes| File { id: (1, 1), probes }).collect();
+        listener
+    }
+
+    fn state(listener: &Listener, name: &str) -> (CapabilityState, String) {
+        let plan = listener.wanted.iter().find(|plan| plan.name == name).expect("a capability of these");
+        listener.state(plan)
+    }
+
+    #[test]
+    fn every_program_has_its_probe_and_only_one() {
+        let mut wanted: Vec<&str> =
+            PLANS.iter().filter(|plan| plan.wanted == Wanted::Usdt).flat_map(|p| p.programs.iter().copied()).collect();
+        let mut probes: Vec<&str> = PROBES.iter().map(|probe| probe.program).collect();
+        wanted.sort_unstable();
+        probes.sort_unstable();
+        assert_eq!(wanted, probes);
+    }
+
+    #[test]
+    fn without_a_daemon_or_its_probes_nothing_is_wrong_unless_they_were_asked_for() {
+        let stock = || vec![[const { Attached::Absent }; PROBES.len()]];
+        for (usdt, expected) in [(Usdt::WhereThereIs, CapabilityState::Off), (Usdt::Wanted, CapabilityState::Missing)] {
+            assert_eq!(state(&listener(usdt, vec![]), "usdt_recv"), (expected, WAITING.to_owned()));
+            let (state, why) = state(&listener(usdt, stock()), "usdt_flow_result");
+            assert_eq!(state, expected);
+            assert!(why.contains("not needed") && why.contains("why flows are deleted is not seen"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let mut probes = [const { Attached::Absent }; PROBES.len()];
+        probes[0] = Attached::Failed("dpif_recv:recv_upcall could not be attached (EPERM)".to_owned());
+        let listener = listener(Usdt::WhereThereIs, vec![probes]);
+        let (found, why) = state(&listener, "usdt_recv");
+        assert_eq!(found, CapabilityState::Missing);
+        assert!(why.starts_with("dpif_recv:recv_upcall could not be attached (EPERM): "), "{why}");
+        assert_eq!(state(&listener, "usdt_ops").0, CapabilityState::Off, "the others stand by themselves");
+    }
+
+    #[test]
+    fn what_costs_too_much_says_that_it_rests() {
+        let mut listener = listener(Usdt::WhereThereIs, vec![]);
+        listener.results.rests_until = Some(Instant::now() + REST);
+        let (found, why) = state(&listener, RESTING);
+        assert_eq!(found, CapabilityState::Off);
+        assert!(why.contains("more than 20000 flows a second") && why.contains("--track usdt"), "{why}");
+        assert_eq!(state(&listener, "usdt_recv").1, WAITING);
+    }
+}
