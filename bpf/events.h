@@ -29,6 +29,10 @@ enum wire_kind {
 	WIRE_TASK = 12,
 	WIRE_DEVICE = 13,
 	WIRE_FLOW = 14,
+	WIRE_RECV_UPCALL = 20,
+	WIRE_FLOW_OPERATION = 21,
+	WIRE_FLOW_RESULT = 22,
+	WIRE_REVALIDATION = 23,
 };
 
 /* What a step is; below STEP_LOOKUP a generic point. */
@@ -199,6 +203,47 @@ struct wire_packet {
 	__u8 data[SNAPLEN_MAX];
 };
 
+/* What the daemon tells by its USDT probes. */
+
+struct wire_recv_upcall {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 batch_idx;
+	__u32 upcall_type; /* enum dpif_upcall_type in lib/dpif.h */
+	__u32 pkt_size;
+	__u32 key_size;
+};
+
+struct wire_flow_operation {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 ufid[4];
+	__u32 batch_idx;
+	__u32 op; /* enum op_kind */
+	__u32 ufid_len;
+	__u32 pad;
+};
+
+struct wire_flow_result {
+	struct wire_head head;
+	__u32 ufid[4];
+	__u32 ufid_len;
+	__u32 result; /* enum reval_result in ofproto/ofproto-dpif-upcall.c */
+	__u32 reason; /* enum flow_del_reason there */
+	__u32 sweep;  /* 1: by the sweep after the dump */
+};
+
+/* head.ts is its begin. */
+struct wire_revalidation {
+	struct wire_head head;
+	__u64 took_ns;
+	__u64 n_flows;
+	__u32 interval_ms;
+	__u32 pad;
+};
+
 /* Counter maps. */
 
 struct table_count {
@@ -305,7 +350,8 @@ enum tally {
 	TALLY_RECEIVED = 5,
 	TALLY_FLOW_HITS_UNCOUNTED = 6,
 	TALLY_MISSED = 7,
-	TALLY_MAX = 8,
+	TALLY_TOLD_OVER_BUDGET = 8,
+	TALLY_MAX = 9,
 };
 
 /* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */
@@ -324,6 +370,10 @@ union wire_types {
 	struct wire_op wire_op;
 	struct wire_action wire_action;
 	struct wire_packet wire_packet;
+	struct wire_recv_upcall wire_recv_upcall;
+	struct wire_flow_operation wire_flow_operation;
+	struct wire_flow_result wire_flow_result;
+	struct wire_revalidation wire_revalidation;
 	struct table_count table_count;
 	struct flow_id flow_id;
 	struct flow_count flow_count;

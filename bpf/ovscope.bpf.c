@@ -18,5 +18,8 @@
 #include "action.h"
 #include "dev.h"
 #include "drop.h"
+#ifndef OVSCOPE_KPROBES
+#include "usdt.h"
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

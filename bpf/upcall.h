@@ -5,6 +5,16 @@
  * before netlink_unicast returns. Every upcall is remembered, also those that are not recorded, so that a recorded one
  * is never taken for another that looks the same. */
 
+/* What is tied to a message, once each. */
+enum answer {
+	ANSWER_PUT = 1,
+	ANSWER_EXEC = 2,
+	/* The same as the daemon itself tells them. */
+	ANSWER_TOLD_RECV = 4,
+	ANSWER_TOLD_PUT = 8,
+	ANSWER_TOLD_EXEC = 16,
+};
+
 /* An upcall's message, with all that its put and its execute can be known by. */
 struct message {
 	__u64 upcall;
@@ -17,8 +27,7 @@ struct message {
 	__u32 pkt_len;
 	__u32 digested;
 	__u32 recorded;
-	__u32 put;
-	__u32 exec;
+	__u32 answered; /* ANSWER_* that were tied to it */
 	__u32 cmd;
 	__u32 index;    /* of the upcall's messages */
 	__u64 begun;    /* the lookup that missed, or the upcall where there was none */
@@ -266,7 +275,7 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.packet = up->packet;
 	s->in_flight.m.queue_id = up->queue_id;
 	s->in_flight.m.recorded = up->recorded;
-	s->in_flight.m.put = s->in_flight.m.exec = 0;
+	s->in_flight.m.answered = 0;
 	s->in_flight.m.cmd = up->cmd;
 	s->in_flight.m.begun = up->begun;
 	s->in_flight.m.index = up->index;

@@ -2,8 +2,9 @@
 
 use ovscope::{
     event::{
-        Body, Comm, Counters, DaemonAnswer, Datapath, DpCounters, DpIfindex, Event, FlowCounter, FlowLookup, FlowOp,
-        FlowPtr, FlowPut, Name, Port, PortNo, PutKind, Query, Ufid, UpcallCmd, UpcallCounter, UpcallId, UpcallRecv,
+        Body, Comm, Counters, DaemonAnswer, Datapath, DelReason, DpCounters, DpIfindex, Event, FlowCounter, FlowLookup,
+        FlowOp, FlowPtr, FlowPut, FlowResult, Name, Port, PortNo, PutKind, Query, RevalResult, Revalidation, Ufid,
+        UpcallCmd, UpcallCounter, UpcallId, UpcallRecv,
     },
     model::{Dimension, Evicted, Flow, FlowKey, FlowSort, Limits, Model, SECOND, State, TalkerKey},
 };
@@ -278,4 +279,48 @@ fn an_answer_belongs_to_one_generation_of_its_flow() {
     assert_eq!(said(&model, Query::Detrace), None, "that was another generation");
     model.apply(&answer(2, None, "another flow"));
     assert_eq!(model.evicted().answers, 1);
+}
+
+fn decided(ts: u64, n: u32, result: RevalResult, reason: DelReason) -> Event {
+    Event::host(ts, Body::FlowResult(FlowResult { ufid: Some(ufid(n)), result, reason, sweep: false }))
+}
+
+fn deleted(ts: u64, n: u32, ret: i32) -> Event {
+    Event::host(ts, Body::FlowDel(op(n, ret)))
+}
+
+#[test]
+fn a_deleted_flow_has_the_reason_that_its_revalidator_gave_and_none_that_is_older() {
+    let mut model = Model::default();
+    model.apply(&Event::host(1, Body::Datapaths { datapaths: vec![Datapath { dp: DP, ..Datapath::default() }] }));
+    let flow = |model: &Model, n| {
+        let flow = model.flow(FlowKey::Ufid(DP, ufid(n))).expect("it was put");
+        (flow.deleted, flow.deleted_because)
+    };
+    model.apply_all(&[put(2, 1, 0), put(2, 2, 0), put(2, 3, 0)]);
+    model.apply(&decided(5, 1, RevalResult::Delete, DelReason::FlowIdle));
+    model.apply(&decided(5, 2, RevalResult::Modify, DelReason::None));
+    assert_eq!(flow(&model, 1), (None, None), "not deleted yet");
+    model.apply_all(&[deleted(6, 1, 0), deleted(6, 2, 0), deleted(6, 3, -2)]);
+    assert_eq!(flow(&model, 1), (Some(6), Some(DelReason::FlowIdle)));
+    assert_eq!(flow(&model, 2), (Some(6), None), "another decision is no reason");
+    assert_eq!(flow(&model, 3), (None, None), "it could not be deleted");
+
+    // It comes back, and goes by another hand.
+    model.apply(&decided(7, 1, RevalResult::Delete, DelReason::Purge));
+    model.apply_all(&[put(8, 1, 0), deleted(9, 1, 0)]);
+    assert_eq!(flow(&model, 1), (Some(9), None));
+    assert_eq!(model.revalidators().deleted(), [(DelReason::FlowIdle, 1), (DelReason::Purge, 1)]);
+}
+
+#[test]
+fn the_last_round_of_revalidators_is_the_one_that_began_last() {
+    let mut model = Model::default();
+    for (ts, took_ns) in [(10, 5), (30, 7), (20, 9)] {
+        let round = Revalidation { took_ns, n_flows: 3, interval_ms: 500 };
+        model.apply(&Event::host(ts, Body::Revalidation(round)));
+    }
+    let seen = model.revalidators();
+    assert_eq!(seen.last.as_ref().map(|(ts, round)| (*ts, round.took_ns)), Some((30, 7)));
+    assert_eq!((seen.rounds, seen.longest), (3, 9));
 }

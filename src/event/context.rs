@@ -112,6 +112,10 @@ pub struct Loss {
     pub over_budget: u64,
     /// Upcalls left out because the event budget was spent. Their counters are right.
     pub upcalls_over_budget: u64,
+    /// What the daemon told by its USDT probes that belongs to no recorded upcall, left out because the event budget was
+    /// spent.
+    #[serde(default)]
+    pub told_over_budget: u64,
     /// Packets that are not upcalled, left out by `--sample`.
     pub not_sampled: u64,
     /// Packets that had no room in the kernel's tracking table.
@@ -225,6 +229,13 @@ pub struct Capability {
     pub why: String,
     /// What it has cost so far, where the kernel says so.
     pub cost: Option<ProbeCost>,
+}
+
+impl Capability {
+    /// Whether it was asked for and is not there.
+    pub fn is_missing(&self) -> bool {
+        self.state == CapabilityState::Missing
+    }
 }
 
 /// How a capability stands.

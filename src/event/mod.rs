@@ -11,6 +11,7 @@ mod ids;
 mod names;
 mod path;
 mod stage;
+mod usdt;
 
 pub use action::{Action, ActionError, ActionExecute, decode_action};
 pub use context::{
@@ -25,6 +26,7 @@ pub use path::{
     UpcallRecv, UpcallReturn,
 };
 pub use stage::{STAGE_BUCKETS, Stage, StageCounter, bucket_bounds, bucket_of};
+pub use usdt::{DelReason, FlowOperation, FlowResult, OpType, RecvUpcall, RevalResult, Revalidation};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,15 @@ pub enum Body {
     /// The first bytes of a packet, once for each packet.
     PacketBytes(PacketBytes),
 
+    /// The daemon says that it received an upcall.
+    RecvUpcall(RecvUpcall),
+    /// The daemon says what it asks of the datapath.
+    FlowOperation(FlowOperation),
+    /// The daemon says what becomes of a flow, and why.
+    FlowResult(FlowResult),
+    /// The daemon went through all its flows.
+    Revalidation(Revalidation),
+
     /// The kernel's exact counters so far, a few times a second.
     Counters(Box<Counters>),
     /// What was left out or lost so far, by reason.
@@ -129,6 +140,10 @@ impl Event {
             Body::ActionExecute(_) => "action_execute",
             Body::Drop(_) => "drop",
             Body::PacketBytes(_) => "packet_bytes",
+            Body::RecvUpcall(_) => "recv_upcall",
+            Body::FlowOperation(_) => "flow_operation",
+            Body::FlowResult(_) => "flow_result",
+            Body::Revalidation(_) => "revalidation",
             Body::Counters(_) => "counters",
             Body::Loss(_) => "loss",
             Body::Session(_) => "session",
@@ -175,6 +190,34 @@ mod tests {
             }),
             Body::Counters(Box::default()),
             Body::Loss(Loss::default()),
+            Body::RecvUpcall(RecvUpcall {
+                cmd: UpcallCmd::Miss,
+                pkt_size: 60,
+                key_size: 132,
+                queue_id: 7,
+                batch_ts: 1,
+                batch_idx: 2,
+            }),
+            Body::FlowOperation(FlowOperation {
+                op_type: OpType::Exec,
+                ufid: None,
+                queue_id: 7,
+                batch_ts: 1,
+                batch_idx: 2,
+            }),
+            Body::FlowResult(FlowResult {
+                ufid: Some(Ufid([1, 2, 3, 4])),
+                result: RevalResult::Delete,
+                reason: DelReason::FlowIdle,
+                sweep: false,
+            }),
+            Body::FlowResult(FlowResult {
+                ufid: None,
+                result: RevalResult::Other(3),
+                reason: DelReason::Other(99),
+                sweep: true,
+            }),
+            Body::Revalidation(Revalidation { took_ns: 5, n_flows: 3, interval_ms: 500 }),
             Body::Session(Box::default()),
             Body::Datapaths { datapaths: vec![Datapath::default()] },
             Body::Probes { capabilities: vec![] },

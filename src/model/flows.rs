@@ -10,7 +10,8 @@ use super::{
     summary::PacketSummary,
 };
 use crate::event::{
-    DpIfindex, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketId, PortNo, PutKind, Ufid,
+    Datapath, DelReason, DpIfindex, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketId,
+    PortNo, PutKind, RevalResult, Ufid,
 };
 
 /// A flow's identity on the screen: it stays the same when the flow gets new actions, or is deleted and comes back.
@@ -62,6 +63,8 @@ pub struct Flow {
     pub puts_failed: u32,
     /// When it was deleted, if it was not put or hit since.
     pub deleted: Option<Nanos>,
+    /// Why, where the daemon told.
+    pub deleted_because: Option<DelReason>,
     /// Masks that were tried when a recorded packet last hit it.
     pub masks_tried: Option<u32>,
     /// The last recorded packet that hit it or made it.
@@ -81,6 +84,8 @@ pub struct Flow {
     counted: Option<(FlowPtr, u64)>,
     /// Distinguishes flows by when they came, so that equal ones keep one order.
     serial: u64,
+    /// A revalidator decided to delete it: when, and why.
+    doomed: Option<(Nanos, DelReason)>,
     /// Met since the evicting hand last passed.
     touched: bool,
 }
@@ -122,6 +127,7 @@ impl Flow {
             last_put: None,
             puts_failed: 0,
             deleted: None,
+            deleted_because: None,
             masks_tried: None,
             last_packet: None,
             in_port: None,
@@ -132,6 +138,7 @@ impl Flow {
             hits_before: 0,
             counted: None,
             serial,
+            doomed: None,
             touched: true,
         }
     }
@@ -299,6 +306,7 @@ impl Flows {
             flow.last_put = Some(LastPut { ts, kind: e.kind, ret: e.op.ret, took_ns: e.op.took_ns });
         }
         if e.op.ret == 0 {
+            flow.doomed = flow.doomed.filter(|(decided, _)| *decided > ts);
             flow.deleted = flow.deleted.filter(|&deleted| deleted > ts);
         } else {
             flow.puts_failed = flow.puts_failed.saturating_add(1);
@@ -314,6 +322,17 @@ impl Flows {
             && let Some(flow) = self.by_key.get_mut(&FlowKey::Ufid(e.dp, ufid))
         {
             flow.deleted = Some(ts);
+            flow.deleted_because = flow.doomed.take_if(|(decided, _)| *decided <= ts).map(|(_, reason)| reason);
+        }
+    }
+
+    /// A revalidator decided about a flow. It does not say of which datapath; a UFID is of one.
+    pub fn result(&mut self, ts: Nanos, e: &FlowResult, datapaths: &[Datapath]) {
+        let Some(ufid) = e.ufid.filter(|_| e.result == RevalResult::Delete) else { return };
+        for dp in datapaths.iter().map(|datapath| datapath.dp).chain([DpIfindex(0)]) {
+            if let Some(flow) = self.by_key.get_mut(&FlowKey::Ufid(dp, ufid)) {
+                flow.doomed = Some((ts, e.reason));
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod packets;
 mod rates;
 mod read;
 mod recent;
+mod revalidators;
 mod summary;
 mod tables;
 mod talkers;
@@ -33,6 +34,7 @@ pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use packets::{Fate, Packet};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
+pub use revalidators::Revalidators;
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
@@ -73,6 +75,7 @@ pub struct Model {
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
+    revalidators: Revalidators,
     sources: Sketch,
     destinations: Sketch,
 }
@@ -104,6 +107,7 @@ impl Model {
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
+            revalidators: Revalidators::default(),
             sources: Sketch::default(),
             destinations: Sketch::default(),
         }
@@ -236,6 +240,11 @@ impl Model {
                 self.flows.put(event.ts, e, event.upcall.is_some(), packet, limits, evicted);
             }
             Body::FlowDel(e) => self.flows.del(event.ts, e),
+            Body::FlowResult(e) => {
+                self.revalidators.result(e);
+                self.flows.result(event.ts, e, &self.host.datapaths);
+            }
+            Body::Revalidation(e) => self.revalidators.round(event.ts, e),
             Body::UpcallRecv(e) => self.handlers.apply(event, e, limits, evicted),
             Body::Upcall(_) => self.count_ends(event),
             _ => {}

@@ -2,8 +2,8 @@
 
 use super::{
     Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits,
-    Metric, Model, Packet, Percentiles, PortRow, Rates, SECOND, Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd,
-    Window, tables::Handler, talkers::Sketch,
+    Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers, Totals,
+    Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -89,6 +89,11 @@ impl Model {
     /// Whether the daemon answers; none where nobody has asked.
     pub fn daemon(&self) -> Option<&DaemonState> {
         self.host.daemon.as_ref()
+    }
+
+    /// What the revalidators did, as far as a daemon with USDT probes tells.
+    pub fn revalidators(&self) -> &Revalidators {
+        &self.revalidators
     }
 
     /// What is missing in the events.

@@ -29,6 +29,9 @@ pub enum Wanted {
     Follow,
     /// While packets that are not upcalled are recorded.
     Generic,
+    /// While daemons are listened to that were built with USDT probes: loaded with the others, attached as daemons are
+    /// found (usdt.rs).
+    Usdt,
 }
 
 /// The capability that all following of packets around OVS rests on.
@@ -174,7 +177,40 @@ pub const PLANS: &[Plan] = &[
     point("netif_receive_skb", "tp_btf net:netif_receive_skb", &["netif_receive_skb"], &[]),
     point("skb_scrub_packet", "fentry skb_scrub_packet", &["skb_scrub_packet"], &["skb_scrub_packet"]),
     point("net_dev_queue", "tp_btf net:net_dev_queue", &["net_dev_queue"], &[]),
+    usdt(
+        "usdt_recv",
+        "usdt dpif_recv:recv_upcall",
+        &["usdt_recv_upcall"],
+        "the daemon's own word of what it received is not seen",
+    ),
+    usdt(
+        "usdt_ops",
+        "usdt dpif_netlink_operate__:op_flow_put, op_flow_execute, op_flow_del",
+        &["usdt_flow_put", "usdt_flow_execute", "usdt_flow_del"],
+        "the daemon's own word of what it asks of the datapath is not seen",
+    ),
+    usdt(
+        "usdt_flow_result",
+        "usdt revalidate:flow_result, revalidator_sweep__:flow_sweep_result",
+        &["usdt_flow_result", "usdt_sweep_result"],
+        "why flows are deleted is not seen",
+    ),
+    usdt(
+        "usdt_revalidator",
+        "usdt udpif_revalidator:start_dump, sweep_done",
+        &["usdt_start_dump", "usdt_sweep_done"],
+        "how long revalidators take is not seen",
+    ),
 ];
+
+const fn usdt(
+    name: &'static str,
+    probe: &'static str,
+    programs: &'static [&'static str],
+    without: &'static str,
+) -> Plan {
+    Plan { name, probe, programs, functions: &[], wanted: Wanted::Usdt, without }
+}
 
 const fn point(
     name: &'static str,

@@ -18,7 +18,7 @@ use libbpf_rs::{
 };
 
 use super::{
-    Config, Error, Sink,
+    Config, Error, Sink, Usdt,
     capability::{HANDLER_SCHED, PACKET_END, PLANS, Plan, Wanted, missing_functions},
     counters::{CounterReader, read_loss},
     datapaths::{read_datapaths, read_stats},
@@ -26,6 +26,7 @@ use super::{
     host::{monotonic_now, session},
     reasons::Reasons,
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
+    usdt::{self, Listener},
     wire,
 };
 use crate::event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost};
@@ -67,19 +68,21 @@ type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
     libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let (skel, capabilities, links) = match load_and_attach(config) {
+    let (skel, mut capabilities, links) = match load_and_attach(config) {
         Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
         }
     };
+    let mut listener = Listener::new(config.usdt, &capabilities);
+    listener.look(&skel, &mut capabilities);
     let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command))))];
     if !sink(begun) {
         return;
     }
     if ready.send(Ok(capabilities.clone())).is_ok() {
-        read(&skel, capabilities, sink, stopped);
+        read(&skel, capabilities, listener, sink, stopped);
     }
     drop(links);
 }
@@ -180,6 +183,7 @@ fn is_wanted(plan: &Plan, config: &Config, why_not: &BTreeMap<&'static str, Stri
     match plan.wanted {
         Wanted::Always => true,
         Wanted::Follow => config.follow,
+        Wanted::Usdt => config.follow && config.usdt != Usdt::Off,
         Wanted::Generic => generic(config, why_not),
     }
 }
@@ -202,9 +206,14 @@ fn attach(
             let why = match plan.wanted {
                 Wanted::Generic if config.sample > 0 => "needs packet_end".to_owned(),
                 Wanted::Generic if config.follow => "--sample 0".to_owned(),
+                Wanted::Usdt if config.follow => "--track kernel".to_owned(),
                 _ => "--track off".to_owned(),
             };
             capabilities.push(plan.state(CapabilityState::Off, why));
+            continue;
+        }
+        if plan.wanted == Wanted::Usdt {
+            capabilities.push(plan.state(CapabilityState::Off, usdt::WAITING.to_owned()));
             continue;
         }
         let mut whole = Vec::new();
@@ -236,7 +245,13 @@ struct Surroundings {
     missed_runs: u64,
 }
 
-fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
+fn read(
+    skel: &OvscopeSkel<'_>,
+    mut capabilities: Vec<Capability>,
+    mut listener: Listener,
+    mut sink: Sink,
+    stopped: &mpsc::Receiver<()>,
+) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
     let decoder = RefCell::new(Decoder::default());
@@ -280,6 +295,7 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
         around.undecoded = *undecoded.borrow();
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
+            listener.look(skel, &mut capabilities);
             slow(skel, &mut around, &mut capabilities, &mut events);
             with_flows = true;
         }

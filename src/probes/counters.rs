@@ -11,7 +11,7 @@ use super::{
     wire::{
         self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP,
         SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED,
-        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
+        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET, TALLY_UNTRACKED,
         TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
     },
 };
@@ -248,6 +248,7 @@ pub fn read_loss(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Loss> {
         upcalls_over_budget: tally(&maps.tallies, TALLY_UPCALLS_OVER_BUDGET)?,
         not_sampled: tally(&maps.tallies, TALLY_NOT_SAMPLED)?,
         untracked: tally(&maps.tallies, TALLY_UNTRACKED)?,
+        told_over_budget: tally(&maps.tallies, TALLY_TOLD_OVER_BUDGET)?,
         missed_runs: tally(&maps.tallies, TALLY_MISSED)?,
         ..Loss::default()
     })

@@ -31,6 +31,10 @@ pub const WIRE_FLOW: u32 = 14;
 pub const STEP_LOOKUP: u8 = 16;
 pub const STEP_ACTION: u8 = 17;
 pub const STEP_DROP: u8 = 18;
+pub const WIRE_RECV_UPCALL: u32 = 20;
+pub const WIRE_FLOW_OPERATION: u32 = 21;
+pub const WIRE_FLOW_RESULT: u32 = 22;
+pub const WIRE_REVALIDATION: u32 = 23;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
@@ -48,6 +52,7 @@ pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
 pub const TALLY_MISSED: u32 = 7;
+pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
 
 /// Where every record has its kind.
 pub const KIND_AT: usize = 36;
@@ -224,6 +229,44 @@ wire! {
         cpu: u32,
         kind: u32,
         data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct wire_recv_upcall`.
+    struct WireRecvUpcall {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        batch_idx: u32,
+        upcall_type: u32,
+        pkt_size: u32,
+        key_size: u32,
+    }
+    /// `struct wire_flow_operation`.
+    struct WireFlowOperation {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        ufid: [u32; 4],
+        batch_idx: u32,
+        op: u32,
+        ufid_len: u32,
+        pad: u32,
+    }
+    /// `struct wire_flow_result`.
+    struct WireFlowResult {
+        head: WireHead,
+        ufid: [u32; 4],
+        ufid_len: u32,
+        result: u32,
+        reason: u32,
+        sweep: u32,
+    }
+    /// `struct wire_revalidation`.
+    struct WireRevalidation {
+        head: WireHead,
+        took_ns: u64,
+        n_flows: u64,
+        interval_ms: u32,
+        pad: u32,
     }
     /// `struct table_count`, a value of `table_counts`.
     struct TableCount {

@@ -6,13 +6,14 @@ use super::{
     actions::{self, Numbers},
     dictionary::{Malformed, Named, at_place},
     proto::{self, Kind},
-    sums,
+    sums, usdt,
     writer::MESSAGE_EVENTS,
 };
 use crate::event::{
-    ActionExecute, Body, Comm, Counters, DevPoint, DevStep, DpCounters, DpIfindex, Drop, ErrnoCounter, Event,
-    FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid,
-    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    ActionExecute, Body, Comm, Counters, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, Drop, ErrnoCounter,
+    Event, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketBytes, PacketExec, PacketId,
+    PortNo, PutKind, RevalResult, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
+    UpcallReturn,
 };
 
 /// What was passed over in messages because a newer version wrote it.
@@ -67,7 +68,7 @@ fn fits(column: usize, rows: usize) -> bool {
 }
 
 /// A column's value in a row; 0 where the writer did not have the column.
-fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
+pub(super) fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
     column.get(row).copied().unwrap_or_default()
 }
 
@@ -84,6 +85,9 @@ struct Decoder<'a> {
     queue: Named,
     upcall_times: Named,
     batch_times: Named,
+    /// Of the last rows of the daemon's receives and operations.
+    received: usdt::Before,
+    operated: usdt::Before,
     /// How many of the packets' bytes were given.
     bytes: usize,
 }
@@ -129,6 +133,9 @@ impl<'a> Decoder<'a> {
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
         check!(m.drop, rows(Kind::Drop), reason, name, location);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
+        check!(m.recv_upcall, rows(Kind::RecvUpcall), cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx);
+        check!(m.flow_operation, rows(Kind::FlowOperation), op_type, ufid, queue_id, batch_ts, batch_idx);
+        check!(m.flow_result, rows(Kind::FlowResult), ufid, result, reason, sweep);
         if m.counters.len() != rows(Kind::Counters) || m.json.len() != rows(Kind::Json) {
             return Err(RAGGED);
         }
@@ -149,6 +156,8 @@ impl<'a> Decoder<'a> {
             queue: Named::from_ids(m.messages.as_ref())?,
             upcall_times: Named::from_times(m.base_ts, &m.upcall_times),
             batch_times: Named::from_times(m.base_ts, &m.batch_times),
+            received: usdt::Before::default(),
+            operated: usdt::Before::default(),
             bytes: 0,
             message: m,
         })
@@ -256,6 +265,21 @@ impl<'a> Decoder<'a> {
                 let Some(point) = point(at(&c.point, row)) else { return Ok(None) };
                 Body::Dev(DevStep { point, dev, ifindex, netns, len: at(&c.len, row), ret: at(&c.ret, row) })
             }
+            (Kind::RecvUpcall, proto::Events { recv_upcall: Some(c), .. }) => {
+                let cmd = cmd(at(&c.cmd, row))?;
+                Body::RecvUpcall(usdt::recv(c, row, &mut self.received, cmd))
+            }
+            (Kind::FlowOperation, proto::Events { flow_operation: Some(c), .. }) => {
+                let ufid = at_place(&self.ufids, at(&c.ufid, row))?;
+                let Some(operation) = usdt::operation(c, row, &mut self.operated, ufid) else { return Ok(None) };
+                Body::FlowOperation(operation)
+            }
+            (Kind::FlowResult, proto::Events { flow_result: Some(c), .. }) => Body::FlowResult(FlowResult {
+                ufid: at_place(&self.ufids, at(&c.ufid, row))?,
+                result: RevalResult::from(at(&c.result, row)),
+                reason: DelReason::from(at(&c.reason, row)),
+                sweep: at(&c.sweep, row) != 0,
+            }),
             (Kind::Counters, _) => {
                 let counters = m.counters.get(row).ok_or(RAGGED)?;
                 Body::Counters(Box::new(self.counters(ts, counters)?))

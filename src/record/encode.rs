@@ -6,7 +6,7 @@ use super::{
     actions,
     columns::{self as proto, Kind},
     dictionary::{Places, Recent},
-    sums,
+    sums, usdt,
 };
 use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
 
@@ -30,6 +30,9 @@ pub(super) struct Encoder {
     ufids: Places<Ufid>,
     strings: Places<String>,
     devices: Places<(Comm, u32, u32)>,
+    /// Of the last rows of the daemon's receives and operations.
+    received: usdt::Before,
+    operated: usdt::Before,
 }
 
 /// A message that is ready to be written.
@@ -192,9 +195,29 @@ impl Encoder {
                 Kind::Drop
             }
             Body::Dev(row) => self.dev(row),
+            Body::RecvUpcall(row) => {
+                usdt::push_recv(self.message.recv_upcall.get_or_insert_default(), &mut self.received, row);
+                Kind::RecvUpcall
+            }
+            Body::FlowOperation(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_operation.get_or_insert_default();
+                usdt::push_operation(c, &mut self.operated, row, ufid);
+                Kind::FlowOperation
+            }
+            Body::FlowResult(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_result.get_or_insert_default();
+                c.ufid.push(ufid);
+                c.result.push(row.result.into());
+                c.reason.push(row.reason.into());
+                c.sweep.push(row.sweep.into());
+                Kind::FlowResult
+            }
             Body::Counters(row) => self.counters(ts, row),
             Body::Loss(_)
             | Body::Session(_)
+            | Body::Revalidation(_)
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)

@@ -12,6 +12,7 @@ mod reader;
 mod recorder;
 mod sink;
 mod sums;
+mod usdt;
 mod writer;
 
 pub use content::Batch;

@@ -60,7 +60,8 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
         field("puts failed", format::count(u64::from(flow.puts_failed)), theme.bad);
     }
     if let Some(deleted) = flow.deleted {
-        field("deleted", ago(deleted), theme.strong);
+        let why = flow.deleted_because.map_or_else(String::new, |reason| format!(": {reason}"));
+        field("deleted", format!("{}{why}", ago(deleted)), theme.strong);
     }
     if flow.generations > 0 {
         field("actions", format!("changed {} times", flow.generations), theme.text);

@@ -2,10 +2,10 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter, FlowLookup,
-    FlowOp, FlowPtr, FlowPut, HandlerSched, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind,
-    Query, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
-    UpcallReturn,
+    DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter,
+    FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType, PacketBytes,
+    PacketExec, PacketId, Port, PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session, Stage,
+    StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 use proptest::prelude::*;
 
@@ -115,6 +115,25 @@ fn on_the_way() -> impl Strategy<Value = Body> {
     ]
 }
 
+fn told() -> impl Strategy<Value = Body> {
+    let recv =
+        (cmd(), word(), number(), number(), word()).prop_map(|(cmd, pkt_size, queue_id, batch_ts, batch_idx)| {
+            Body::RecvUpcall(RecvUpcall { cmd, pkt_size, key_size: 1, queue_id, batch_ts, batch_idx })
+        });
+    let op_type = prop_oneof![Just(OpType::Put), Just(OpType::Exec), Just(OpType::Del)];
+    let operation =
+        (op_type, ufid(), number(), number(), word()).prop_map(|(op_type, ufid, queue_id, batch_ts, batch_idx)| {
+            Body::FlowOperation(FlowOperation { op_type, ufid, queue_id, batch_ts, batch_idx })
+        });
+    let result = (ufid(), word(), word(), any::<bool>()).prop_map(|(ufid, result, reason, sweep)| {
+        let (result, reason) = (RevalResult::from(result), DelReason::from(reason));
+        Body::FlowResult(FlowResult { ufid, result, reason, sweep })
+    });
+    let round = (number(), number(), word())
+        .prop_map(|(took_ns, n_flows, interval_ms)| Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms }));
+    prop_oneof![recv, operation, result, round]
+}
+
 fn counters() -> impl Strategy<Value = Counters> {
     let datapath = (dp(), number(), number(), number(), 0u64..3).prop_map(|(dp, hits, misses, mask_hits, table)| {
         DpCounters { dp, table, hits, misses, mask_hits, cache_hits: hits }
@@ -200,7 +219,7 @@ fn around() -> impl Strategy<Value = Body> {
 /// Any event.
 pub fn event() -> impl Strategy<Value = Event> {
     let id = || prop::option::weighted(0.9, number());
-    (number(), 0u32..4, id(), id(), prop_oneof![3 => on_the_way(), 1 => around()]).prop_map(
+    (number(), 0u32..4, id(), id(), prop_oneof![6 => on_the_way(), 2 => around(), 1 => told()]).prop_map(
         |(ts, tid, packet, upcall, body)| Event {
             tid,
             packet: packet.map(PacketId),

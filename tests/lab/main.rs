@@ -10,6 +10,7 @@ mod live;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod usdt;
 
 /// Every kernel of the lab.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];

@@ -2,10 +2,11 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter, FlowLookup,
-    FlowOp, FlowPtr, FlowPut, HandlerSched, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost,
-    PutKind, Query, STAGE_BUCKETS, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue,
-    UpcallId, UpcallRecv, UpcallReturn,
+    DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter,
+    FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType, PacketBytes,
+    PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation,
+    STAGE_BUCKETS, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
+    UpcallRecv, UpcallReturn,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -271,11 +272,12 @@ fn context() -> BoxedStrategy<Body> {
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
-        (long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
+        (long(), long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
             |(
                 ring_full,
                 over_budget,
                 upcalls_over_budget,
+                told_over_budget,
                 not_sampled,
                 untracked,
                 missed_runs,
@@ -286,6 +288,7 @@ fn context() -> BoxedStrategy<Body> {
                     ring_full,
                     over_budget,
                     upcalls_over_budget,
+                    told_over_budget,
                     not_sampled,
                     untracked,
                     missed_runs,
@@ -308,9 +311,34 @@ fn context() -> BoxedStrategy<Body> {
     .boxed()
 }
 
+/// What a daemon with USDT probes tells.
+fn told() -> BoxedStrategy<Body> {
+    let operations = prop_oneof![Just(OpType::Put), Just(OpType::Exec), Just(OpType::Del)];
+    prop_oneof![
+        (cmd(), int(), int(), long(), long(), int()).prop_map(
+            |(cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx)| {
+                Body::RecvUpcall(RecvUpcall { cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (operations, option::of(ufid()), long(), long(), int()).prop_map(
+            |(op_type, ufid, queue_id, batch_ts, batch_idx)| {
+                Body::FlowOperation(FlowOperation { op_type, ufid, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (option::of(ufid()), int(), int(), any::<bool>()).prop_map(|(ufid, result, reason, sweep)| {
+            let (result, reason) = (RevalResult::from(result), DelReason::from(reason));
+            Body::FlowResult(FlowResult { ufid, result, reason, sweep })
+        }),
+        (long(), long(), int()).prop_map(|(took_ns, n_flows, interval_ms)| {
+            Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms })
+        }),
+    ]
+    .boxed()
+}
+
 /// Any event; most are of the packet path.
 pub fn event() -> BoxedStrategy<Event> {
-    let body = prop_oneof![4 => path(), 1 => context()];
+    let body = prop_oneof![4 => path(), 1 => told(), 1 => context()];
     let ids = (option::of(long().prop_map(PacketId)), option::of(long().prop_map(UpcallId)));
     (long(), int(), int(), int(), name(), ids, body)
         .prop_map(|(ts, cpu, tid, pid, comm, (packet, upcall), body)| Event {
