@@ -9,6 +9,7 @@
 #include "upcall.h"
 #include "handler.h"
 #include "ops.h"
+#include "action_args.h"
 #include "action.h"
 #include "dev.h"
 

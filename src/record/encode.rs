@@ -3,11 +3,11 @@
 use prost::Message as _;
 
 use super::{
-    actions,
+    actions::{self, Wholes},
     dictionary::{Places, Recent},
     proto::{self, Kind},
 };
-use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
+use crate::event::{Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
 
 /// Collects events, and gives them as one encoded message.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Encoder {
     ufids: Places<Ufid>,
     strings: Places<String>,
     devices: Places<(Comm, u32, u32)>,
+    actions: Wholes<Action>,
+    cookies: Wholes<Cookie>,
 }
 
 /// A message that is ready to be written.
@@ -95,6 +97,8 @@ impl Encoder {
         match body {
             Body::FlowLookup(row) => self.lookup(row),
             Body::Upcall(row) => {
+                let entries = &mut self.message.cookies;
+                let cookie = row.cookie.as_deref().map_or(0, |cookie| self.cookies.place(cookie, entries));
                 let c = self.message.upcall_rows.get_or_insert_default();
                 c.dp.push(row.dp.0);
                 c.in_port.push(row.in_port.0);
@@ -104,6 +108,7 @@ impl Encoder {
                 c.mru.push(row.mru);
                 c.len.push(row.len);
                 c.skb_hash.push(row.skb_hash);
+                c.cookie.push(cookie);
                 Kind::Upcall
             }
             Body::UpcallEnqueue(row) => {
@@ -163,6 +168,11 @@ impl Encoder {
                 let numbers = actions::to_numbers(&row.action, |text| {
                     self.strings.place(text.to_owned(), |text| self.message.strings.push(text.clone()))
                 });
+                let whole = if actions::has_more(&row.action) {
+                    self.actions.place(&row.action, &mut self.message.actions)
+                } else {
+                    0
+                };
                 let c = self.message.action_execute.get_or_insert_default();
                 c.dp.push(row.dp.0);
                 c.in_port.push(row.in_port.0);
@@ -171,6 +181,7 @@ impl Encoder {
                 c.action.push(numbers.action);
                 c.first.push(numbers.first);
                 c.second.push(numbers.second);
+                c.whole.push(whole);
                 Kind::ActionExecute
             }
             Body::PacketBytes(row) => {
