@@ -174,9 +174,6 @@ mod tests {
         e.tun_id = 9u64.to_be();
         e.dst[3] = 7;
         e.tp_dst = 4789u16.to_be();
-        assert_eq!(
-            text(Some(action_tunnel(&e))),
-            "set(tunnel(tun_id=0x9,dst=0.0.0.7,ttl=64,tp_dst=4789,flags(key)))"
-        );
+        assert_eq!(text(Some(action_tunnel(&e))), "set(tunnel(tun_id=0x9,dst=0.0.0.7,ttl=64,tp_dst=4789,flags(key)))");
     }
 }

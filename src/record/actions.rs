@@ -69,9 +69,7 @@ pub(super) fn to_numbers(action: &Action, place: impl FnOnce(&str) -> u32) -> Nu
             second: to.userdata.as_deref().map_or(0, place),
         },
         Action::Set { .. } => with(3, 0, 0),
-        Action::PushVlan { tpid, vid, pcp } => {
-            with(4, tpid.into(), u32::from(pcp) << VLAN_PRIO_SHIFT | u32::from(vid))
-        }
+        Action::PushVlan { tpid, vid, pcp } => with(4, tpid.into(), u32::from(pcp) << VLAN_PRIO_SHIFT | u32::from(vid)),
         Action::PopVlan => with(5, 0, 0),
         Action::Sample { .. } => with(6, 0, 0),
         Action::Recirc { id } => with(7, id, 0),

@@ -9,9 +9,9 @@ use super::{
     writer::MESSAGE_EVENTS,
 };
 use crate::event::{
-    Action, ActionExecute, Body, Comm, Cookie, Counters, DevPoint, DevStep, DpCounters, DpIfindex, ErrnoCounter, Event, FlowCounter,
-    FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Comm, Cookie, Counters, DevPoint, DevStep, DpCounters, DpIfindex, ErrnoCounter, Event,
+    FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 /// What was passed over in messages because a newer version wrote it.
@@ -127,7 +127,18 @@ impl<'a> Decoder<'a> {
         check!(m.flow_put, rows(Kind::FlowPut), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id, set);
         check!(m.flow_del, rows(Kind::FlowDel), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id);
         check!(m.flow_exec, rows(Kind::FlowExec), dp, ret, len, took_ns, batch_ts, batch_idx, queue_id);
-        check!(m.action_execute, rows(Kind::ActionExecute), dp, in_port, recirc_id, queue_id, action, first, second, whole);
+        check!(
+            m.action_execute,
+            rows(Kind::ActionExecute),
+            dp,
+            in_port,
+            recirc_id,
+            queue_id,
+            action,
+            first,
+            second,
+            whole
+        );
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
         if m.counters.len() != rows(Kind::Counters) || m.json.len() != rows(Kind::Json) {

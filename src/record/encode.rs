@@ -7,7 +7,9 @@ use super::{
     dictionary::{Places, Recent},
     proto::{self, Kind},
 };
-use crate::event::{Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
+use crate::event::{
+    Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid,
+};
 
 /// Collects events, and gives them as one encoded message.
 #[derive(Debug, Default)]

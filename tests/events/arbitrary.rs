@@ -73,7 +73,17 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         },
     );
     let upcall = (dp(), 0u32..3, cmd(), word(), word()).prop_map(|(dp, in_port, cmd, port, len)| {
-        Body::Upcall(Upcall { dp, in_port: PortNo(in_port), recirc_id: 0, cmd, port, mru: 0, len, skb_hash: 0, cookie: None })
+        Body::Upcall(Upcall {
+            dp,
+            in_port: PortNo(in_port),
+            recirc_id: 0,
+            cmd,
+            port,
+            mru: 0,
+            len,
+            skb_hash: 0,
+            cookie: None,
+        })
     });
     let enqueue = (errno(), cmd(), number(), number(), 0u32..3).prop_map(|(ret, cmd, upcall_ts, queue_id, index)| {
         Body::UpcallEnqueue(UpcallEnqueue { ret, cmd, port: 7, upcall_ts, upcall_cpu: 0, queue_id, index })

@@ -86,10 +86,7 @@ mod tests {
         let found: Vec<_> = Attributes(&bytes).collect();
         assert_eq!(
             found,
-            [
-                Attribute { kind: 1, value: &[7, 0, 0, 0], cut: false },
-                Attribute { kind: 2, value: &[5], cut: true }
-            ]
+            [Attribute { kind: 1, value: &[7, 0, 0, 0], cut: false }, Attribute { kind: 2, value: &[5], cut: true }]
         );
         assert_eq!((Attributes(&bytes).find(1), Attributes(&bytes).find(2)), (Some(&[7, 0, 0, 0][..]), None));
     }

@@ -191,14 +191,7 @@ impl fmt::Display for Cookie {
             Why::Sflow { vid, pcp, output } => write!(f, "sFlow(vid={vid},pcp={pcp},output={output})"),
             Why::SlowPath { reasons } if reasons.is_empty() => f.write_str("slow_path(0)"),
             Why::SlowPath { reasons } => write!(f, "slow_path({})", reasons.join(",")),
-            Why::FlowSample {
-                probability,
-                collector_set_id,
-                obs_domain_id,
-                obs_point_id,
-                output_port,
-                direction,
-            } => {
+            Why::FlowSample { probability, collector_set_id, obs_domain_id, obs_point_id, output_port, direction } => {
                 let direction = match direction {
                     1 => ",ingress",
                     2 => ",egress",
@@ -211,15 +204,7 @@ impl fmt::Display for Cookie {
                 )
             }
             Why::Ipfix { output_port } => write!(f, "ipfix(output_port={output_port})"),
-            Why::Controller {
-                reason,
-                dont_send,
-                continuation,
-                recirc_id,
-                rule_cookie,
-                controller_id,
-                max_len,
-            } => {
+            Why::Controller { reason, dont_send, continuation, recirc_id, rule_cookie, controller_id, max_len } => {
                 let rule_cookie = super::text::alternate_hex((*rule_cookie).into());
                 write!(
                     f,
@@ -262,10 +247,7 @@ mod tests {
             "controller(reason=1,dont_send=0,continuation=1,recirc_id=7,rule_cookie=0x123456789abcdef0,\
              controller_id=9,max_len=128)"
         );
-        assert_eq!(
-            cookie.brief(),
-            "controller(reason=1,rule cookie=0x123456789abcdef0,id=9,max_len=128,continuation)"
-        );
+        assert_eq!(cookie.brief(), "controller(reason=1,rule cookie=0x123456789abcdef0,id=9,max_len=128,continuation)");
         let json = serde_json::to_value(&cookie).expect("plain data");
         assert_eq!((&json["type"], &json["rule_cookie"]), (&"controller".into(), &"123456789abcdef0".into()));
         assert_eq!(serde_json::from_value::<Cookie>(json).expect("its own form"), cookie);

@@ -170,8 +170,7 @@ impl fmt::Display for Nat {
                 }
             }
         }
-        for (is_set, word) in
-            [(self.persistent, ",persistent"), (self.random, ",hash"), (self.fully_random, ",random")]
+        for (is_set, word) in [(self.persistent, ",persistent"), (self.random, ",hash"), (self.fully_random, ",random")]
         {
             if is_set {
                 f.write_str(word)?;

@@ -85,7 +85,8 @@ fn decode(attribute: &Attribute<'_>, depth: u8) -> Result<Action, ActionError> {
         14 => Action::PushEth { addresses: Some(PushEth { src: mac(0)?, dst: mac(6)? }) },
         15 => Action::PopEth,
         16 => Action::CtClear,
-        17 => Action::PushNsh { header: nsh(args).map(Box::new) },
+        // One OVS_KEY_ATTR_NSH.
+        17 => Action::PushNsh { header: Attributes(args).next().and_then(|key| nsh(key.value)).map(Box::new) },
         18 => Action::PopNsh,
         19 => Action::Meter { id: long(0)? },
         // OVS_CLONE_ATTR_EXEC: u32
@@ -227,17 +228,26 @@ mod tests {
     fn headers_that_are_pushed_print_as_the_daemon_prints_them() {
         assert_eq!(text(4, &[0x81, 0, 0x70, 0x05]), "push_vlan(vid=5,pcp=3)");
         assert_eq!(text(4, &[0x88, 0xa8, 0x10, 0x05]), "push_vlan(tpid=0x88a8,vid=5,pcp=0)");
-        assert_eq!(text(9, &[0, 6, 0x4b, 0x40, 0x88, 0x47, 0, 0]), "push_mpls(label=100,tc=5,ttl=64,bos=1,eth_type=0x8847)");
+        assert_eq!(
+            text(9, &[0, 6, 0x4b, 0x40, 0x88, 0x47, 0, 0]),
+            "push_mpls(label=100,tc=5,ttl=64,bos=1,eth_type=0x8847)"
+        );
         assert_eq!(text(10, &[8, 0]), "pop_mpls(eth_type=0x800)");
-        assert_eq!(text(22, &[0, 6, 0x4b, 0x40, 0x88, 0x47, 1, 0]), "add_mpls(label=100,tc=5,ttl=64,bos=1,eth_type=0x8847)");
+        assert_eq!(
+            text(22, &[0, 6, 0x4b, 0x40, 0x88, 0x47, 1, 0]),
+            "add_mpls(label=100,tc=5,ttl=64,bos=1,eth_type=0x8847)"
+        );
         let eth = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         assert_eq!(text(14, &eth), "push_eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02)");
         let base = nla(1, &[0, 63, 1, 3, 0, 0, 5, 255]);
         let words: Vec<u8> = (1..5u32).flat_map(u32::to_be_bytes).collect();
         let md1 = [base, nla(2, &words)].concat();
-        assert_eq!(text(17, &md1), "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x5,si=255,c1=0x1,c2=0x2,c3=0x3,c4=0x4)");
+        assert_eq!(
+            text(17, &nla(28, &md1)),
+            "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x5,si=255,c1=0x1,c2=0x2,c3=0x3,c4=0x4)"
+        );
         let md2 = [nla(1, &[0, 63, 2, 3, 0, 0, 5, 255]), nla(3, &[0, 0x10, 0x20, 0x30])].concat();
-        assert_eq!(text(17, &md2), "push_nsh(flags=0,ttl=63,mdtype=2,np=3,spi=0x5,si=255,md2=0x102030)");
+        assert_eq!(text(17, &nla(28, &md2)), "push_nsh(flags=0,ttl=63,mdtype=2,np=3,spi=0x5,si=255,md2=0x102030)");
     }
 
     #[test]
@@ -247,7 +257,10 @@ mod tests {
         assert_eq!(text(13, &100u32.to_ne_bytes()), "trunc(100)");
         assert_eq!(text(19, &2u32.to_ne_bytes()), "meter(2)");
         assert_eq!(text(24, &0u32.to_ne_bytes()), "drop");
-        assert_eq!([text(5, &[]), text(15, &[]), text(16, &[]), text(18, &[])], ["pop_vlan", "pop_eth", "ct_clear", "pop_nsh()"]);
+        assert_eq!(
+            [text(5, &[]), text(15, &[]), text(16, &[]), text(18, &[])],
+            ["pop_vlan", "pop_eth", "ct_clear", "pop_nsh()"]
+        );
         let psample = [nla(1, &9u32.to_ne_bytes()), nla(2, &[0x0a, 0x0b])].concat();
         assert_eq!(text(25, &psample), "psample(group=9,cookie=0xa0b)");
         assert_eq!(text(99, &[1]), "action99");

@@ -396,4 +396,3 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
-

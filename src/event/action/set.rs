@@ -119,9 +119,7 @@ impl From<Tunnel> for SetKey {
             is_there.then_some(value)
         };
         let key = keys::by_number(keys::TUNNEL).expect("the table has the tunnel");
-        let field = |field: &'static Field| {
-            Some(SetField { field, value: value(field.name)?, mask: None })
-        };
+        let field = |field: &'static Field| Some(SetField { field, value: value(field.name)?, mask: None });
         Self { key, fields: key.fields.iter().filter_map(field).collect() }
     }
 }
@@ -379,10 +377,7 @@ mod tests {
         (v6[0], v6[15], v6[31], v6[35], v6[36], v6[38]) = (0xfd, 1, 1, 9, 58, 64);
         assert_eq!(text(8, &v6), "ipv6(src=fd00::1,dst=::1,label=0x9,proto=58,tclass=0,hlimit=64,frag=no)");
         let base = [&[12u8, 0, 1, 0][..], &[0, 63, 1, 3, 0, 0, 5, 255]].concat();
-        assert_eq!(
-            text(28, &base),
-            "nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x5,si=255,c1=0,c2=0,c3=0,c4=0)"
-        );
+        assert_eq!(text(28, &base), "nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x5,si=255,c1=0,c2=0,c3=0,c4=0)");
         let masked = [&[20u8, 0, 1, 0][..], &[0, 63, 0, 0, 0, 0, 0, 0], &[0, 255, 0, 0, 0, 0, 0, 0]].concat();
         let nsh = SetKey::read(28, &masked, true).expect("whole");
         assert_eq!(nsh.to_string(), "nsh(ttl=63)");
