@@ -62,6 +62,13 @@ impl Encoder {
         let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, .. } =
             std::mem::take(self);
         let events = message.kinds.len() as u64;
+        // A column of zeros need not be there.
+        if let Some(c) = message.upcall_rows.as_mut().filter(|_| message.cookies.is_empty()) {
+            c.cookie.clear();
+        }
+        if let Some(c) = message.action_execute.as_mut().filter(|_| message.actions.is_empty()) {
+            c.whole.clear();
+        }
         message.packets = packets.take_ids();
         message.upcalls = upcalls.take_ids();
         message.messages = queue.take_ids();

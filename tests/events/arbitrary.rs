@@ -1,10 +1,10 @@
 //! Arbitrary events: every kind, with few identities so that they meet, and numbers of every size.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, Session, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonState,
+    Datapath, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp,
+    FlowPtr, FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, Session, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
 };
 use proptest::prelude::*;
 
@@ -37,6 +37,11 @@ fn cmd() -> impl Strategy<Value = UpcallCmd> {
     (0u8..5).prop_map(UpcallCmd::from)
 }
 
+/// What made an action upcall.
+fn why(cmd: UpcallCmd) -> Option<Box<Cookie>> {
+    (cmd == UpcallCmd::Action).then(|| Box::new(Cookie::read(&[5; 48])))
+}
+
 fn bytes() -> impl Strategy<Value = Box<[u8]>> {
     let ethernet = |rest: Vec<u8>| [&[2; 12], &[8, 0, 0x45][..], &rest].concat().into_boxed_slice();
     prop::collection::vec(any::<u8>(), 0..80).prop_map(ethernet)
@@ -59,9 +64,12 @@ fn op() -> impl Strategy<Value = FlowOp> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         word().prop_map(|port| Action::Output { port }),
-        Just(Action::Ct),
+        Just(Action::Ct { args: None }),
         word().prop_map(|reason| Action::Drop { reason }),
-        "[0-9a-f]{0,300}".prop_map(|cookie| Action::Userspace { pid: None, userdata: Some(cookie) }),
+        "[0-9a-f]{0,300}".prop_map(|cookie| {
+            let to = Userspace { cookie: Some(Cookie::read(cookie.as_bytes())), ..Userspace::default() };
+            Action::Userspace(Box::new(Userspace { userdata: Some(cookie), ..to }))
+        }),
     ]
 }
 

@@ -4,12 +4,9 @@ set -euo pipefail
 . /lab/guest/lib.sh
 
 start_ovs
-modprobe -a nf_conntrack_ftp nf_conntrack_tftp nfnetlink_cttimeout
-# A timeout policy for zone 9, which the daemon gives the kernel.
-ovs-vsctl -- --id=@system create Datapath datapath_version=0 -- set Open_vSwitch . datapaths:system=@system
+modprobe -a nf_conntrack_ftp nf_conntrack_tftp
 # Flows are still there when they are printed.
 ovs-vsctl set Open_vSwitch . other_config:max-idle=100000
-ovs-vsctl add-zone-tp system zone=9 udp_single=30
 two_hosts
 static_arp 1 2
 
@@ -95,9 +92,10 @@ set(skb_mark(0x12/0xff)),set(skb_priority(0x3)),set(skb_mark(0)),2
 push_vlan(vid=5,pcp=3),2
 push_vlan(tpid=0x88a8,vid=6,pcp=1),pop_vlan,2
 ct(commit,zone=5,mark=0x1/0xff,label=0x10/0xff,nat(src=10.0.0.1-10.0.0.9:1000-2000,random)),2
-ct(zone=7),recirc(5)
+ct(zone=7),recirc(85)
 ct(force_commit,nat(dst=10.1.0.1,persistent,hash)),2
 ct(commit,zone=3,helper=tftp,label=0xabcdef0123456789abcdef0123456789,mark=0xffffffff),2
+ct(commit,zone=6,timeout=lab_tp),2
 ct(zone=8,nat),ct_clear,2
 trunc(60),2
 clone(push_vlan(vid=9,pcp=1),set(ipv4(ttl=3)),2),2
@@ -119,7 +117,7 @@ meter(1),2
 psample(group=12,cookie=0x0102),2
 set(tunnel(tun_id=0x7b,dst=172.31.1.1,ttl=64,tp_dst=6081,geneve({class=0x102,type=0x3,len=4,0xa}),flags(key))),2
 END
-own_flow 'recirc_id(5),in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)' 'set(ipv4(ttl=9)),2'
+own_flow 'recirc_id(85),in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)' 'set(ipv4(ttl=9)),2'
 own_flow 'in_port(1),eth(),eth_type(0x0800),ipv4(proto=6,frag=no),tcp(dst=1),tcp_flags(0/0)' 'set(tcp(src=7,dst=8)),set(tcp(dst=9/0xff)),2'
 own_flow 'in_port(1),eth(),eth_type(0x0800),ipv4(proto=6,frag=no),tcp(dst=2),tcp_flags(0/0)' 'ct(commit,helper=ftp),2'
 own_flow 'in_port(1),eth(),eth_type(0x86dd),ipv6(dst=fd00::a,proto=58,frag=no),icmpv6()' \
