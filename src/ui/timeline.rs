@@ -30,6 +30,15 @@ pub fn line_flow(model: &Model, packet: &Packet, line: usize) -> Option<FlowKey>
     model.flow(key).map(|flow| flow.key)
 }
 
+/// All that a line's action, or what made its upcall, says: on the line itself there may be no room for it.
+pub fn line_arguments(model: &Model, packet: &Packet, line: usize) -> Option<(&'static str, String)> {
+    match &model.timeline(packet).nth(line)?.body {
+        Body::ActionExecute(executed) => Some(("action", executed.action.to_string())),
+        Body::Upcall(upcall) => upcall.cookie.as_ref().map(|cookie| ("because", cookie.to_string())),
+        _ => None,
+    }
+}
+
 /// The first line of the window of `height` lines around the cursor.
 pub fn first(screen: &Screen<'_>, packet: &Packet, height: usize) -> usize {
     let lines = screen.model.timeline(packet).len();
