@@ -45,12 +45,11 @@ static __always_inline bool sets_tunnel(struct nlattr *nla)
 	       (key.nla_type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_key_attr, OVS_KEY_ATTR_TUNNEL_INFO);
 }
 
-SEC("tp_btf/ovs_do_execute_action")
-int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
+TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
 {
+	struct wire_step step = { .what = STEP_ACTION };
 	struct track *t;
-	__u16 number;
-	__u32 len;
+	__u32 len, number;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
 	if (!tracks_recorded || !dp || !skb || !key || !nla)
@@ -59,7 +58,32 @@ int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw
 	if (!t || t->state != TRACK_RECORDED)
 		return 0;
 	number = get(nla, nla_type) & NLA_TYPE_MASK;
-	len = get(nla, nla_len) < NLA_HDRLEN ? 0 : get(nla, nla_len) - NLA_HDRLEN;
+	if (number && number == set_to_masked())
+		number = OVS_ACTION_ATTR_SET;
+	len = get(nla, nla_len);
+	len = len < NLA_HDRLEN ? 0 : len - NLA_HDRLEN;
+	if (len <= STEP_ARGS_MAX) {
+		struct dp_place place = {
+			.dp = dp_number(dp), .in_port = get(key, phy.in_port), .recirc_id = get(key, recirc_id),
+		};
+		struct named *n;
+		__u32 zero = 0;
+
+		n = bpf_map_lookup_elem(&named, &zero);
+		if (!n)
+			return 0;
+		step.cpu = bpf_get_smp_processor_id();
+		step.task = task_number(n);
+		step.detail = number;
+		step.a = len;
+		/* Attributes are padded to four bytes. */
+		if (len)
+			bpf_probe_read_kernel(&step.b, 4, (void *)nla + NLA_HDRLEN);
+		if (len > 4)
+			bpf_probe_read_kernel(&step.c, 4, (void *)nla + NLA_HDRLEN + 4);
+		track_step(t, bpf_ktime_get_ns(), &step, &place);
+		return 0;
+	}
 	if (number == OVS_ACTION_ATTR_CT && bpf_core_type_exists(struct ovs_conntrack_info)) {
 		struct wire_action_ct *e = reserve(struct wire_action_ct);
 
@@ -92,8 +116,6 @@ int BPF_PROG(action_execute, struct datapath *dp, struct sk_buff *skb, struct sw
 
 		if (!e)
 			return 0;
-		if (number && number == set_to_masked())
-			number = OVS_ACTION_ATTR_SET;
 		fill_action(&e->action, WIRE_ACTION, t, dp, key, number, len);
 		copy_args(e, nla, len);
 		submit(e);

@@ -57,15 +57,31 @@ enum { OVS_PACKET_CMD_ACTION = 2 };
 #define GENL_HDRLEN 4
 #define NLA_HDRLEN 4
 #define NLA_TYPE_MASK 0x3fff
+#define VLAN_HLEN 4
 #define NETLINK_GENERIC 16
 #define AF_NETLINK 16
 #define MSG_PEEK 2
 
+/* So that registers go by the kernel's names, not by those of its interface to programs. */
+#define __VMLINUX_H__
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* The registers that arguments and results are passed in. */
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long di, si, dx, cx, r8, ax;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+};
+#else
+#error "say where this machine passes arguments: its struct pt_regs, as bpf/bpf_tracing.h names it"
+#endif
 
 struct ns_common {
 	unsigned int inum;
@@ -76,6 +92,11 @@ struct net {
 typedef struct {
 	struct net *net;
 } possible_net_t;
+struct task_struct {
+	int pid;
+	int tgid;
+	char comm[NAME_LEN];
+};
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;
@@ -84,6 +105,7 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 	unsigned int len;
 	unsigned int data_len;
 	__u32 hash;
@@ -91,6 +113,7 @@ struct sk_buff {
 	unsigned char *data;
 	__be16 vlan_proto;
 	__u16 vlan_tci;
+	char cb[48];
 };
 /* Whether a tag is beside the packet: a bit up to 6.1, since 6.2 either of the two being set. */
 struct sk_buff___present {
@@ -137,6 +160,7 @@ struct datapath {
 };
 struct vport {
 	struct net_device *dev;
+	struct datapath *dp;
 	__u16 port_no;
 	struct hlist_node dp_hash_node;
 };
@@ -171,7 +195,16 @@ struct dp_upcall_info {
  * and tp_btf know their arguments' types and read them in place; those of kprobes and raw tracepoints copy. */
 #ifdef OVSCOPE_KPROBES
 #define get(from, ...) BPF_CORE_READ(from, __VA_ARGS__)
+/* A field of 16 bytes, as two words. */
+#define get_words(words, from, field) bpf_core_read(words, 16, &(from)->field)
+#define get_bits(from, field) BPF_CORE_READ_BITFIELD_PROBED(from, field)
 #else
+#define get_words(words, from, field)                       \
+	do {                                                \
+		(words)[0] = ((__u64 *)&(from)->field)[0];  \
+		(words)[1] = ((__u64 *)&(from)->field)[1];  \
+	} while (0)
+#define get_bits(from, field) BPF_CORE_READ_BITFIELD(from, field)
 #define get(...) get_by_count(__VA_ARGS__, get_2, get_1, )(__VA_ARGS__)
 #define get_by_count(from, a, b, which, ...) which
 #define get_1(from, a) ((from)->a)

@@ -11,6 +11,7 @@ mod decode;
 mod decode_action;
 mod host;
 mod skeleton;
+mod trace;
 mod wire;
 
 use std::{sync::mpsc, thread};
