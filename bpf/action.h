@@ -14,15 +14,17 @@ static __always_inline void fill_action(struct wire_action_head *e, __u32 kind, 
 	e->args_len = len;
 }
 
-/* As many bytes of the attribute as fit; none when they cannot be read. */
-#define copy_args(e, nla, len)                                                             \
-	({                                                                                 \
-		__u32 taken = len;                                                         \
-                                                                                           \
-		if (taken > sizeof((e)->args))                                             \
-			taken = sizeof((e)->args);                                         \
-		if (bpf_probe_read_kernel((e)->args, taken, (void *)(nla) + NLA_HDRLEN))   \
-			(e)->action.args_len = 0;                                          \
+/* As many bytes of the attribute as fit; none when they cannot be read. The compiler may know that they all fit: the
+ * verifier has to see it. */
+#define copy_args(e, nla, len)                                                           \
+	({                                                                               \
+		__u32 taken = len;                                                       \
+                                                                                         \
+		barrier_var(taken);                                                      \
+		if (taken > sizeof((e)->args))                                           \
+			taken = sizeof((e)->args);                                       \
+		if (bpf_probe_read_kernel((e)->args, taken, (void *)(nla) + NLA_HDRLEN)) \
+			(e)->action.args_len = 0;                                        \
 	})
 
 /* The kernel's own form of a set without a mask has a number behind those of the header, which moves with every new
