@@ -246,6 +246,7 @@ impl Storm {
             mru: 0,
             len,
             skb_hash: self.random.next() as u32,
+            cookie: None,
         };
         self.emit(300, on, false, packet, upcall, Body::Upcall(body));
         let upcall_ts = self.ts;

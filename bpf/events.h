@@ -9,6 +9,11 @@
 
 #define SNAPLEN_MAX 256
 #define ACTION_ARGS_MAX 96
+#define ACTION_LONG_MAX 512
+#define USERDATA_MAX 64 /* a daemon's cookie has 48 */
+#define LABELS_LEN 16   /* OVS_CT_LABELS_LEN */
+#define HELPER_LEN 16   /* NF_CT_HELPER_NAME_LEN */
+#define TIMEOUT_LEN 32  /* CTNL_TIMEOUT_NAME_MAX */
 #define STEPS_SHORT 10
 #define STEPS_MAX 20
 #define STEP_ARGS_MAX 8 /* an action's arguments that fit into a step */
@@ -33,6 +38,10 @@ enum wire_kind {
 	WIRE_FLOW_OPERATION = 21,
 	WIRE_FLOW_RESULT = 22,
 	WIRE_REVALIDATION = 23,
+	WIRE_ACTION_LONG = 15,
+	WIRE_ACTION_CT = 16,
+	WIRE_ACTION_TUNNEL = 17,
+	WIRE_UPCALL_ACTION = 18,
 };
 
 /* What a step is; below STEP_LOOKUP a generic point. */
@@ -134,6 +143,14 @@ struct wire_upcall {
 	__u32 skb_hash;
 };
 
+/* Made by an action: with what the daemon put into that. */
+struct wire_upcall_action {
+	struct wire_upcall upcall;
+	__u32 userdata_len; /* what is in userdata is at most USERDATA_MAX of it */
+	__u32 pad;
+	__u8 userdata[USERDATA_MAX];
+};
+
 struct wire_enqueue {
 	struct wire_head head;
 	__u64 upcall_ts;
@@ -179,15 +196,67 @@ struct wire_op {
 	__u32 len; /* an exec: bytes in the packet */
 };
 
-struct wire_action {
+/* Before every action. */
+struct wire_action_head {
 	struct wire_head head;
 	__u64 queue_id;
 	__u32 dp;
 	__u32 in_port;
 	__u32 recirc_id;
 	__u16 nla_type;
-	__u16 args_len; /* of the attribute; what is in args is at most ACTION_ARGS_MAX of it */
+	__u16 args_len; /* of the attribute; what is in args is at most their size of it */
+};
+
+struct wire_action {
+	struct wire_action_head action;
 	__u8 args[ACTION_ARGS_MAX];
+};
+
+/* With a list of actions in it, or more arguments than fit. */
+struct wire_action_long {
+	struct wire_action_head action;
+	__u32 set_to_masked; /* the kernel's number for it, which may stand in a list; 0: it has none */
+	__u32 pad;
+	__u8 args[ACTION_LONG_MAX];
+};
+
+#define CT_COMMIT (1 << 0)
+#define CT_FORCE (1 << 1)
+#define CT_NAT_SHIFT 2 /* three bits: any, source, destination */
+
+/* A ct, from the kernel's struct ovs_conntrack_info. */
+struct wire_action_ct {
+	struct wire_action_head action;
+	__u16 zone;
+	__u16 family; /* NFPROTO_* */
+	__u32 flags;  /* CT_* */
+	__u32 mark;
+	__u32 mark_mask;
+	__u8 labels[LABELS_LEN];
+	__u8 labels_mask[LABELS_LEN];
+	__u32 nat_flags; /* NF_NAT_RANGE_* */
+	__be16 min_port;
+	__be16 max_port;
+	__u8 min_addr[16];
+	__u8 max_addr[16];
+	char helper[HELPER_LEN];
+	char timeout[TIMEOUT_LEN];
+};
+
+/* A set of a tunnel's metadata, from the kernel's struct ip_tunnel_info. */
+struct wire_action_tunnel {
+	struct wire_action_head action;
+	__be64 tun_id;
+	__u8 src[16]; /* of IPv4 the first four */
+	__u8 dst[16];
+	__u32 flags; /* TUNNEL_*, bit by bit as IP_TUNNEL_*_BIT */
+	__be16 tp_src;
+	__be16 tp_dst;
+	__u8 tos;
+	__u8 ttl;
+	__u8 mode; /* IP_TUNNEL_INFO_* */
+	__u8 options_len;
+	__u32 pad;
 };
 
 struct wire_packet {
@@ -364,11 +433,16 @@ union wire_types {
 	struct wire_device wire_device;
 	struct wire_flow wire_flow;
 	struct wire_upcall wire_upcall;
+	struct wire_upcall_action wire_upcall_action;
 	struct wire_enqueue wire_enqueue;
 	struct wire_return wire_return;
 	struct wire_recv wire_recv;
 	struct wire_op wire_op;
+	struct wire_action_head wire_action_head;
 	struct wire_action wire_action;
+	struct wire_action_long wire_action_long;
+	struct wire_action_ct wire_action_ct;
+	struct wire_action_tunnel wire_action_tunnel;
 	struct wire_packet wire_packet;
 	struct wire_recv_upcall wire_recv_upcall;
 	struct wire_flow_operation wire_flow_operation;

@@ -15,6 +15,7 @@
 #include "sched.h"
 #include "handler.h"
 #include "ops.h"
+#include "action_args.h"
 #include "action.h"
 #include "dev.h"
 #include "drop.h"

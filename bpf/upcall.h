@@ -70,10 +70,55 @@ struct {
 	__type(value, __u64);
 } upcall_counts SEC(".maps");
 
+static __always_inline void fill_upcall(struct wire_upcall *e, __u32 kind, struct going_up *up, struct sk_buff *skb,
+					struct sw_flow_key *key, struct dp_upcall_info *info)
+{
+	fill_head(&e->head, kind, up->ts, up->packet, up->id);
+	e->dp = up->dp;
+	e->in_port = up->in_port;
+	e->recirc_id = get(key, recirc_id);
+	e->cmd = up->cmd;
+	e->portid = up->portid;
+	e->mru = get(info, mru);
+	e->len = get(skb, len);
+	e->skb_hash = get(skb, hash);
+}
+
+static __always_inline void emit_upcall(struct going_up *up, struct sk_buff *skb, struct sw_flow_key *key,
+					struct dp_upcall_info *info)
+{
+	struct wire_upcall *e = reserve(struct wire_upcall);
+
+	if (!e)
+		return;
+	fill_upcall(e, WIRE_UPCALL, up, skb, key, info);
+	submit(e);
+}
+
+/* Made by an action: with the daemon's cookie, which says why. */
+static __always_inline void emit_action_upcall(struct going_up *up, struct sk_buff *skb, struct sw_flow_key *key,
+					       struct dp_upcall_info *info, struct nlattr *userdata)
+{
+	struct wire_upcall_action *e = reserve(struct wire_upcall_action);
+	__u32 len;
+
+	if (!e)
+		return;
+	fill_upcall(&e->upcall, WIRE_UPCALL_ACTION, up, skb, key, info);
+	len = get(userdata, nla_len) < NLA_HDRLEN ? 0 : get(userdata, nla_len) - NLA_HDRLEN;
+	e->userdata_len = len;
+	e->pad = 0;
+	if (len > USERDATA_MAX)
+		len = USERDATA_MAX;
+	if (bpf_probe_read_kernel(e->userdata, len, (void *)userdata + NLA_HDRLEN))
+		e->userdata_len = 0;
+	submit(e);
+}
+
 TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
-	struct wire_upcall *e;
+	struct nlattr *userdata;
 	__u64 head, now;
 	struct going_up *up;
 	bool missed, bytes = false;
@@ -149,19 +194,11 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		lookup_fill(&step, &place, cpu, n, up->dp, 0);
 		step_of_gone(up->packet, 0, begun, &step, &place);
 	}
-	e = reserve(struct wire_upcall);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_UPCALL, now, up->packet, up->id);
-	e->dp = up->dp;
-	e->in_port = up->in_port;
-	e->recirc_id = get(key, recirc_id);
-	e->cmd = up->cmd;
-	e->portid = up->portid;
-	e->mru = get(info, mru);
-	e->len = get(skb, len);
-	e->skb_hash = get(skb, hash);
-	submit(e);
+	userdata = up->cmd == OVS_PACKET_CMD_ACTION ? get(info, userdata) : NULL;
+	if (userdata)
+		emit_action_upcall(up, skb, key, info, userdata);
+	else
+		emit_upcall(up, skb, key, info);
 	return 0;
 }
 

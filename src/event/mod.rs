@@ -13,7 +13,10 @@ mod path;
 mod stage;
 mod usdt;
 
-pub use action::{Action, ActionError, ActionExecute, decode_action};
+pub use action::{
+    Action, ActionError, ActionExecute, AddMpls, Attribute, CheckPktLen, Cookie, Ct, EthAddr, Family, Labels, Mark,
+    MplsLse, Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
+};
 pub use context::{
     Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
@@ -228,7 +231,7 @@ mod tests {
                 in_port: PortNo(1),
                 recirc_id: 0,
                 queue_id: 0,
-                action: Action::Userspace { pid: Some(3), userdata: None },
+                action: Action::Userspace(Box::new(Userspace { pid: Some(3), ..Userspace::default() })),
             }),
         ];
         for body in bodies {

@@ -12,7 +12,7 @@ use super::{
     recent::{Recent, reserve_within},
     summary::PacketSummary,
 };
-use crate::event::{Action, Body, Event, Nanos, PacketBytes, PacketId};
+use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId};
 
 /// A packet with its place in the queue of events.
 #[derive(Debug, Clone)]
@@ -97,10 +97,8 @@ impl Packets {
 
     fn keep_event(&mut self, id: PacketId, event: &Event, limits: &Limits, evicted: &mut Evicted) {
         let heap = match &event.body {
-            Body::ActionExecute(e) => match &e.action {
-                Action::Userspace { userdata: Some(cookie), .. } => cookie.len(),
-                _ => 0,
-            },
+            Body::ActionExecute(e) => e.action.heap_bytes(),
+            Body::Upcall(e) => e.cookie.as_ref().map_or(0, |cookie| size_of::<Cookie>() + cookie.heap_bytes()),
             Body::Drop(e) => e.name.len() + e.location.len(),
             _ => 0,
         };

@@ -8,6 +8,7 @@ mod collect;
 mod counters;
 mod datapaths;
 mod decode;
+mod decode_action;
 mod host;
 mod reasons;
 mod skeleton;

@@ -11,8 +11,8 @@ use super::{
     },
 };
 use crate::event::{
-    ActionExecute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name, Nanos, PacketId,
-    PortNo, Ufid, UpcallId, decode_action,
+    ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name, Nanos,
+    PacketId, PortNo, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
@@ -154,12 +154,14 @@ impl Names {
 
 fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
     let args = [step.b.to_ne_bytes(), step.c.to_ne_bytes()].concat();
+    let args = args.get(..step.a as usize)?;
+    let attribute = Attribute { nla_type: step.detail.into(), args, cut: false, set_to_masked: None };
     Some(Body::ActionExecute(ActionExecute {
         dp: DpIfindex(trace.dp),
         in_port: PortNo(trace.in_port),
         recirc_id: trace.recirc_id,
         queue_id: trace.queue_id,
-        action: decode_action(step.detail.into(), args.get(..step.a as usize)?).ok()?,
+        action: decode_action(&attribute).ok()?,
     }))
 }
 

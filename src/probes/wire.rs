@@ -8,6 +8,11 @@ use crate::event::STAGE_BUCKETS;
 pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
+pub const ACTION_LONG_MAX: usize = 512;
+pub const USERDATA_MAX: usize = 64;
+pub const LABELS_LEN: usize = 16;
+pub const HELPER_LEN: usize = 16;
+pub const TIMEOUT_LEN: usize = 32;
 
 pub const STEPS_SHORT: usize = 10;
 pub const STEPS_MAX: usize = 20;
@@ -27,6 +32,14 @@ pub const WIRE_PACKET: u32 = 11;
 pub const WIRE_TASK: u32 = 12;
 pub const WIRE_DEVICE: u32 = 13;
 pub const WIRE_FLOW: u32 = 14;
+pub const WIRE_ACTION_LONG: u32 = 15;
+pub const WIRE_ACTION_CT: u32 = 16;
+pub const WIRE_ACTION_TUNNEL: u32 = 17;
+pub const WIRE_UPCALL_ACTION: u32 = 18;
+
+pub const CT_COMMIT: u32 = 1 << 0;
+pub const CT_FORCE: u32 = 1 << 1;
+pub const CT_NAT_SHIFT: u32 = 2;
 
 pub const STEP_LOOKUP: u8 = 16;
 pub const STEP_ACTION: u8 = 17;
@@ -162,6 +175,13 @@ wire! {
         len: u32,
         skb_hash: u32,
     }
+    /// `struct wire_upcall_action`.
+    struct WireUpcallAction {
+        upcall: WireUpcall,
+        userdata_len: u32,
+        pad: u32,
+        userdata: [u8; USERDATA_MAX],
+    }
     /// `struct wire_enqueue`.
     struct WireEnqueue {
         head: WireHead,
@@ -206,8 +226,8 @@ wire! {
         set: u32,
         len: u32,
     }
-    /// `struct wire_action`.
-    struct WireAction {
+    /// `struct wire_action_head`.
+    struct WireActionHead {
         head: WireHead,
         queue_id: u64,
         dp: u32,
@@ -215,7 +235,51 @@ wire! {
         recirc_id: u32,
         nla_type: u16,
         args_len: u16,
+    }
+    /// `struct wire_action`.
+    struct WireAction {
+        action: WireActionHead,
         args: [u8; ACTION_ARGS_MAX],
+    }
+    /// `struct wire_action_long`.
+    struct WireActionLong {
+        action: WireActionHead,
+        set_to_masked: u32,
+        pad: u32,
+        args: [u8; ACTION_LONG_MAX],
+    }
+    /// `struct wire_action_ct`.
+    struct WireActionCt {
+        action: WireActionHead,
+        zone: u16,
+        family: u16,
+        flags: u32,
+        mark: u32,
+        mark_mask: u32,
+        labels: [u8; LABELS_LEN],
+        labels_mask: [u8; LABELS_LEN],
+        nat_flags: u32,
+        min_port: u16,
+        max_port: u16,
+        min_addr: [u8; 16],
+        max_addr: [u8; 16],
+        helper: [u8; HELPER_LEN],
+        timeout: [u8; TIMEOUT_LEN],
+    }
+    /// `struct wire_action_tunnel`.
+    struct WireActionTunnel {
+        action: WireActionHead,
+        tun_id: u64,
+        src: [u8; 16],
+        dst: [u8; 16],
+        flags: u32,
+        tp_src: u16,
+        tp_dst: u16,
+        tos: u8,
+        ttl: u8,
+        mode: u8,
+        options_len: u8,
+        pad: u32,
     }
     /// `struct wire_packet`.
     struct WirePacket {

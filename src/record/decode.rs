@@ -10,10 +10,10 @@ use super::{
     writer::MESSAGE_EVENTS,
 };
 use crate::event::{
-    ActionExecute, Body, Comm, Counters, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, Drop, ErrnoCounter,
-    Event, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketBytes, PacketExec, PacketId,
-    PortNo, PutKind, RevalResult, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
-    UpcallReturn,
+    Action, ActionExecute, Body, Comm, Cookie, Counters, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, Drop,
+    ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketBytes, PacketExec,
+    PacketId, PortNo, PutKind, RevalResult, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
+    UpcallRecv, UpcallReturn,
 };
 
 /// What was passed over in messages because a newer version wrote it.
@@ -80,6 +80,9 @@ struct Decoder<'a> {
     tasks: Vec<(u32, u32, Comm)>,
     devices: Vec<(Comm, u32, u32)>,
     ufids: Vec<Ufid>,
+    /// None is one that a newer version wrote in a form that this one does not know.
+    actions: Vec<Option<Action>>,
+    cookies: Vec<Option<Cookie>>,
     packets: Named,
     upcalls: Named,
     queue: Named,
@@ -122,14 +125,25 @@ impl<'a> Decoder<'a> {
             n_mask_hit,
             n_cache_hit
         );
-        check!(m.upcall_rows, rows(Kind::Upcall), dp, in_port, recirc_id, cmd, port, mru, len, skb_hash);
+        check!(m.upcall_rows, rows(Kind::Upcall), dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie);
         check!(m.upcall_enqueue, rows(Kind::UpcallEnqueue), ret, cmd, port, upcall_ts, upcall_cpu, queue_id, index);
         check!(m.upcall_return, rows(Kind::UpcallReturn), ret, upcall_ts, upcall_cpu);
         check!(m.upcall_recv, rows(Kind::UpcallRecv), port, pkt_size, key_size, queue_id, wait_ns, batch_ts, batch_idx);
         check!(m.flow_put, rows(Kind::FlowPut), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id, set);
         check!(m.flow_del, rows(Kind::FlowDel), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id);
         check!(m.flow_exec, rows(Kind::FlowExec), dp, ret, len, took_ns, batch_ts, batch_idx, queue_id);
-        check!(m.action_execute, rows(Kind::ActionExecute), dp, in_port, recirc_id, queue_id, action, first, second);
+        check!(
+            m.action_execute,
+            rows(Kind::ActionExecute),
+            dp,
+            in_port,
+            recirc_id,
+            queue_id,
+            action,
+            first,
+            second,
+            whole
+        );
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
         check!(m.drop, rows(Kind::Drop), reason, name, location);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
@@ -151,6 +165,8 @@ impl<'a> Decoder<'a> {
                 .collect(),
             devices: m.devices.as_ref().map_or(Ok(vec![]), |d| named_pairs(&d.name, &d.ifindex, &d.netns))?,
             ufids: ufids.iter().map(ufid).collect(),
+            actions: m.actions.iter().map(|json| serde_json::from_str(json).ok()).collect(),
+            cookies: m.cookies.iter().map(|json| serde_json::from_str(json).ok()).collect(),
             packets: Named::from_ids(m.packets.as_ref())?,
             upcalls: Named::from_ids(m.upcalls.as_ref())?,
             queue: Named::from_ids(m.messages.as_ref())?,
@@ -192,6 +208,7 @@ impl<'a> Decoder<'a> {
                 mru: at(&c.mru, row),
                 len: at(&c.len, row),
                 skb_hash: at(&c.skb_hash, row),
+                cookie: at_place(&self.cookies, at(&c.cookie, row))?.flatten().map(Box::new),
             }),
             (Kind::UpcallEnqueue, proto::Events { upcall_enqueue: Some(c), .. }) => {
                 Body::UpcallEnqueue(UpcallEnqueue {
@@ -244,7 +261,10 @@ impl<'a> Decoder<'a> {
                     in_port: PortNo(at(&c.in_port, row)),
                     recirc_id: at(&c.recirc_id, row),
                     queue_id: self.queue.get(at(&c.queue_id, row))?.unwrap_or(0),
-                    action: actions::from_numbers(numbers, |place| at_place(&m.strings, place))?,
+                    action: match at_place(&self.actions, at(&c.whole, row))?.flatten() {
+                        Some(whole) => whole,
+                        None => actions::from_numbers(numbers, |place| at_place(&m.strings, place))?,
+                    },
                 })
             }
             (Kind::PacketBytes, proto::Events { packet_bytes: Some(c), .. }) => {

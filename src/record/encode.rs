@@ -3,12 +3,14 @@
 use prost::Message as _;
 
 use super::{
-    actions,
+    actions::{self, Wholes},
     columns::{self as proto, Kind},
     dictionary::{Places, Recent},
     sums, usdt,
 };
-use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
+use crate::event::{
+    Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid,
+};
 
 /// Collects events, and gives them as one encoded message.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub(super) struct Encoder {
     /// Of the last rows of the daemon's receives and operations.
     received: usdt::Before,
     operated: usdt::Before,
+    actions: Wholes<Action>,
+    cookies: Wholes<Cookie>,
 }
 
 /// A message that is ready to be written.
@@ -62,6 +66,13 @@ impl Encoder {
         let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, .. } =
             std::mem::take(self);
         let events = message.kinds.len() as u64;
+        // A column of zeros need not be there.
+        if let Some(c) = message.upcall_rows.as_mut().filter(|_| message.cookies.is_empty()) {
+            c.cookie.clear();
+        }
+        if let Some(c) = message.action_execute.as_mut().filter(|_| message.actions.is_empty()) {
+            c.whole.clear();
+        }
         message.packets = packets.take_ids();
         message.upcalls = upcalls.take_ids();
         message.messages = queue.take_ids();
@@ -99,6 +110,8 @@ impl Encoder {
         match body {
             Body::FlowLookup(row) => self.lookup(row),
             Body::Upcall(row) => {
+                let entries = &mut self.message.cookies;
+                let cookie = row.cookie.as_deref().map_or(0, |cookie| self.cookies.place(cookie, entries));
                 let c = self.message.upcall_rows.get_or_insert_default();
                 c.dp.push(row.dp.0);
                 c.in_port.push(row.in_port.0);
@@ -108,6 +121,7 @@ impl Encoder {
                 c.mru.push(row.mru);
                 c.len.push(row.len);
                 c.skb_hash.push(row.skb_hash);
+                c.cookie.push(cookie);
                 Kind::Upcall
             }
             Body::UpcallEnqueue(row) => {
@@ -167,6 +181,11 @@ impl Encoder {
                 let numbers = actions::to_numbers(&row.action, |text| {
                     self.strings.place(text.to_owned(), |text| self.message.strings.push(text.clone()))
                 });
+                let whole = if actions::has_more(&row.action) {
+                    self.actions.place(&row.action, &mut self.message.actions)
+                } else {
+                    0
+                };
                 let c = self.message.action_execute.get_or_insert_default();
                 varint(&mut c.dp, row.dp.0);
                 varint(&mut c.in_port, row.in_port.0);
@@ -175,6 +194,7 @@ impl Encoder {
                 varint(&mut c.action, numbers.action);
                 varint(&mut c.first, numbers.first);
                 varint(&mut c.second, numbers.second);
+                varint(&mut c.whole, whole);
                 Kind::ActionExecute
             }
             Body::PacketBytes(row) => {

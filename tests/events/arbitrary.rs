@@ -1,11 +1,12 @@
 //! Arbitrary events: every kind, with few identities so that they meet, and numbers of every size.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter,
-    FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType, PacketBytes,
-    PacketExec, PacketId, Port, PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session, Stage,
-    StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonState,
+    Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event,
+    FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType,
+    PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session,
+    Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Userspace,
 };
 use proptest::prelude::*;
 
@@ -38,6 +39,11 @@ fn cmd() -> impl Strategy<Value = UpcallCmd> {
     (0u8..5).prop_map(UpcallCmd::from)
 }
 
+/// What made an action upcall.
+fn why(cmd: UpcallCmd) -> Option<Box<Cookie>> {
+    (cmd == UpcallCmd::Action).then(|| Box::new(Cookie::read(&[5; 48])))
+}
+
 fn bytes() -> impl Strategy<Value = Box<[u8]>> {
     let ethernet = |rest: Vec<u8>| [&[2; 12], &[8, 0, 0x45][..], &rest].concat().into_boxed_slice();
     prop::collection::vec(any::<u8>(), 0..80).prop_map(ethernet)
@@ -60,9 +66,12 @@ fn op() -> impl Strategy<Value = FlowOp> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         word().prop_map(|port| Action::Output { port }),
-        Just(Action::Ct),
+        Just(Action::Ct { args: None }),
         word().prop_map(|reason| Action::Drop { reason }),
-        "[0-9a-f]{0,300}".prop_map(|cookie| Action::Userspace { pid: None, userdata: Some(cookie) }),
+        "[0-9a-f]{0,300}".prop_map(|cookie| {
+            let to = Userspace { cookie: Some(Cookie::read(cookie.as_bytes())), ..Userspace::default() };
+            Action::Userspace(Box::new(Userspace { userdata: Some(cookie), ..to }))
+        }),
     ]
 }
 
@@ -74,7 +83,17 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         },
     );
     let upcall = (dp(), 0u32..3, cmd(), word(), word()).prop_map(|(dp, in_port, cmd, port, len)| {
-        Body::Upcall(Upcall { dp, in_port: PortNo(in_port), recirc_id: 0, cmd, port, mru: 0, len, skb_hash: 0 })
+        Body::Upcall(Upcall {
+            dp,
+            in_port: PortNo(in_port),
+            recirc_id: 0,
+            cmd,
+            port,
+            mru: 0,
+            len,
+            skb_hash: 0,
+            cookie: None,
+        })
     });
     let enqueue = (errno(), cmd(), number(), number(), 0u32..3).prop_map(|(ret, cmd, upcall_ts, queue_id, index)| {
         Body::UpcallEnqueue(UpcallEnqueue { ret, cmd, port: 7, upcall_ts, upcall_cpu: 0, queue_id, index })

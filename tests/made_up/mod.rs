@@ -264,6 +264,7 @@ impl Host {
                 mru: 0,
                 len: 114,
                 skb_hash: 0,
+                cookie: None,
             };
             tell(ts, upcall, None, Body::Upcall(begun));
             let refused = weather.lost > 0 && self.sequence.is_multiple_of(8);

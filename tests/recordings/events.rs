@@ -1,12 +1,13 @@
 //! Any events at all, for the properties.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, FlowCounter,
-    FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType, PacketBytes,
-    PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation,
-    STAGE_BUCKETS, Session, Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
-    UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Attribute, Body, Capability, CapabilityState, Clock, Cookie, Counters, Ct, DaemonAnswer,
+    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
+    ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult,
+    HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
+    ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage, StageCounter,
+    Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
+    decode_action,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -51,35 +52,81 @@ fn cmd() -> BoxedStrategy<UpcallCmd> {
     any::<u8>().prop_map(UpcallCmd::from).boxed()
 }
 
+/// What the kernel gives: bytes of netlink attributes, and others.
+fn decoded() -> BoxedStrategy<Action> {
+    let attribute = (0..30u16, vec(any::<u8>(), 0..60)).prop_map(|(kind, value)| {
+        let mut bytes = [(value.len() as u16 + 4).to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    });
+    let args = prop_oneof![vec(attribute, 0..4).prop_map(|list| list.concat()), vec(any::<u8>(), 0..100)];
+    let action = |(nla_type, args, cut): (u16, Vec<u8>, bool)| {
+        decode_action(&Attribute { nla_type, args: &args, cut, set_to_masked: Some(27) }).ok()
+    };
+    (0..30u16, args, any::<bool>()).prop_filter_map("too short", action).boxed()
+}
+
+fn conntrack() -> BoxedStrategy<Action> {
+    let nat =
+        (any::<(bool, [u8; 4], [u8; 16])>(), option::of(any::<u16>())).prop_map(|((v6, short, long), min_port)| Nat {
+            dir: min_port.map(|port| if port % 2 == 0 { NatDir::Src } else { NatDir::Dst }),
+            min_addr: Some(if v6 { long.into() } else { short.into() }),
+            max_addr: None,
+            min_port,
+            max_port: min_port,
+            persistent: v6,
+            random: false,
+            fully_random: !v6,
+        });
+    (any::<(u16, bool, bool, u16)>(), option::of(text()), any::<(u32, u128)>(), option::of(nat))
+        .prop_map(|((zone, commit, force, family), helper, (mark, labels), nat)| Ct {
+            zone,
+            commit,
+            force,
+            family: Family::from(family),
+            mark: Some(Mark { value: mark, mask: u32::MAX }).filter(|_| commit),
+            labels: Some(Labels { value: labels, mask: u128::MAX }).filter(|_| force),
+            timeout: helper.clone(),
+            helper,
+            nat,
+        })
+        .prop_map(|ct| Action::Ct { args: Some(Box::new(ct)) })
+        .boxed()
+}
+
+fn cookie() -> BoxedStrategy<Cookie> {
+    let known = (0..7u16, any::<[u8; 16]>(), any::<[u8; 28]>()).prop_map(|(kind, first, second)| {
+        let bytes = [&kind.to_ne_bytes()[..], &[0; 2], &first, &second].concat();
+        Cookie::read(&bytes)
+    });
+    prop_oneof![known, vec(any::<u8>(), 0..64).prop_map(|bytes| Cookie::read(&bytes))].boxed()
+}
+
 fn action() -> BoxedStrategy<Action> {
     prop_oneof![
-        int().prop_map(|port| Action::Output { port }),
-        (option::of(int()), option::of(text())).prop_map(|(pid, userdata)| Action::Userspace { pid, userdata }),
-        any::<(u16, u16)>().prop_map(|(tpid, tci)| Action::PushVlan { tpid, tci }),
-        int().prop_map(|id| Action::Recirc { id }),
-        (int(), int()).prop_map(|(algorithm, basis)| Action::Hash { algorithm, basis }),
-        (int(), any::<u16>()).prop_map(|(lse, ethertype)| Action::PushMpls { lse, ethertype }),
-        any::<u16>().prop_map(|ethertype| Action::PopMpls { ethertype }),
-        int().prop_map(|max_len| Action::Trunc { max_len }),
-        int().prop_map(|id| Action::Meter { id }),
-        int().prop_map(|reason| Action::Drop { reason }),
-        any::<u16>().prop_map(|number| Action::Unknown { number }),
-        prop::sample::select(vec![
-            Action::Set,
-            Action::PopVlan,
-            Action::Sample,
-            Action::SetMasked,
-            Action::Ct,
-            Action::PushEth,
-            Action::PopEth,
-            Action::CtClear,
-            Action::PushNsh,
-            Action::PopNsh,
-            Action::Clone,
-            Action::CheckPktLen,
-            Action::AddMpls,
-            Action::DecTtl,
-            Action::Psample,
+        1 => int().prop_map(|port| Action::Output { port }),
+        1 => (option::of(int()), option::of(text()), option::of(cookie()), any::<bool>()).prop_map(
+            |(pid, userdata, cookie, actions)| {
+                let to = Userspace { pid, userdata, cookie, egress_tun_port: pid, actions };
+                Action::Userspace(Box::new(to))
+            }
+        ),
+        1 => conntrack(),
+        8 => decoded(),
+        // As older versions recorded them.
+        1 => prop::sample::select(vec![
+            Action::Set { to: None },
+            Action::Sample { args: None },
+            Action::SetMasked { to: None },
+            Action::Ct { args: None },
+            Action::PushEth { addresses: None },
+            Action::PushNsh { header: None },
+            Action::Clone { actions: None },
+            Action::CheckPktLen { args: None },
+            Action::AddMpls { args: None },
+            Action::DecTtl { actions: None },
+            Action::Psample { args: None },
         ]),
     ]
     .boxed()
@@ -122,9 +169,9 @@ fn path() -> BoxedStrategy<Body> {
             .prop_map(|(dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit)| {
                 Body::FlowLookup(FlowLookup { dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit })
             }),
-        (dp(), port(), int(), cmd(), int(), int(), int(), int()).prop_map(
-            |(dp, in_port, recirc_id, cmd, port, mru, len, skb_hash)| {
-                Body::Upcall(Upcall { dp, in_port, recirc_id, cmd, port, mru, len, skb_hash })
+        (dp(), port(), int(), cmd(), int(), int(), int(), int(), option::of(cookie().prop_map(Box::new))).prop_map(
+            |(dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie)| {
+                Body::Upcall(Upcall { dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie })
             }
         ),
         (errno(), cmd(), int(), long(), int(), long(), int()).prop_map(
