@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
+use super::ladder::Rung;
 use crate::event::{Capability, CapabilityState};
 
 /// One capability: some programs that only make sense together.
@@ -168,9 +169,23 @@ const fn point(
 }
 
 impl Plan {
-    /// How it stands, with `why` it is not attached.
-    pub fn state(&self, state: CapabilityState, why: String) -> Capability {
-        Capability { name: self.name.to_owned(), state, probe: self.probe.to_owned(), why, cost: None }
+    /// How it stands, with `why` it is not attached as it should be.
+    pub fn state(&self, state: CapabilityState, rung: Rung, why: String) -> Capability {
+        Capability { name: self.name.to_owned(), state, probe: self.probe_on(rung), why, cost: None }
+    }
+
+    /// What it is attached to on a rung.
+    fn probe_on(&self, rung: Rung) -> String {
+        match rung {
+            Rung::Fentry => self.probe.to_owned(),
+            // Readers that wait would hold a kretprobe's few places.
+            Rung::Kprobe if self.name == "upcall_recv" => "raw_tp skb:skb_copy_datagram_iovec".to_owned(),
+            Rung::Kprobe => {
+                let words = [("fentry", "kprobe"), ("fexit", "kprobe+kretprobe"), ("tp_btf", "raw_tp")];
+                let lower = words.iter().fold(self.probe.to_owned(), |text, (from, to)| text.replace(from, to));
+                lower.replace("kprobe+kprobe+kretprobe", "kprobe+kretprobe")
+            }
+        }
     }
 }
 

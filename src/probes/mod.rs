@@ -3,12 +3,15 @@
 //! [`start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
 //! thread ends, or the process dies, nothing stays in the kernel: no map or program is pinned.
 
+mod attach;
 mod capability;
 mod collect;
+mod cost;
 mod counters;
 mod datapaths;
 mod decode;
 mod host;
+mod ladder;
 mod skeleton;
 mod wire;
 
@@ -19,6 +22,7 @@ use crate::event::{Capability, Event};
 pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
+pub use ladder::Attach;
 
 /// What the probes are to do.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub struct Config {
     pub sample: u32,
     /// Bytes of each recorded packet that are kept, at most [`SNAPLEN_MAX`].
     pub snaplen: u32,
+    /// What the probes may be attached with.
+    pub attach: Attach,
     /// Events per second at most.
     pub event_budget: u64,
     /// The session's command line, for the record.
@@ -41,7 +47,14 @@ pub const SNAPLEN_MAX: u32 = wire::SNAPLEN_MAX as u32;
 
 impl Default for Config {
     fn default() -> Self {
-        Self { follow: true, sample: 1, snaplen: 128, event_budget: 100_000, command: String::new() }
+        Self {
+            follow: true,
+            sample: 1,
+            snaplen: 128,
+            attach: Attach::Auto,
+            event_budget: 100_000,
+            command: String::new(),
+        }
     }
 }
 
@@ -51,14 +64,12 @@ pub enum Error {
     /// Something without which nothing can be seen is not there.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// The kernel refused a program that nothing can be seen without.
+    /// The kernel refused every probe.
     #[error(
-        "the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project"
+        "nothing can be attached here; {why}\nWhat to do: look at the output of ovscope doctor, and send it to the project"
     )]
-    Refused {
-        /// What the program attaches to.
-        probe: &'static str,
-        /// The verifier's last words.
+    Nothing {
+        /// The first one and why.
         why: String,
     },
     /// The kernel refused; the message says what it said.
