@@ -175,7 +175,7 @@ impl Plan {
     }
 
     /// What it is attached to on a rung.
-    fn probe_on(&self, rung: Rung) -> String {
+    pub fn probe_on(&self, rung: Rung) -> String {
         match rung {
             Rung::Fentry => self.probe.to_owned(),
             // Readers that wait would hold a kretprobe's few places.

@@ -30,9 +30,10 @@ impl Rung {
     const ALL: [Self; 2] = [Self::Fentry, Self::Kprobe];
 }
 
-/// What a capability on the lower rung is told with.
-const LOWER: &str = "on kprobes instead: a run costs more, and one that comes while another kprobe's program is at work \
-                     on its CPU is left out by the kernel, which counts that since Linux 6.7";
+/// What is worse on the lower rung, for those whose programs are on functions.
+const KPROBES: &str = "a kprobe costs more, and passes over a run while another is at work on its CPU (counted since Linux 6.7)";
+/// And for those on tracepoints alone.
+const RAW_TRACEPOINT: &str = "a raw tracepoint costs a little more";
 
 /// How the capabilities stand. Each begins on the best rung that is allowed and falls when the kernel refuses it there.
 #[derive(Debug)]
@@ -85,7 +86,11 @@ impl Ladder {
         let better = self.why_not(plan, Rung::Fentry).unwrap_or_default();
         match self.rung(plan) {
             Some(Rung::Fentry) => plan.state(CapabilityState::Attached, Rung::Fentry, String::new()),
-            Some(Rung::Kprobe) => plan.state(CapabilityState::Degraded, Rung::Kprobe, format!("{better}; {LOWER}")),
+            Some(Rung::Kprobe) => {
+                let on_tracepoint = plan.probe_on(Rung::Kprobe).starts_with("raw_tp");
+                let worse = if on_tracepoint { RAW_TRACEPOINT } else { KPROBES };
+                plan.state(CapabilityState::Degraded, Rung::Kprobe, format!("{better}; {worse}"))
+            }
             None => {
                 let reasons: Vec<&str> = Rung::ALL.into_iter().filter_map(|rung| self.why_not(plan, rung)).collect();
                 let why = format!("{}: {}", reasons.join("; "), plan.without);
@@ -113,7 +118,7 @@ mod tests {
             if plan.name == "flow_lookup" {
                 assert_eq!((ladder.rung(plan), stands.state), (Some(Rung::Kprobe), CapabilityState::Degraded));
                 assert_eq!(stands.probe, "kprobe+kretprobe ovs_flow_tbl_lookup_stats");
-                assert!(stands.why.starts_with("no trampoline; on kprobes"), "{}", stands.why);
+                assert!(stands.why.starts_with("no trampoline; a kprobe costs more"), "{}", stands.why);
             } else {
                 assert_eq!((ladder.rung(plan), stands.state), (Some(Rung::Fentry), CapabilityState::Attached));
                 assert_eq!((stands.probe.as_str(), stands.why.as_str()), (plan.probe, ""));
