@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{cli::DoctorArgs, session::ask_daemon, source::FromSource};
 use crate::{
     event::{Body, Capability, CapabilityState, DaemonState, Datapath},
-    probes::{self, Config, Missing, Prerequisite},
+    probes::{self, Config, Missing, Prepared, Prerequisite},
 };
 
 /// How long the daemon and the probes have to say how they stand.
@@ -73,7 +73,8 @@ async fn examine(args: &DoctorArgs) -> anyhow::Result<Findings> {
     };
     if findings.can_trace {
         let attaching = tokio::task::spawn_blocking(|| {
-            probes::start(Config::default(), Box::new(|_| true)).map(|running| running.capabilities().to_vec())
+            let prepared = Prepared::new()?;
+            prepared.start(Config::default(), Box::new(|_| true)).map(|running| running.capabilities().to_vec())
         });
         match attaching.await.context("attaching the probes")? {
             Ok(capabilities) => findings.capabilities = capabilities,

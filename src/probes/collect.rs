@@ -20,7 +20,10 @@ use super::{
     skeleton::OvscopeMaps,
     wire,
 };
-use crate::event::{Body, Capability, Datapath, Event, Loss};
+use crate::{
+    event::{Body, Capability, Datapath, Event, Loss},
+    privileges,
+};
 
 /// How often the ring buffer is emptied. It holds the events of a full-speed storm for a second.
 const RING_PERIOD: Duration = Duration::from_millis(40);
@@ -43,7 +46,11 @@ type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
-    let mut attached = match load_and_attach(config) {
+    let done = load_and_attach(config).and_then(|attached| {
+        privileges::keep(privileges::PROBES)?;
+        Ok(attached)
+    });
+    let mut attached = match done {
         Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));

@@ -76,10 +76,7 @@ fn parse_runs(text: &str) -> Runs {
         let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     };
-    Runs {
-        cost: ProbeCost { runs: field("run_cnt"), ns: field("run_time_ns") },
-        missed: field("recursion_misses"),
-    }
+    Runs { cost: ProbeCost { runs: field("run_cnt"), ns: field("run_time_ns") }, missed: field("recursion_misses") }
 }
 
 /// Hits of a kprobe that came to no run at all, as another kprobe was being handled; known since Linux 6.7. Those of

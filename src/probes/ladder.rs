@@ -31,7 +31,8 @@ impl Rung {
 }
 
 /// What is worse on the lower rung, for those whose programs are on functions.
-const KPROBES: &str = "a kprobe costs more, and passes over a run while another is at work on its CPU (counted since Linux 6.7)";
+const KPROBES: &str =
+    "a kprobe costs more, and passes over a run while another is at work on its CPU (counted since Linux 6.7)";
 /// And for those on tracepoints alone.
 const RAW_TRACEPOINT: &str = "a raw tracepoint costs a little more";
 

@@ -1,6 +1,6 @@
 //! Loads and attaches the kernel side, reads its ring buffer and counters, and makes events of them.
 //!
-//! [`start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
+//! [`Prepared::start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
 //! thread ends, or the process dies, nothing stays in the kernel: no map or program is pinned.
 
 mod attach;
@@ -17,7 +17,10 @@ mod wire;
 
 use std::{sync::mpsc, thread};
 
-use crate::event::{Capability, Event};
+use crate::{
+    event::{Capability, Event},
+    privileges,
+};
 
 pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
@@ -72,6 +75,9 @@ pub enum Error {
         /// The first one and why.
         why: String,
     },
+    /// The privileges that are not needed any more could not be given up.
+    #[error(transparent)]
+    Privileges(#[from] privileges::Error),
     /// The kernel refused; the message says what it said.
     #[error("{what}: {source}")]
     Kernel {
@@ -86,6 +92,56 @@ pub enum Error {
 /// be out of order across CPUs). While it blocks, the ring buffer fills and the kernel side counts what is lost.
 /// Returning `false` ends the thread.
 pub type Sink = Box<dyn FnMut(Vec<Event>) -> bool + Send>;
+
+/// The thread of the probes, before it does anything. It has every privilege that this program has, so it is made before
+/// the others give theirs up. Dropped, it ends.
+#[derive(Debug)]
+pub struct Prepared {
+    orders: mpsc::Sender<Orders>,
+    thread: thread::JoinHandle<()>,
+}
+
+/// What the thread is told to do.
+struct Orders {
+    config: Config,
+    sink: Sink,
+    stopped: mpsc::Receiver<()>,
+    ready: mpsc::Sender<Result<Vec<Capability>, Error>>,
+}
+
+impl Prepared {
+    /// Makes the thread, where the probes can start at all.
+    pub fn new() -> Result<Self, Error> {
+        look()?;
+        let (orders, ordered) = mpsc::channel::<Orders>();
+        let work = move || {
+            if let Ok(Orders { config, sink, stopped, ready }) = ordered.recv() {
+                collect::run(&config, sink, &stopped, &ready);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("ovscope-probes".to_owned())
+            .spawn(work)
+            .map_err(|e| Error::Kernel { what: "starting the probes' thread", source: e.into() })?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Loads and attaches, and begins to send events to `sink`. Returns when everything is attached that can be.
+    pub fn start(self, config: Config, sink: Sink) -> Result<Running, Error> {
+        let (stop, stopped) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        // A thread that is gone hangs up.
+        let _ = self.orders.send(Orders { config, sink, stopped, ready });
+        match is_ready.recv() {
+            Ok(Ok(capabilities)) => Ok(Running { stop: Some(stop), thread: Some(self.thread), capabilities }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Kernel {
+                what: "attaching the probes",
+                source: std::io::Error::other("their thread ended unexpectedly").into(),
+            }),
+        }
+    }
+}
 
 /// The running probes. Dropping it detaches them.
 #[derive(Debug)]
@@ -118,24 +174,5 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.join();
-    }
-}
-
-/// Loads and attaches, and begins to send events to `sink`. Returns when everything is attached that can be.
-pub fn start(config: Config, sink: Sink) -> Result<Running, Error> {
-    look()?;
-    let (stop, stopped) = mpsc::channel();
-    let (ready, is_ready) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .name("ovscope-probes".to_owned())
-        .spawn(move || collect::run(&config, sink, &stopped, &ready))
-        .map_err(|e| Error::Kernel { what: "starting the probes' thread", source: e.into() })?;
-    match is_ready.recv() {
-        Ok(Ok(capabilities)) => Ok(Running { stop: Some(stop), thread: Some(thread), capabilities }),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Kernel {
-            what: "attaching the probes",
-            source: std::io::Error::other("their thread ended unexpectedly").into(),
-        }),
     }
 }
