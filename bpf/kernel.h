@@ -48,6 +48,7 @@ enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_M
 #define GENL_HDRLEN 4
 #define NLA_HDRLEN 4
 #define NLA_TYPE_MASK 0x3fff
+#define VLAN_HLEN 4
 #define NETLINK_GENERIC 16
 #define AF_NETLINK 16
 #define MSG_PEEK 2
@@ -82,6 +83,11 @@ struct net {
 typedef struct {
 	struct net *net;
 } possible_net_t;
+struct task_struct {
+	int pid;
+	int tgid;
+	char comm[NAME_LEN];
+};
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;
@@ -98,6 +104,7 @@ struct sk_buff {
 	unsigned char *data;
 	__be16 vlan_proto;
 	__u16 vlan_tci;
+	char cb[48];
 };
 /* Whether a tag is beside the packet: a bit up to 6.1, since 6.2 either of the two being set. */
 struct sk_buff___present {
@@ -144,6 +151,7 @@ struct datapath {
 };
 struct vport {
 	struct net_device *dev;
+	struct datapath *dp;
 	__u16 port_no;
 	struct hlist_node dp_hash_node;
 };
@@ -177,8 +185,15 @@ struct dp_upcall_info {
  * and tp_btf know their arguments' types and read them in place; those of kprobes and raw tracepoints copy. */
 #ifdef OVSCOPE_KPROBES
 #define get(from, ...) BPF_CORE_READ(from, __VA_ARGS__)
+/* A field of 16 bytes, as two words. */
+#define get_words(words, from, field) bpf_core_read(words, 16, &(from)->field)
 #define get_bits(from, field) BPF_CORE_READ_BITFIELD_PROBED(from, field)
 #else
+#define get_words(words, from, field)                       \
+	do {                                                \
+		(words)[0] = ((__u64 *)&(from)->field)[0];  \
+		(words)[1] = ((__u64 *)&(from)->field)[1];  \
+	} while (0)
 #define get_bits(from, field) BPF_CORE_READ_BITFIELD(from, field)
 #define get(...) get_by_count(__VA_ARGS__, get_2, get_1, )(__VA_ARGS__)
 #define get_by_count(from, a, b, which, ...) which

@@ -63,11 +63,13 @@ struct {
 TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
-	struct wire_lookup *lookup;
 	struct wire_upcall *e;
 	__u64 head, now;
 	struct going_up *up;
 	bool missed, bytes = false;
+	__u64 begun;
+	struct named *n;
+	__u32 zero = 0;
 	struct track *t;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
@@ -76,11 +78,11 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	head = (__u64)get(skb, head);
 	now = bpf_ktime_get_ns();
 	up = &cpu->up;
-	missed = cpu->miss.valid && get(info, cmd) == 1;
-	cpu->miss.valid = 0;
+	missed = cpu->lookup.ts && get(info, cmd) == 1;
+	begun = missed ? cpu->lookup.ts : now;
+	cpu->lookup.ts = 0;
 	up->ts = now;
 	up->dp = dp_number(dp);
-	learn_table(dp, up->dp);
 	up->in_port = get(key, phy.in_port);
 	up->cmd = get(info, cmd);
 	up->portid = get(info, portid);
@@ -108,30 +110,32 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		up->packet = t->packet;
 		if (t->state == TRACK_SEEN) {
 			track_record(t);
-			emit_pre_steps(t);
 			bytes = true;
 		}
 	} else {
 		up->packet = next_id(&cpu->packets);
 		bytes = true;
 	}
-	if (missed) {
-		lookup = reserve(struct wire_lookup);
-		if (lookup) {
-			fill_head(&lookup->head, WIRE_FLOW_LOOKUP, cpu->miss.ts, up->packet, 0);
-			lookup->flow = lookup->sf_acts = 0;
-			lookup->ufid[0] = lookup->ufid[1] = lookup->ufid[2] = lookup->ufid[3] = 0;
-			lookup->ufid_len = 0;
-			lookup->dp = up->dp;
-			lookup->in_port = up->in_port;
-			lookup->recirc_id = get(key, recirc_id);
-			lookup->n_mask_hit = cpu->miss.n_mask_hit;
-			lookup->n_cache_hit = cpu->miss.n_cache_hit;
-			submit(lookup);
-		}
-	}
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!n)
+		return 0;
 	if (bytes)
-		emit_bytes(skb, up->packet, missed ? cpu->miss.ts : now);
+		emit_bytes(skb, up->packet, begun, task_number(n));
+	/* So that an upcall's events come in their order. */
+	if (t) {
+		if (missed)
+			lookup_step(t, cpu, begun, up->dp, 0);
+		if (track_lock(t)) {
+			track_flush(t);
+			track_unlock(t);
+		}
+	} else if (missed) {
+		struct wire_step step;
+		struct dp_place place;
+
+		lookup_fill(&step, &place, cpu, n, up->dp, 0);
+		step_of_gone(up->packet, 0, begun, &step, &place);
+	}
 	e = reserve(struct wire_upcall);
 	if (!e)
 		return 0;
@@ -324,6 +328,8 @@ EXIT(ovs_dp_upcall, upcall_return, struct datapath *dp, struct sk_buff *skb, str
 	__s32 ret = returned(ctx);
 
 	kind.dp = dp_number(dp);
+	if (get(info, cmd) == 1)
+		count_miss(dp, kind.dp);
 	kind.in_port = get(key, phy.in_port);
 	kind.cmd = get(info, cmd);
 	kind.portid = get(info, portid);

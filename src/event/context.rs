@@ -176,6 +176,12 @@ pub struct DpStats {
     pub n_flows: u64,
     /// Masks now.
     pub n_masks: u32,
+    /// Masks tried in all lookups.
+    #[serde(default)]
+    pub n_mask_hit: u64,
+    /// Lookups whose mask came from the cache.
+    #[serde(default)]
+    pub n_cache_hit: u64,
 }
 
 /// A port of a datapath.

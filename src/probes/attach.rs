@@ -19,6 +19,9 @@ use super::{
 };
 use crate::event::{Capability, CapabilityState};
 
+/// The program that user space runs, and that is attached to nothing.
+const SWEEP: &str = "sweep";
+
 /// What libbpf says while it loads: it names the program that the kernel refused, and why.
 static LIBBPF_SAID: Mutex<String> = Mutex::new(String::new());
 
@@ -165,12 +168,14 @@ fn open<'obj>(
         settings.cfg_snaplen = config.snaplen.min(super::SNAPLEN_MAX);
         settings.cfg_sample = config.sample;
         settings.cfg_budget = config.event_budget;
+        settings.cfg_follow = config.follow;
         settings.cfg_generic = generic(config, ladder);
     }
     let standing: Vec<&Plan> = wanted(config, ladder).filter(|p| ladder.rung(p) == Some(Rung::Fentry)).collect();
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
-        program.set_autoload(standing.iter().any(|plan| plan.programs.contains(&name.as_str())));
+        let stands = standing.iter().any(|plan| plan.programs.contains(&name.as_str()));
+        program.set_autoload(stands || (name == SWEEP && config.follow));
     }
     Ok(open)
 }

@@ -8,16 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libbpf_rs::{MapCore as _, RingBufferBuilder};
+use libbpf_rs::{MapCore as _, ProgramInput, RingBufferBuilder};
 
 use super::{
     Config, Error, Sink,
     attach::{Attached, load_and_attach},
     counters::{CounterReader, read_loss},
-    datapaths::read_datapaths,
-    decode::decode,
+    datapaths::{read_datapaths, read_stats},
+    decode::Decoder,
     host::{monotonic_now, session},
-    skeleton::OvscopeMaps,
+    skeleton::{OvscopeMaps, OvscopeSkel},
     wire,
 };
 use crate::{
@@ -31,6 +31,8 @@ const RING_PERIOD: Duration = Duration::from_millis(40);
 const COUNTER_PERIOD: Duration = Duration::from_millis(250);
 /// How often datapaths, ports and the probes' cost are looked at.
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
+/// A packet that nothing happens to for so long is told while it waits; 25 to 250 ms, as the kernel is built.
+const QUIET_JIFFIES: u64 = 25;
 /// Events to a batch, at most about so many.
 const BATCH: usize = 4096;
 /// Batches read from the ring buffer in a row: then it is time for the counters, or for the end.
@@ -78,14 +80,15 @@ struct Surroundings {
 fn read(attached: &mut Attached, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
+    let decoder = RefCell::new(Decoder::default());
     let mut builder = RingBufferBuilder::new();
     let callback = |bytes: &[u8]| {
-        match decode(bytes) {
-            Some(event) => batch.borrow_mut().push(event),
-            None => *undecoded.borrow_mut() += 1,
+        let mut batch = batch.borrow_mut();
+        if decoder.borrow_mut().decode(bytes, &mut batch).is_err() {
+            *undecoded.borrow_mut() += 1;
         }
         // A full batch interrupts the reading, so that it can be passed on.
-        if batch.borrow().len() >= BATCH { -EARLY } else { 0 }
+        if batch.len() >= BATCH { -EARLY } else { 0 }
     };
     let Ok(ring) = builder.add(&attached.skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
         return;
@@ -99,9 +102,12 @@ fn read(attached: &mut Attached, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
             Err(mpsc::RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
+        if stop || Instant::now() >= next_counters {
+            sweep(&attached.skel, if stop { 0 } else { QUIET_JIFFIES });
+        }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
-            let events = batch.take();
+            let events = batch.replace(Vec::with_capacity(BATCH));
             let full = events.len() >= BATCH;
             if !events.is_empty() && !sink(events) {
                 return;
@@ -129,6 +135,14 @@ fn read(attached: &mut Attached, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
     }
 }
 
+/// Has the kernel side tell the steps of packets that nothing happened to for so many jiffies.
+fn sweep(skel: &OvscopeSkel<'_>, quiet: u64) {
+    let mut order = bytemuck::bytes_of(&wire::SweepOrder { quiet }).to_vec();
+    let input = ProgramInput { context_in: Some(&mut order), ..ProgramInput::default() };
+    // Where the kernel refuses, they are told later, when their buffer is freed.
+    let _ = skel.progs.sweep.test_run(input);
+}
+
 fn quick(
     maps: &OvscopeMaps<'_>,
     counters: &mut CounterReader,
@@ -137,7 +151,8 @@ fn quick(
     events: &mut Vec<Event>,
 ) {
     let now = monotonic_now();
-    if let Ok(counters) = counters.read(maps, now, with_flows) {
+    let stats = read_stats().unwrap_or_default();
+    if let Ok(counters) = counters.read(maps, stats, now, with_flows) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {

@@ -13,6 +13,7 @@ mod decode;
 mod host;
 mod ladder;
 mod skeleton;
+mod trace;
 mod wire;
 
 use std::{sync::mpsc, thread};
