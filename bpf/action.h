@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Actions of recorded packets, as the datapath executes them. */
 
-TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
+TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
+      struct nlattr *nla)
 {
 	struct wire_step step = { .what = STEP_ACTION };
 	struct wire_action *e;
@@ -53,6 +54,8 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 	e->recirc_id = get(key, recirc_id);
 	e->nla_type = type;
 	e->args_len = len;
+	/* So that the compiler keeps the bound where the verifier sees it. */
+	barrier_var(len);
 	if (len > ACTION_ARGS_MAX)
 		len = ACTION_ARGS_MAX;
 	if (bpf_probe_read_kernel(e->args, len, (void *)nla + NLA_HDRLEN))
