@@ -15,5 +15,6 @@
 #include "ops.h"
 #include "action.h"
 #include "dev.h"
+#include "datapath.h"
 
 char LICENSE[] SEC("license") = "GPL";
