@@ -139,12 +139,17 @@ fn refused(said: &str, program: &str) -> bool {
         || said.contains(&format!("prog '{program}': BPF program load failed"))
 }
 
+/// What libbpf says after the reason.
+const AFTERWARDS: [&str; 2] = ["failed to load", "failed to prepare load attributes"];
+
 /// The verifier's last words, which mostly are the reason; else libbpf's.
 fn last_words(said: &str) -> String {
     let lines = || said.lines().rev().map(str::trim).filter(|l| !l.is_empty());
     lines()
         .find(|l| !l.starts_with("libbpf:") && !l.starts_with("processed ") && !l.starts_with("--"))
-        .or_else(|| lines().filter_map(|l| l.strip_prefix("libbpf: ")).find(|l| !l.contains("failed to load")))
+        .or_else(|| {
+            lines().filter_map(|l| l.strip_prefix("libbpf: ")).find(|l| !AFTERWARDS.iter().any(|said| l.contains(said)))
+        })
         .unwrap_or("it gave no reason")
         .to_owned()
 }
@@ -281,4 +286,54 @@ fn attach(config: &Config, ladder: &mut Ladder, attached: &mut Attached) -> bool
 
 fn programs(object: &mut Object) -> BTreeMap<String, ProgramMut<'_>> {
     object.progs_mut().map(|p| (p.name().to_string_lossy().into_owned(), p)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use libbpf_rs::btf::{
+        Btf,
+        types::{DataSec, Var, VarSecInfo},
+    };
+
+    use super::*;
+
+    /// The variables of an object's section: names, offsets and sizes.
+    fn section(object: &str, name: &str) -> Vec<(String, u32, usize)> {
+        let btf = Btf::from_path(object).expect("build.rs leaves the object");
+        let section: DataSec<'_> = btf.type_by_name(name).expect("the section is described");
+        let variable = |at: VarSecInfo| {
+            let of: Var<'_> = btf.type_by_id(at.ty).expect("a variable");
+            (of.name().unwrap_or_default().to_string_lossy().into_owned(), at.offset, at.size)
+        };
+        section.iter().map(variable).collect()
+    }
+
+    #[test]
+    fn both_objects_have_the_same_variables_in_the_same_places() {
+        for name in [".bss", ".rodata"] {
+            let upper = section(concat!(env!("OUT_DIR"), "/ovscope.bpf.o"), name);
+            let lower = section(concat!(env!("OUT_DIR"), "/ovscope_kprobes.bpf.o"), name);
+            assert_eq!(upper, lower);
+            assert!(
+                upper.iter().any(|(variable, ..)| variable.starts_with("cfg_") == (name == ".rodata")),
+                "{upper:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_kernels_reason_is_found_in_what_libbpf_says() {
+        let said = "libbpf: prog 'upcall': BPF program load failed: Permission denied\n\
+                    libbpf: prog 'upcall': -- BEGIN PROG LOAD LOG --\n0: R1=ctx()\n\
+                    R1 min value is outside of the allowed memory range\n\
+                    processed 12 insns (limit 1000000) max_states_per_insn 0\n-- END PROG LOAD LOG --\n\
+                    libbpf: prog 'upcall': failed to load: -13\n";
+        assert_eq!(last_words(said), "R1 min value is outside of the allowed memory range");
+        assert!(refused(said, "upcall") && !refused(said, "upcall_recv"));
+        let unknown = "libbpf: prog 'flow_hit': failed to find kernel BTF type ID of 'x': -3\n\
+                       libbpf: prog 'flow_hit': failed to prepare load attributes: -3\n\
+                       libbpf: prog 'flow_hit': failed to load: -3\nlibbpf: failed to load object 'ovscope'\n";
+        assert!(refused(unknown, "flow_hit"));
+        assert!(last_words(unknown).contains("kernel BTF type ID"), "{}", last_words(unknown));
+    }
 }

@@ -106,19 +106,19 @@ mod tests {
     use super::*;
     use crate::probes::capability::PLANS;
 
-    fn lookup() -> &'static Plan {
-        PLANS.iter().find(|p| p.name == "flow_lookup").expect("it is planned")
+    fn upcall_return() -> &'static Plan {
+        PLANS.iter().find(|p| p.name == "upcall_return").expect("it is planned")
     }
 
     #[test]
     fn what_is_refused_falls_alone_and_says_why() {
         let mut ladder = Ladder::new(Attach::Auto, BTreeMap::new());
-        ladder.fall(lookup(), Rung::Fentry, "no trampoline".to_owned());
+        ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
         for plan in PLANS {
             let stands = ladder.capability(plan);
-            if plan.name == "flow_lookup" {
+            if plan.name == "upcall_return" {
                 assert_eq!((ladder.rung(plan), stands.state), (Some(Rung::Kprobe), CapabilityState::Degraded));
-                assert_eq!(stands.probe, "kprobe+kretprobe ovs_flow_tbl_lookup_stats");
+                assert_eq!(stands.probe, "kprobe+kretprobe ovs_dp_upcall");
                 assert!(stands.why.starts_with("no trampoline; a kprobe costs more"), "{}", stands.why);
             } else {
                 assert_eq!((ladder.rung(plan), stands.state), (Some(Rung::Fentry), CapabilityState::Attached));
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn below_the_last_rung_it_is_missing_with_every_reason() {
         let mut ladder = Ladder::new(Attach::Auto, BTreeMap::new());
-        ladder.fall(lookup(), Rung::Fentry, "no trampoline".to_owned());
-        ladder.fall(lookup(), Rung::Kprobe, "no kprobes".to_owned());
-        let stands = ladder.capability(lookup());
-        assert_eq!((ladder.rung(lookup()), stands.state), (None, CapabilityState::Missing));
-        assert_eq!(stands.why, format!("no trampoline; no kprobes: {}", lookup().without));
+        ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
+        ladder.fall(upcall_return(), Rung::Kprobe, "no kprobes".to_owned());
+        let stands = ladder.capability(upcall_return());
+        assert_eq!((ladder.rung(upcall_return()), stands.state), (None, CapabilityState::Missing));
+        assert_eq!(stands.why, format!("no trampoline; no kprobes: {}", upcall_return().without));
     }
 
     #[test]
@@ -142,15 +142,15 @@ mod tests {
         let ladder = Ladder::new(Attach::Kprobe, BTreeMap::new());
         assert!(PLANS.iter().all(|plan| ladder.rung(plan) == Some(Rung::Kprobe)));
         let mut ladder = Ladder::new(Attach::Fentry, BTreeMap::new());
-        ladder.fall(lookup(), Rung::Fentry, "no trampoline".to_owned());
-        assert_eq!(ladder.rung(lookup()), None);
-        assert!(ladder.capability(lookup()).why.contains("--attach fentry"));
+        ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
+        assert_eq!(ladder.rung(upcall_return()), None);
+        assert!(ladder.capability(upcall_return()).why.contains("--attach fentry"));
     }
 
     #[test]
     fn what_is_not_there_is_on_no_rung() {
-        let ladder = Ladder::new(Attach::Auto, BTreeMap::from([("flow_lookup", "inlined".to_owned())]));
-        assert_eq!(ladder.rung(lookup()), None);
-        assert_eq!(ladder.capability(lookup()).why, "inlined");
+        let ladder = Ladder::new(Attach::Auto, BTreeMap::from([("upcall_return", "inlined".to_owned())]));
+        assert_eq!(ladder.rung(upcall_return()), None);
+        assert_eq!(ladder.capability(upcall_return()).why, "inlined");
     }
 }

@@ -12,7 +12,9 @@ mod datapaths;
 mod decode;
 mod host;
 mod ladder;
+mod prerequisite;
 mod skeleton;
+mod survey;
 mod trace;
 mod wire;
 
@@ -23,10 +25,11 @@ use crate::{
     privileges,
 };
 
-pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
 pub use ladder::Attach;
+pub use prerequisite::{Missing, Prerequisite, look, look_all};
+pub use survey::survey;
 
 /// What the probes are to do.
 #[derive(Debug, Clone)]
