@@ -111,7 +111,7 @@ static __noinline __u32 tell_dev(struct named *n, struct named_dev *known, struc
 static __always_inline __u32 dev_number(struct named *n, struct net_device *dev)
 {
 	__u32 ifindex = get(dev, ifindex), netns = get(dev, nd_net.net, ns.inum);
-	struct named_dev *known = &n->devs[ifindex & (NAMED_DEVS - 1)];
+	struct named_dev *known = &n->devs[(ifindex ^ netns) & (NAMED_DEVS - 1)];
 	__u64 name[2];
 
 	get_words(name, dev, name);

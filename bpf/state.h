@@ -75,6 +75,9 @@ struct cpu_state {
 	__u64 packets; /* sequences for identities */
 	__u64 upcalls;
 	__u64 messages;
+	__u64 dp; /* the datapath that was asked for last, and its number */
+	__u32 dp_number;
+	__u32 dp_epoch;
 	__u64 left_out; /* the tally that the last packet was counted in, if it has no track to remember that */
 	struct lookup lookup;
 	struct going_up up;
@@ -170,16 +173,30 @@ static __noinline __u32 dp_find_number(struct datapath *dp)
 	return 0;
 }
 
+/* Goes up when a datapath goes: what was known by its address is no longer so. */
+__u32 dp_epoch;
+
 static __always_inline __u32 dp_number(struct datapath *dp)
 {
+	struct cpu_state *cpu = this_cpu();
 	__u64 key = (__u64)dp;
-	__u32 *known = bpf_map_lookup_elem(&dp_numbers, &key), found;
+	__u32 *known, found;
 
-	if (known)
-		return *known;
-	found = dp_find_number(dp);
-	if (found)
-		bpf_map_update_elem(&dp_numbers, &key, &found, BPF_ANY);
+	if (!cpu)
+		return 0;
+	if (cpu->dp == key && cpu->dp_epoch == dp_epoch)
+		return cpu->dp_number;
+	known = bpf_map_lookup_elem(&dp_numbers, &key);
+	if (known) {
+		found = *known;
+	} else {
+		found = dp_find_number(dp);
+		if (found)
+			bpf_map_update_elem(&dp_numbers, &key, &found, BPF_ANY);
+	}
+	cpu->dp = key;
+	cpu->dp_number = found;
+	cpu->dp_epoch = dp_epoch;
 	return found;
 }
 
