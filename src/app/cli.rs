@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    probes::{Config, SNAPLEN_MAX, Usdt},
+    probes::{Attach, Config, SNAPLEN_MAX, Usdt},
     ui::Choice,
 };
 
@@ -83,6 +83,9 @@ pub struct ProbeArgs {
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
+    /// What the probes are attached with: the best that works for each, or only fentry, or only kprobes
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub attach: AttachName,
 }
 
 /// How the daemon is asked.
@@ -109,6 +112,17 @@ pub enum Track {
     Off,
 }
 
+/// What the probes are attached with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttachName {
+    /// The best that this kernel allows, for each probe by itself.
+    Auto,
+    /// fentry, fexit and typed tracepoints only.
+    Fentry,
+    /// kprobes and raw tracepoints only: they cost more and may leave runs out.
+    Kprobe,
+}
+
 impl ProbeArgs {
     /// The probes' part of it.
     pub fn config(&self) -> Config {
@@ -121,6 +135,11 @@ impl ProbeArgs {
             },
             sample: if self.track == Track::Off { 0 } else { self.sample },
             snaplen: self.snaplen,
+            attach: match self.attach {
+                AttachName::Auto => Attach::Auto,
+                AttachName::Fentry => Attach::Fentry,
+                AttachName::Kprobe => Attach::Kprobe,
+            },
             event_budget: self.event_budget,
             command: std::env::args().collect::<Vec<_>>().join(" "),
         }
