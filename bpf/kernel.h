@@ -51,6 +51,11 @@ enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_M
 #define NETLINK_GENERIC 16
 #define AF_NETLINK 16
 #define MSG_PEEK 2
+#define ARPHRD_ETHER 1
+#define ARPHRD_LOOPBACK 772
+/* From net/openvswitch/flow.h and include/linux/if_ether.h. */
+#define MAC_PROTO_ETHERNET 1
+#define SW_FLOW_KEY_INVALID 0x80
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -70,6 +75,7 @@ typedef struct {
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;
+	unsigned short type;
 	possible_net_t nd_net;
 };
 
@@ -82,6 +88,9 @@ struct sk_buff {
 	unsigned char *data;
 	__be16 vlan_proto;
 	__u16 vlan_tci;
+	__be16 protocol;
+	__u16 mac_header;
+	char cb[48];
 };
 /* Whether a tag is beside the packet: a bit up to 6.1, since 6.2 either of the two being set. */
 struct sk_buff___present {
@@ -128,6 +137,7 @@ struct datapath {
 };
 struct vport {
 	struct net_device *dev;
+	struct datapath *dp;
 	__u16 port_no;
 	struct hlist_node dp_hash_node;
 };
@@ -136,6 +146,11 @@ struct sw_flow_key {
 		__u16 in_port;
 	} phy;
 	__u32 recirc_id;
+	__u8 mac_proto;
+};
+/* In sk_buff.cb, while a packet is in a datapath. */
+struct ovs_skb_cb {
+	struct vport *input_vport;
 };
 struct sw_flow_id {
 	__u32 ufid_len;

@@ -116,8 +116,8 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
 	if (!t && packets_closed()) {
 		if (!get(key, recirc_id)) {
-			cpu->left_out = TALLY_OVER_BUDGET;
-			tally(TALLY_OVER_BUDGET);
+			cpu->left_out = cfg_filter && !filter_packet(NULL, skb, key) ? TALLY_FILTERED_OUT : TALLY_OVER_BUDGET;
+			tally(cpu->left_out);
 		}
 		return 0;
 	}
@@ -126,20 +126,23 @@ int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
 	if (!t)
 		return 0;
 	if (t->state == TRACK_SEEN) {
-		/* A recirculated packet was decided about on its first pass. */
-		if (get(key, recirc_id))
+		bool filtered_out = cfg_filter && t->left_out == TALLY_FILTERED_OUT;
+
+		if (cfg_filter && !filter_packet(t, skb, key)) {
+			if (!get(key, recirc_id) && !filtered_out)
+				track_leave_out(t, TALLY_FILTERED_OUT);
 			return 0;
-		if (!cfg_sample || (cfg_sample > 1 && bpf_get_prandom_u32() % cfg_sample)) {
-			track_leave_out(t, TALLY_NOT_SAMPLED);
+		}
+		/* A recirculated packet was decided about on its first pass, but for what only this one shows. */
+		if (get(key, recirc_id) && !filtered_out)
 			return 0;
+		if (filtered_out) {
+			tally_add(TALLY_FILTERED_OUT, -1);
+			t->left_out = 0;
 		}
 		now = bpf_ktime_get_ns();
-		if (!budget_take(now, PACKET_COST, BUDGET_PACKETS)) {
-			packets_close();
-			track_leave_out(t, TALLY_OVER_BUDGET);
+		if (!packet_admitted(t, now))
 			return 0;
-		}
-		track_record(t);
 		emit_pre_steps(t);
 		emit_bytes(skb, t->packet, now);
 	}
@@ -179,6 +182,8 @@ int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u
 	packet = cpu->now_packet;
 	cpu->now_packet = 0;
 	now = bpf_ktime_get_ns();
+	if (cfg_filter && flow && !packet)
+		packet = filter_lookup(flow, now, masks, cached);
 	if (!flow) {
 		cpu->miss.ts = now;
 		cpu->miss.n_mask_hit = masks;

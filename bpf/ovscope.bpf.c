@@ -4,6 +4,8 @@
 #include "events.h"
 #include "state.h"
 #include "emit.h"
+#include "interpret.h"
+#include "filter.h"
 #include "lookup.h"
 #include "digest.h"
 #include "upcall.h"

@@ -68,6 +68,8 @@ struct going_up {
 	__u32 recorded;
 	__u32 enqueuing; /* between the call and the return of queue_userspace_packet */
 	__u32 cpu;
+	__u32 refused;   /* by a filter: as in struct message */
+	__u32 pad;
 };
 
 struct cpu_state {
@@ -160,6 +162,9 @@ struct pre_step {
 	char dev[NAME_LEN];
 };
 
+/* What -f says of a packet's bytes; 0 while nobody asked. */
+enum filter_verdict { FILTER_WANTED = 1, FILTER_REFUSED = 2 };
+
 enum track_state { TRACK_SEEN = 0, TRACK_RECORDED = 1 };
 
 /* A packet, by the head of its buffer, which its clones share: from the first generic point, or from its
@@ -171,7 +176,7 @@ struct track {
 	__u32 state;
 	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
 	__u32 steps;
-	__u32 pad;
+	__u32 filter; /* enum filter_verdict */
 	struct pre_step pre[PRE_STEPS];
 };
 

@@ -5,14 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{
-    cli::{DaemonArgs, ProbeArgs},
-    source::FromSource,
-};
+use super::{cli::DaemonArgs, source::FromSource};
 use crate::{
     event::Event,
     ovs_rpc::{self, Ask},
-    probes::{self, Running, monotonic_now},
+    probes::{self, Config, Running, monotonic_now},
 };
 
 /// Batches that wait for their reader: some seconds of a storm.
@@ -32,11 +29,10 @@ pub struct Session {
 
 impl Session {
     /// Attaches the probes, and looks for the daemon where `daemon` is given. Needs a runtime.
-    pub async fn start(args: &ProbeArgs, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
         let (out, events) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(ASKS);
         let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
-        let config = args.config();
         let last = Last(out.clone());
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
         let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));

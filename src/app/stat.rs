@@ -14,6 +14,7 @@ use super::{
 use crate::{
     event::{Body, Event, Loss, Nanos},
     model::{Limits, Metric, Model, Percentiles, Stage, Totals, Window},
+    probes,
 };
 
 /// Lines between two headings on a terminal.
@@ -21,7 +22,8 @@ const HEADING_EVERY: u64 = 20;
 
 /// Prints until it is told to end or has printed its count.
 pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
-    let mut session = Session::start(&args.probes, None).await?;
+    probes::look()?;
+    let mut session = Session::start(args.probes.config()?, None).await?;
     let mut stat = Stat::default();
     let mut ticks = interval_at(tokio::time::Instant::now() + args.interval, args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytemuck::Zeroable as _;
 use libbpf_rs::{
-    Link, MapCore as _, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
+    Link, MapCore as _, MapFlags, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
     query::ProgInfoIter,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
@@ -27,9 +28,12 @@ use super::{
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
     wire,
 };
-use crate::event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost};
+use crate::{
+    event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost},
+    filter::Programs,
+};
 
-/// How often the ring buffer is emptied. It holds the events of a full-speed storm for a second.
+/// How often the ring buffer is emptied.
 const RING_PERIOD: Duration = Duration::from_millis(40);
 /// How often the counters are read.
 const COUNTER_PERIOD: Duration = Duration::from_millis(250);
@@ -85,6 +89,9 @@ fn load_and_attach(config: &Config) -> Result<Attached, Error> {
     let mut why_not = missing_functions(&symbols);
     loop {
         let mut skel = load(config, &mut why_not)?;
+        if let Some(filter) = &config.filter {
+            write_filter(&skel, filter).map_err(|source| Error::Kernel { what: "writing the filter", source })?;
+        }
         let (capabilities, links) = attach(config, &mut skel, &why_not);
         let generic_without_end = generic(config, &why_not)
             && capabilities.iter().any(|c| c.name == PACKET_END && c.state == CapabilityState::Missing);
@@ -119,6 +126,24 @@ fn load(config: &Config, why_not: &mut BTreeMap<&'static str, String>) -> Result
     }
 }
 
+/// Writes the programs of a filter, before anything runs them.
+fn write_filter(skel: &OvscopeSkel<'_>, filter: &Programs) -> libbpf_rs::Result<()> {
+    let places = [
+        (wire::FILTER_BYTES, &filter.bytes),
+        (wire::FILTER_PACKET, &filter.packet),
+        (wire::FILTER_LOOKUP, &filter.lookup),
+        (wire::FILTER_UPCALL, &filter.upcall),
+    ];
+    for (place, insns) in places {
+        let mut program = wire::FilterProgram { len: insns.len() as u32, ..wire::FilterProgram::zeroed() };
+        for (to, insn) in program.insns.iter_mut().zip(insns) {
+            *to = wire::FilterInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+        }
+        skel.maps.filter_programs.update(&place.to_ne_bytes(), bytemuck::bytes_of(&program), MapFlags::ANY)?;
+    }
+    Ok(())
+}
+
 fn refused(said: &str, program: &str) -> bool {
     said.contains(&format!("prog '{program}': failed to load"))
         || said.contains(&format!("prog '{program}': BPF program load failed"))
@@ -150,7 +175,12 @@ fn open<'obj>(
         settings.cfg_sample = config.sample;
         settings.cfg_budget = config.event_budget;
         settings.cfg_generic = generic(config, why_not);
+        settings.cfg_filter = config.filter.is_some();
     }
+    open.maps
+        .ring
+        .set_max_entries(config.buffer)
+        .map_err(|source| Error::Kernel { what: "sizing the ring buffer", source })?;
     for mut program in open.open_object_mut().progs_mut() {
         let wanted = PLANS
             .iter()

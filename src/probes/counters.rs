@@ -8,9 +8,9 @@ use libbpf_rs::{MapCore, MapFlags};
 use super::{
     skeleton::OvscopeMaps,
     wire::{
-        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED,
-        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
-        TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
+        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
+        TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
+        TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
     },
 };
 use crate::event::{
@@ -98,6 +98,8 @@ pub fn read_loss(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Loss> {
         ring_full: tally(&maps.tallies, TALLY_RING_FULL)?,
         over_budget: tally(&maps.tallies, TALLY_OVER_BUDGET)?,
         upcalls_over_budget: tally(&maps.tallies, TALLY_UPCALLS_OVER_BUDGET)?,
+        filtered_out: tally(&maps.tallies, TALLY_FILTERED_OUT)?,
+        upcalls_filtered_out: tally(&maps.tallies, TALLY_UPCALLS_FILTERED_OUT)?,
         not_sampled: tally(&maps.tallies, TALLY_NOT_SAMPLED)?,
         untracked: tally(&maps.tallies, TALLY_UNTRACKED)?,
         missed_runs: tally(&maps.tallies, TALLY_MISSED)?,

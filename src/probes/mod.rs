@@ -14,7 +14,10 @@ mod wire;
 
 use std::{sync::mpsc, thread};
 
-use crate::event::{Capability, Event};
+use crate::{
+    event::{Capability, Event},
+    filter::Programs,
+};
 
 pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
@@ -32,6 +35,10 @@ pub struct Config {
     pub snaplen: u32,
     /// Events per second at most.
     pub event_budget: u64,
+    /// What is recorded one by one; none: everything.
+    pub filter: Option<Programs>,
+    /// Bytes of the ring buffer: a power of two, within [`BUFFER_RANGE`].
+    pub buffer: u32,
     /// The session's command line, for the record.
     pub command: String,
 }
@@ -39,9 +46,22 @@ pub struct Config {
 /// The most bytes of a packet that are kept; `SNAPLEN_MAX` in bpf/events.h.
 pub const SNAPLEN_MAX: u32 = wire::SNAPLEN_MAX as u32;
 
+/// Bytes of the ring buffer, if nobody says more or less: the events of a full-speed storm for a second.
+pub const BUFFER: u32 = 16 << 20;
+/// The fewest and the most: less holds no storm for the 40 ms between two readings, more is what the kernel can map.
+pub const BUFFER_RANGE: std::ops::RangeInclusive<u32> = 256 << 10..=1 << 30;
+
 impl Default for Config {
     fn default() -> Self {
-        Self { follow: true, sample: 1, snaplen: 128, event_budget: 100_000, command: String::new() }
+        Self {
+            follow: true,
+            sample: 1,
+            snaplen: 128,
+            event_budget: 100_000,
+            filter: None,
+            buffer: BUFFER,
+            command: String::new(),
+        }
     }
 }
 
