@@ -227,12 +227,22 @@ static long filter_step(__u32 i, struct filter_run *run)
 	return 0;
 }
 
-/* Whether the place's program holds for what is in the machine. */
-static __noinline int filter_holds(struct filter_machine *machine, __u32 place)
-{
-	struct filter_run run = { .machine = machine, .program = filter_program_at(place) };
+/* The functions that follow are no static ones: the verifier then looks at each but once in a program, not again for all
+ * that their callers may have done before. */
 
-	if (!machine || !run.program || !run.program->len)
+/* Whether the place's program holds for what is in the machine. */
+__noinline int filter_holds(__u32 place)
+{
+	struct filter_cpu *f = this_filter();
+	struct filter_machine *machine;
+	struct filter_run run;
+
+	if (!f || place >= FILTER_PLACES)
+		return 1;
+	machine = &f->machine;
+	run.machine = machine;
+	run.program = filter_program_at(place);
+	if (!run.program || !run.program->len)
 		return 1;
 	machine->a = machine->x = machine->pc = machine->verdict = 0;
 	__builtin_memset(machine->mem, 0, sizeof(machine->mem));
@@ -252,7 +262,7 @@ struct filter_frame {
 };
 
 /* Whether the program of -f holds for a frame, as it would be on the wire. */
-static __noinline int frame_holds(struct filter_frame *frame)
+__noinline int frame_holds(struct filter_frame *frame)
 {
 	struct filter_cpu *f = this_filter();
 	struct filter_machine *m;
@@ -286,13 +296,13 @@ static __noinline int frame_holds(struct filter_frame *frame)
 	m->captured = front + linear;
 	if (m->captured > FILTER_BYTES_MAX)
 		m->captured = FILTER_BYTES_MAX;
-	return filter_holds(m, FILTER_BYTES);
+	return filter_holds(FILTER_BYTES);
 }
 
 #define FIELD_NAME_AT (__builtin_offsetof(struct filter_fields, comm) / 4)
 
 /* Whether the place's program of --where holds for these fields, with the CPU and the task that are at work. */
-static __noinline int fields_hold(__u32 place, struct filter_fields *fields)
+__noinline int fields_hold(__u32 place, struct filter_fields *fields)
 {
 	struct filter_cpu *f = this_filter();
 	__u32 *from = (__u32 *)fields, *to;
@@ -306,5 +316,5 @@ static __noinline int fields_hold(__u32 place, struct filter_fields *fields)
 	for (__u32 i = 0; i < sizeof(*fields) / 4; i++)
 		to[i] = i < FIELD_NAME_AT ? bpf_htonl(from[i]) : from[i];
 	f->machine.len = f->machine.captured = sizeof(*fields);
-	return filter_holds(&f->machine, place);
+	return filter_holds(place);
 }

@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ovscope::app::{
-    self,
-    cli::{BadUsage, Cli},
-};
+use ovscope::app::{self, cli::Cli, filters::BadUsage};
 
 fn main() -> ExitCode {
     match app::run(Cli::parse()) {

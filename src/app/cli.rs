@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where};
 use crate::{
-    filter::{self, Condition, Programs, Where, Wrong, classic::Insn},
-    probes::{BUFFER_RANGE, Config, SNAPLEN_MAX, read_datapaths},
+    filter::Where,
+    probes::{Config, SNAPLEN_MAX},
     ui::Choice,
 };
 
@@ -80,7 +80,7 @@ pub struct ProbeArgs {
     /// Record packets with these bytes alone, in the syntax of pcap-filter(7): 'udp port 4789', 'vlan 5 and arp'
     #[arg(short, long, value_name = "EXPR", value_parser = parse_filter, long_help = FILTER_HELP)]
     pub filter: Option<Bytes>,
-    /// Record what has these fields alone: in_port, dp, ufid, recirc_id, cmd, portid, cpu, comm, len
+    /// Record what has these fields alone: 'cmd = miss and len > 1000' (--help names all)
     #[arg(long = "where", value_name = "EXPR", value_parser = parse_where, long_help = WHERE_HELP)]
     pub fields: Option<Where>,
     /// Record one datapath's packets and upcalls alone, by its name or number
@@ -94,7 +94,7 @@ pub struct ProbeArgs {
     pub event_budget: u64,
     /// The buffer between kernel and program, in bytes with k, M or G; a power of two
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_buffer)]
-    pub buffer: u32,
+    pub buffer: Buffer,
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
@@ -129,81 +129,20 @@ impl ProbeArgs {
     /// The probes' part of it. Names are looked up among the host's datapaths, where there are any to look up.
     pub fn config(&self) -> anyhow::Result<Config> {
         let sample = if self.track == Track::Auto { self.sample } else { 0 };
+        if self.buffer.rounded {
+            eprintln!("ovscope: --buffer is rounded up to {}: the kernel wants a power of two", self.buffer);
+        }
         Ok(Config {
             follow: self.track == Track::Auto,
             sample,
             snaplen: self.snaplen,
             event_budget: self.event_budget,
-            filter: self.filter(sample > 0)?,
-            buffer: self.buffer,
+            filter: filters::programs(self)?,
+            buffer: self.buffer.bytes,
             command: self.command(),
         })
     }
-
-    fn filter(&self, lookups: bool) -> anyhow::Result<Option<Programs>> {
-        if self.filter.is_none() && self.fields.is_none() && self.datapath.is_none() {
-            return Ok(None);
-        }
-        if self.track == Track::Off {
-            let why = "-f, --where and --datapath choose what is recorded, and --track off records nothing: drop one";
-            return Err(BadUsage(why.to_owned()).into());
-        }
-        let mut all = Vec::new();
-        if self.fields.is_some() || self.datapath.is_some() {
-            let datapaths = read_datapaths().context("asking the kernel for its datapaths")?;
-            if let Some(name) = &self.datapath {
-                let dp = filter::datapath(name, &datapaths).map_err(|why| BadUsage(format!("--datapath: {why}")))?;
-                all.push(Condition::in_datapath(dp));
-            }
-            if let Some(fields) = &self.fields {
-                let wrong = |wrong: Wrong| BadUsage(format!("--where: {}", wrong.shown(&fields.text)));
-                all.push(fields.resolve(&datapaths).map_err(wrong)?);
-            }
-        }
-        let condition = (!all.is_empty()).then_some(Condition::All(all));
-        let bytes = self.filter.as_ref().map(|bytes| bytes.0.clone()).unwrap_or_default();
-        let programs = Programs::of(bytes, condition.as_ref(), lookups);
-        Ok(Some(programs.map_err(|why| BadUsage(why.to_string()))?))
-    }
 }
-
-/// What is wrong with the command line beyond its syntax: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BadUsage(String);
-
-/// The program of `-f`.
-#[derive(Debug, Clone)]
-pub struct Bytes(Vec<Insn>);
-
-const FILTER_HELP: &str = "Record packets with these bytes alone, in the syntax of pcap-filter(7).
-
-A packet's first 256 bytes are judged once, where it is first seen, as it would be on the wire: with its VLAN tag, before \
-any encapsulation or translation by this host. What is left out is counted, and all counters stay those of all packets. \
-Needs libpcap on this host.
-
-Examples: -f 'udp port 4789'   -f 'vlan 5 and host 10.0.0.1'   -f 'arp or icmp6'";
-
-const WHERE_HELP: &str = "Record what has these fields alone. Comparisons: = != < <= > >=, in {a,b}; joined by and, or, not, ( ).
-
-As a packet enters the datapath or is recirculated:
-  in_port     the port it came in by, a number or a name
-  dp          the datapath, a number or a name
-  recirc_id   0 on the first pass
-  cpu, comm   the CPU, and the thread that it was at
-  len         bytes
-After a lookup that hit, also:
-  ufid        the flow
-At an upcall, also (ufid: of the last lookup, if it hit):
-  cmd         miss or action
-  portid      the netlink port it is sent to
-
-A packet is recorded from the first place on where all of it holds, with its way before. A comparison with a field that is \
-not known at a place does not hold there, not even under a not. What is left out is counted, and all counters stay those of \
-all packets.
-
-Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'   \
---where 'ufid = 4f1d2a3b-0000-1111-2222-333344445555'";
 
 /// How the screen looks.
 #[derive(Debug, Clone, Args)]
@@ -359,33 +298,6 @@ fn parse_sample(text: &str) -> Result<u32, String> {
         .map_err(|_| format!("«{text}» is neither 1/N nor a number: try 1/10, or 0 for upcalled packets only"))
 }
 
-fn parse_filter(text: &str) -> Result<Bytes, String> {
-    filter::bytes::compile(text).map(Bytes)
-}
-
-fn parse_where(text: &str) -> Result<Where, String> {
-    Where::parse(text).map_err(|wrong| wrong.shown(text))
-}
-
-/// Bytes, rounded up to a power of two, which the kernel wants.
-fn parse_buffer(text: &str) -> Result<u32, String> {
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit = match &text[at..] {
-        "" => Some(1u64),
-        "k" | "K" => Some(1 << 10),
-        "m" | "M" => Some(1 << 20),
-        "g" | "G" => Some(1 << 30),
-        _ => None,
-    };
-    let bytes = unit.zip(text[..at].parse::<u64>().ok()).and_then(|(unit, n)| unit.checked_mul(n));
-    let Some(bytes) = bytes else { return Err(format!("«{text}» is no size: try 16M")) };
-    let size = bytes.checked_next_power_of_two().and_then(|n| u32::try_from(n).ok());
-    size.filter(|size| BUFFER_RANGE.contains(size)).ok_or_else(|| {
-        let (least, most) = (BUFFER_RANGE.start() >> 10, BUFFER_RANGE.end() >> 30);
-        format!("«{text}» is not between {least}k and {most}G")
-    })
-}
-
 /// A number and a unit: 500ms, 30s, 5m, 1h; seconds without a unit.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("«{text}» is no length of time: try 500ms, 30s, 5m or 1h");
@@ -433,32 +345,6 @@ mod tests {
         assert_eq!(cli.live.probes.sample, 10);
         let cli = Cli::try_parse_from(["ovscope", "live", "--sample", "0"]).expect("good usage");
         assert!(matches!(cli.command, Some(Command::Live(live)) if live.probes.sample == 0));
-    }
-
-    #[test]
-    fn a_buffer_is_rounded_up_and_bounded() {
-        for (text, bytes) in
-            [("16M", 16 << 20), ("256k", 256 << 10), ("20m", 32 << 20), ("1G", 1 << 30), ("262144", 1 << 18)]
-        {
-            assert_eq!(parse_buffer(text), Ok(bytes), "{text}");
-        }
-        for bad in ["", "M", "0", "1k", "2G", "16MB", "-1", "1.5M", "99999999999999999999", "18446744073709551615"] {
-            assert!(parse_buffer(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn nonsense_in_where_is_pointed_at() {
-        let error = Cli::try_parse_from(["ovscope", "--where", "in_prt = 3"]).expect_err("bad usage");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("\n  in_prt = 3\n  ^^^^^^ no such field"), "{error}");
-    }
-
-    #[test]
-    fn a_filter_without_recording_is_refused() {
-        let cli = Cli::try_parse_from(["ovscope", "--track", "off", "--where", "cpu = 0"]).expect("good syntax");
-        let error = cli.live.probes.config().expect_err("bad usage");
-        assert!(error.is::<BadUsage>() && error.to_string().contains("--track off"), "{error}");
     }
 
     #[test]

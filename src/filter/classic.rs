@@ -59,26 +59,28 @@ pub fn check(program: &[Insn]) -> Result<(), Unfit> {
     if program.len() > MAX {
         return Err(Unfit::Long(program.len()));
     }
-    if !program.last().is_some_and(|insn| insn.code & 7 == 6) {
+    if program.last().is_none_or(|insn| insn.code & 7 != 6) {
         return Err(Unfit::Endless);
     }
     for (at, insn) in program.iter().enumerate() {
         let inside = |over: u32| (over as usize) < program.len() - at - 1;
         let good = match insn.code {
-            // ld and ldx from the packet; its length; a number; memory; 4*([k]&0xf); st, stx.
+            // ld [k] and ldx 4*([k]&0xf): within the packet.
             0x20 | 0x28 | 0x30 | 0xb1 => insn.k < EXTENSIONS,
-            0x40 | 0x48 | 0x50 | 0x80 | 0x81 | 0x00 | 0x01 => true,
+            // ld M[k], ldx M[k], st, stx.
             0x60 | 0x61 | 0x02 | 0x03 => insn.k < 16,
-            // add, sub, mul, or, and, xor, lsh, rsh with k and with X, neg; div and mod.
-            0x04 | 0x0c | 0x14 | 0x1c | 0x24 | 0x2c | 0x44 | 0x4c | 0x54 | 0x5c | 0xa4 | 0xac | 0x64 | 0x6c | 0x74
-            | 0x7c | 0x84 | 0x3c | 0x9c => true,
+            // div #k, mod #k.
             0x34 | 0x94 => insn.k != 0,
             JUMP => inside(insn.k),
+            // jeq, jgt, jge, jset, with k and with X.
             JUMP_EQ | 0x1d | JUMP_GT | 0x2d | JUMP_GE | 0x3d | 0x45 | 0x4d => {
                 inside(insn.jt.into()) && inside(insn.jf.into())
             }
-            // ret k, ret a; tax, txa.
-            RETURN | 0x16 | 0x07 | 0x87 => true,
+            // ld [X+k], ld and ldx of the length and of k; add, sub, mul, or, and, xor, lsh, rsh with k and with X, neg;
+            // div and mod by X; ret k, ret a; tax, txa.
+            0x40 | 0x48 | 0x50 | 0x80 | 0x81 | 0x00 | 0x01 | 0x04 | 0x0c | 0x14 | 0x1c | 0x24 | 0x2c | 0x44 | 0x4c
+            | 0x54 | 0x5c | 0xa4 | 0xac | 0x64 | 0x6c | 0x74 | 0x7c | 0x84 | 0x3c | 0x9c | RETURN | 0x16 | 0x07
+            | 0x87 => true,
             _ => false,
         };
         if !good {
@@ -89,7 +91,7 @@ pub fn check(program: &[Insn]) -> Result<(), Unfit> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;

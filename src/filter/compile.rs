@@ -65,10 +65,10 @@ fn fold(condition: &Condition, negated: bool, place: Place, ufid_is_kept: bool) 
     };
     match condition {
         Condition::Not(inner) => fold(inner, !negated, place, ufid_is_kept),
-        Condition::All(all) if negated => any(each(all)),
-        Condition::Any(some) if negated => self::all(each(some)),
-        Condition::All(all) => self::all(each(all)),
-        Condition::Any(some) => any(each(some)),
+        Condition::All(parts) if negated => any_of(each(parts)),
+        Condition::Any(parts) if negated => all_of(each(parts)),
+        Condition::All(parts) => all_of(each(parts)),
+        Condition::Any(parts) => any_of(each(parts)),
         Condition::Test(test) => {
             let known = test.field.is_known_at(place) && (ufid_is_kept || test.known_by().is_none());
             if known { Folded::Test(test.clone(), negated) } else { Folded::Never }
@@ -76,7 +76,7 @@ fn fold(condition: &Condition, negated: bool, place: Place, ufid_is_kept: bool) 
     }
 }
 
-fn all(mut parts: Vec<Folded>) -> Folded {
+fn all_of(mut parts: Vec<Folded>) -> Folded {
     parts.retain(|part| *part != Folded::Always);
     if parts.contains(&Folded::Never) {
         return Folded::Never;
@@ -84,7 +84,7 @@ fn all(mut parts: Vec<Folded>) -> Folded {
     if parts.is_empty() { Folded::Always } else { Folded::All(parts) }
 }
 
-fn any(mut parts: Vec<Folded>) -> Folded {
+fn any_of(mut parts: Vec<Folded>) -> Folded {
     parts.retain(|part| *part != Folded::Never);
     if parts.contains(&Folded::Always) {
         return Folded::Always;

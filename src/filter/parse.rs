@@ -292,9 +292,8 @@ impl Parser {
             (Field::Comm, _) if word.len() >= COMM_LEN => {
                 Err(format!("a thread's name has at most {} bytes", COMM_LEN - 1))
             }
-            (Field::Comm, _) => Ok(Value::Name(word.clone())),
+            (Field::Comm, _) | (Field::InPort | Field::Dp, None) => Ok(Value::Name(word.clone())),
             (_, Some(n)) => Ok(Value::Number(n)),
-            (Field::InPort | Field::Dp, None) => Ok(Value::Name(word.clone())),
             _ => Err(format!("expected a number below 2^32, for {field}")),
         };
         let value = value.map_err(|why| self.wrong(&why))?;

@@ -71,14 +71,12 @@ pub fn datapath(name: &str, datapaths: &[Datapath]) -> Result<DpIfindex, String>
 }
 
 fn there_are(names: impl Iterator<Item = String>) -> String {
-    let mut all: Vec<String> = names.take(SHOWN + 1).collect();
-    if all.is_empty() {
-        return ": there is none at all".to_owned();
+    let all: Vec<String> = names.take(SHOWN + 1).collect();
+    match all.get(..SHOWN) {
+        _ if all.is_empty() => ": there is none at all".to_owned(),
+        Some(shown) if all.len() > SHOWN => format!("; there are: {}, …", shown.join(", ")),
+        _ => format!("; there are: {}", all.join(", ")),
     }
-    if all.len() > SHOWN {
-        all[SHOWN] = "…".to_owned();
-    }
-    format!("; there are: {}", all.join(", "))
 }
 
 fn test(field: Field, op: Op, words: Vec<u32>) -> Condition {

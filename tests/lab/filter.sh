@@ -1,4 +1,4 @@
-# The same traffic of many kinds, recorded with one filter after another.
+# The same traffic of many kinds, recorded with many filters at once.
 set -euo pipefail
 . /lab/guest/lib.sh
 
@@ -18,6 +18,7 @@ for n in 1 2; do
     ip -n ns$n neigh replace fd00::$((3 - n)) lladdr "$(mac_of $((3 - n)))" dev p${n}_r nud permanent
 done
 
+# The tags are put on after the packets were first seen, by the hosts' own devices: before OVS they stand beside the data.
 # 20 and 30 UDP, 5 large pings there and back, 4 with a VLAN tag, 3 ARP questions with answers, 6 pings by IPv6.
 traffic() {
     flood_between 1 2 --sport 1000 --dport 5001 --count 20 --rate 200
@@ -28,18 +29,15 @@ traffic() {
     in_host 1 ping -q -6 -c 6 -i 0.02 fd00::2
 } >/dev/null
 
-# usage: with NAME OPTION...: records the traffic
+recorders=()
+names=()
+# usage: with NAME OPTION...: begins to record
 with() {
-    local name=$1 recorder
+    local name=$1
     shift
     ovscope record -o "/root/$name.mcap" --ask 0 --rpc-rate 0 "$@" 2>"/out/$name.err" &
-    recorder=$!
-    wait_for "grep -q '^recording' /out/$name.err" 60
-    traffic
-    sleep 0.3
-    kill -INT "$recorder"
-    wait "$recorder"
-    ovscope export "/root/$name.mcap" >"/out/$name.jsonl"
+    recorders+=($!)
+    names+=("$name")
 }
 
 # usage: refused NAME OPTION...
@@ -59,18 +57,21 @@ refused bad-datapath --datapath br9
 refused bad-buffer --buffer 17
 refused bad-ufid --sample 0 --where 'ufid = 00000000-0000-0000-0000-000000000001'
 
+# The flow that most of the first UDP packets hit has the same name each time.
 traffic
 settle
-ufid=$(ovs-dpctl dump-flows -m | grep -F "src=$(mac_of 1)" | grep -F 'eth_type(0x0806)' | grep -o 'ufid:[0-9a-f-]*' | head -n 1)
+ufid=$(ovs-dpctl dump-flows -m | grep -F 'dst=5000/0xfffe' | grep -o 'ufid:[0-9a-f-]*')
 echo "$ufid" >/out/ufid
-ovs-dpctl dump-flows -m
 with rewritten -f 'udp port 5002'
-with tagged -f 'vlan 5 and icmp'
-with large -f 'greater 1000 or udp[2:2] = 5001'
-with six -f 'icmp6 and ip6[40] == 128' --buffer 20M
-with port --where "in_port = p2_l and not in_port = 0" --datapath ovs-system
-with flow -f 'ether broadcast or arp' --where "ufid = $ufid or cmd = action"
-flush_flows
+with mixed -f '(icmp6 and ip6[40] == 128) or greater 1000 or udp[2:2] = 5001 or host 10.5.0.2' --buffer 20M
+with port --where 'in_port = p2_l and not in_port = 0' --datapath ovs-system
+with flow -f 'udp or arp' --where "ufid = $ufid or cmd = action"
 with missed --where 'cmd = miss and in_port in {p1_l, 77} and len < 500'
+with only --sample 0 -f 'arp or (vlan 5 and icmp)'
+for name in "${names[@]}"; do wait_for "grep -q '^recording' /out/$name.err" 200; done
 flush_flows
-with only --sample 0 -f 'arp'
+traffic
+settle
+kill -INT "${recorders[@]}"
+wait "${recorders[@]}"
+for name in "${names[@]}"; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done

@@ -4,6 +4,7 @@
 mod actions;
 mod exact;
 mod failing;
+mod filter;
 mod guest;
 mod live;
 mod ping;
