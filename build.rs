@@ -4,6 +4,10 @@
 use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
+use prost_types::{
+    FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 
 fn main() -> Result<()> {
     skeletons()?;
@@ -39,6 +43,7 @@ fn schema() -> Result<()> {
     let descriptors =
         protox::compile(["src/record/recording.proto"], ["src/record"]).context("the recording's schema")?;
     fs::write(out.join("recording.fds"), prost::Message::encode_to_vec(&descriptors))?;
+    prost_build::Config::new().compile_fds(columns(descriptors.clone()))?;
     prost_build::Config::new().compile_fds(descriptors)?;
     Ok(())
 }
@@ -47,4 +52,32 @@ fn schema() -> Result<()> {
 fn libpcap() {
     println!("cargo:rerun-if-changed=src/filter/libpcap.c");
     cc::Build::new().file("src/filter/libpcap.c").std("c11").warnings(true).extra_warnings(true).compile("pcap");
+}
+
+/// Columns that nearly every event has a number in: all of these messages', and some of `Events`.
+const QUICK: [&str; 3] = ["DevSteps", "FlowLookups", "ActionExecutes"];
+const QUICK_OF_EVENTS: [&str; 5] = ["ts", "cpu", "task", "packet", "upcall"];
+
+/// The same schema for the writer: a packed column of varints is, on the wire, bytes. The writer's types, in
+/// `$OUT_DIR/ovscope.columns.rs`, have bytes there, which it fills as the events come: the numbers are neither kept
+/// nor gone over again.
+fn columns(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
+    for file in &mut descriptors.file {
+        file.package = Some("ovscope.columns".to_owned());
+        for message in &mut file.message_type {
+            let of_events = message.name() == "Events";
+            let all = QUICK.contains(&message.name());
+            for field in &mut message.field {
+                field.type_name =
+                    field.type_name().strip_prefix(".ovscope.recording.").map(|n| format!(".ovscope.columns.{n}"));
+                let varint = matches!(field.r#type(), Type::Uint32 | Type::Uint64 | Type::Sint32 | Type::Sint64);
+                let quick = all || (of_events && QUICK_OF_EVENTS.contains(&field.name()));
+                if quick && varint && field.label() == Label::Repeated {
+                    field.set_type(Type::Bytes);
+                    field.set_label(Label::Optional);
+                }
+            }
+        }
+    }
+    descriptors
 }

@@ -1,161 +1,167 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The generic points before and after OVS.
- *
- * A packet's steps before OVS are kept with its track and become events only once it is decided to record it: what
- * never comes to OVS, the operator's own ssh session above all, makes none. */
+/* The generic points before and after OVS. */
 
-static __always_inline void emit_dev(__u64 packet, __u64 upcall, struct net_device *dev, __u32 point, __u32 len, __s32 ret)
+static __always_inline void dev_step_of(struct track *t, struct net_device *dev, __u32 point, __u32 len, __u32 ret)
 {
-	struct wire_dev *e = reserve(struct wire_dev);
+	struct wire_step step = { .what = point, .cpu = bpf_get_smp_processor_id(), .b = len, .c = ret };
+	struct named *n;
+	__u32 zero = 0;
 
-	if (!e)
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!n)
 		return;
-	fill_head(&e->head, WIRE_DEV, bpf_ktime_get_ns(), packet, upcall);
-	bpf_probe_read_kernel(e->dev, NAME_LEN, dev->name);
-	e->ifindex = get(dev, ifindex);
-	e->netns = get(dev, nd_net.net, ns.inum);
-	e->len = len;
-	e->ret = ret;
-	e->point = point;
-	e->pad = 0;
-	submit(e);
+	step.task = task_number(n);
+	step.a = dev_number(n, dev);
+	track_step(t, bpf_ktime_get_ns(), &step, NULL);
 }
 
-static __always_inline int dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
+static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
 {
 	__u64 head = (__u64)get(skb, head);
 	struct track *t;
 
 	if (!head || (!tracks_recorded && packets_closed()))
-		return 0;
+		return NULL;
 	t = track_of(head);
 	if (!t) {
 		struct cpu_state *cpu;
 
 		if (packets_closed())
-			return 0;
+			return NULL;
 		cpu = this_cpu();
-
 		if (!cpu)
-			return 0;
+			return NULL;
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
 		if (!t)
-			return 0;
+			return NULL;
 	}
-	if (t->left_out)
-		return 0;
-	if (t->state == TRACK_SEEN) {
-		__u32 at = t->steps;
-		struct pre_step *step;
-		__u64 task;
+	if (t->left_out || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
+		return NULL;
+	dev_step_of(t, dev, point, get(skb, len), 0);
+	return t;
+}
 
-		if (cfg_filter && !filter_seen(t, skb, dev, point))
-			return 0;
-		if (at >= PRE_STEPS)
-			return 0;
-		step = &t->pre[at];
-		t->steps = at + 1;
-		task = bpf_get_current_pid_tgid();
-		step->ts = bpf_ktime_get_ns();
-		step->pid = task >> 32;
-		step->tid = task;
-		step->cpu = bpf_get_smp_processor_id();
-		step->point = point;
-		step->ifindex = get(dev, ifindex);
-		step->netns = get(dev, nd_net.net, ns.inum);
-		step->len = get(skb, len);
-		bpf_get_current_comm(step->comm, sizeof(step->comm));
-		bpf_probe_read_kernel(step->dev, NAME_LEN, dev->name);
-		return 0;
-	}
-	emit_dev(t->packet, t->upcall, dev, point, get(skb, len), 0);
+TRACE(net_dev_queue, net_dev_queue, struct sk_buff *skb)
+{
+	if (skb)
+		dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE);
 	return 0;
 }
 
-SEC("tp_btf/net_dev_queue")
-int BPF_PROG(net_dev_queue, struct sk_buff *skb)
-{
-	return skb ? dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE) : 0;
-}
+/* After the driver had it the packet may be gone: who it was is remembered over the call. Devices stack and pass the
+ * same packet on, so there is a pile of them on each CPU; the one below comes back first. */
+#define DRIVERS 8
 
-/* After the driver had it the packet may be gone: who it was is remembered over the call, by packet and device, as
- * devices stack and pass the same packet on. */
 struct in_driver {
-	__u64 skb;
-	__u64 dev;
+	__u64 skb; /* 0: free */
+	__u64 head;
+	__u64 packet;
+	__u64 upcall;
 };
-/* How many there are: while none is, nothing is looked up. */
-__u64 in_drivers_count;
+
+struct in_drivers {
+	__u32 count;
+	__u32 pad;
+	struct in_driver of[DRIVERS];
+};
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct in_driver);
-	__type(value, struct track_name { __u64 packet; __u64 upcall; });
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct in_drivers);
 } in_drivers SEC(".maps");
 
-SEC("tp_btf/net_dev_start_xmit")
-int BPF_PROG(net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
+TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 {
+	struct in_drivers *pile;
+	struct in_driver *in;
+	__u32 zero = 0, at;
 	struct track *t;
 
 	if (!skb || !dev)
 		return 0;
-	dev_step(skb, dev, POINT_NET_DEV_START_XMIT);
-	t = tracks_recorded ? track_of((__u64)get(skb, head)) : NULL;
-	if (t && t->state == TRACK_RECORDED) {
-		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
-		struct track_name name = { .packet = t->packet, .upcall = t->upcall };
+	t = dev_step(skb, dev, POINT_NET_DEV_START_XMIT);
+	if (!t || t->state != TRACK_RECORDED) {
+		return 0;
+	}
+	pile = bpf_map_lookup_elem(&in_drivers, &zero);
+	if (!pile)
+		return 0;
+	/* One that never comes back must not stay on top for ever: the pile is a ring. */
+	at = pile->count++ & (DRIVERS - 1);
+	in = &pile->of[at];
+	in->skb = (__u64)skb;
+	in->head = (__u64)get(skb, head);
+	in->packet = t->packet;
+	in->upcall = t->upcall;
+	return 0;
+}
 
-		if (!bpf_map_update_elem(&in_drivers, &key, &name, BPF_NOEXIST))
-			__sync_fetch_and_add(&in_drivers_count, 1);
-		else
-			bpf_map_update_elem(&in_drivers, &key, &name, BPF_EXIST);
-	} else if (in_drivers_count) {
-		struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
+/* The packet's own track may be another's by now. */
+static __always_inline void xmit_step(struct in_driver *in, struct net_device *dev, __u32 len, __s32 ret)
+{
+	struct track *t = track_of(in->head);
 
-		/* What an earlier owner of these addresses left. */
-		if (!bpf_map_delete_elem(&in_drivers, &key))
-			__sync_fetch_and_add(&in_drivers_count, -1);
+	if (t && t->packet == in->packet && t->state == TRACK_RECORDED) {
+		dev_step_of(t, dev, POINT_NET_DEV_XMIT, len, ret);
+	} else {
+		struct wire_step step = {
+			.what = POINT_NET_DEV_XMIT, .cpu = bpf_get_smp_processor_id(), .b = len, .c = ret,
+		};
+		struct named *n;
+		__u32 zero = 0;
+
+		n = bpf_map_lookup_elem(&named, &zero);
+		if (!n)
+			return;
+		step.task = task_number(n);
+		step.a = dev_number(n, dev);
+		step_of_gone(in->packet, in->upcall, bpf_ktime_get_ns(), &step, NULL);
+	}
+}
+
+TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
+{
+	struct in_drivers *pile;
+	__u32 zero = 0;
+
+	pile = bpf_map_lookup_elem(&in_drivers, &zero);
+	if (!pile || !pile->count || !dev)
+		return 0;
+	for (__u32 i = 1; i <= DRIVERS; i++) {
+		__u32 at = (pile->count - i) & (DRIVERS - 1);
+		struct in_driver *in = &pile->of[at];
+
+		if (in->skb != (__u64)skb)
+			continue;
+		in->skb = 0;
+		/* What was above it never comes back. */
+		pile->count -= i;
+		xmit_step(in, dev, len, rc);
+		break;
 	}
 	return 0;
 }
 
-SEC("tp_btf/net_dev_xmit")
-int BPF_PROG(net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
+TRACE(netif_rx, netif_rx, struct sk_buff *skb)
 {
-	struct in_driver key = { .skb = (__u64)skb, .dev = (__u64)dev };
-	struct track_name *known, name;
-
-	if (!in_drivers_count || !dev)
-		return 0;
-	known = bpf_map_lookup_elem(&in_drivers, &key);
-	if (!known)
-		return 0;
-	name = *known;
-	if (!bpf_map_delete_elem(&in_drivers, &key))
-		__sync_fetch_and_add(&in_drivers_count, -1);
-	emit_dev(name.packet, name.upcall, dev, POINT_NET_DEV_XMIT, len, rc);
+	if (skb)
+		dev_step(skb, get(skb, dev), POINT_NETIF_RX);
 	return 0;
 }
 
-SEC("tp_btf/netif_rx")
-int BPF_PROG(netif_rx, struct sk_buff *skb)
+TRACE(netif_receive_skb, netif_receive_skb, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RX) : 0;
+	if (skb)
+		dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB);
+	return 0;
 }
 
-SEC("tp_btf/netif_receive_skb")
-int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
+ENTRY(skb_scrub_packet, skb_scrub_packet, struct sk_buff *skb)
 {
-	return skb ? dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB) : 0;
-}
-
-SEC("fentry/skb_scrub_packet")
-int BPF_PROG(skb_scrub_packet, struct sk_buff *skb)
-{
-	return dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
+	dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
+	return 0;
 }
 
 static __always_inline int buffer_freed(struct sk_buff *skb)
@@ -165,11 +171,11 @@ static __always_inline int buffer_freed(struct sk_buff *skb)
 }
 
 /* The buffer is freed: whoever gets it next is another packet. */
-TWINS("fentry/skb_free_head", skb_free_head, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(skb_free_head, skb_free_head, buffer_freed(skb), struct sk_buff *skb)
 
 /* A receiving socket or GRO takes the buffer as a fragment of another packet. */
-TWINS("fentry/kfree_skb_partial", skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
-TWINS("fentry/napi_skb_free_stolen_head", skb_stolen, buffer_freed(skb), struct sk_buff *skb)
+TWINS_ENTRY(kfree_skb_partial, skb_partial, stolen ? buffer_freed(skb) : 0, struct sk_buff *skb, bool stolen)
+TWINS_ENTRY(napi_skb_free_stolen_head, skb_stolen, buffer_freed(skb), struct sk_buff *skb)
 
 /* A packet gets a new buffer: its name moves along. The old buffer is freed, or stays with the clones, in between. */
 struct {
@@ -209,7 +215,7 @@ static __always_inline int head_moves(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fentry/pskb_expand_head", expand_head_entry, head_moves(skb), struct sk_buff *skb)
+TWINS_ENTRY(pskb_expand_head, expand_head_entry, head_moves(skb), struct sk_buff *skb)
 
 static __always_inline int head_moved(struct sk_buff *skb)
 {
@@ -235,4 +241,4 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fexit/pskb_expand_head", expand_head_exit, head_moved(skb), struct sk_buff *skb)
+TWINS_EXIT(pskb_expand_head, expand_head_exit, head_moved(skb), struct sk_buff *skb)

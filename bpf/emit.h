@@ -31,64 +31,31 @@ static __always_inline void fill_head(struct wire_head *head, __u32 kind, __u64 
 		reserved;                                               \
 	})
 
-static __always_inline void emit_pre_step(__u64 packet, struct pre_step *step)
-{
-	struct wire_dev *e = reserve(struct wire_dev);
-
-	if (!e)
-		return;
-	e->head.ts = step->ts;
-	e->head.packet = packet;
-	e->head.upcall = 0;
-	e->head.pid = step->pid;
-	e->head.tid = step->tid;
-	e->head.cpu = step->cpu;
-	e->head.kind = WIRE_DEV;
-	__builtin_memcpy(e->head.comm, step->comm, NAME_LEN);
-	__builtin_memcpy(e->dev, step->dev, NAME_LEN);
-	e->ifindex = step->ifindex;
-	e->netns = step->netns;
-	e->len = step->len;
-	e->ret = 0;
-	e->point = step->point;
-	e->pad = 0;
-	submit(e);
-}
-
-/* What a packet did before it was decided to record it. */
-static __noinline void emit_pre_steps(struct track *t)
-{
-	if (!t)
-		return;
-	for (__u32 i = 0; i < PRE_STEPS; i++) {
-		if (i >= t->steps)
-			break;
-		emit_pre_step(t->packet, &t->pre[i]);
-	}
-	t->steps = 0;
-}
-
 /* The outer VLAN tag stands beside the packet, also where no hardware took it off. */
 static __always_inline bool has_vlan_tag(struct sk_buff *skb)
 {
 	struct sk_buff___present *old = (void *)skb;
 
 	if (bpf_core_field_exists(old->vlan_present))
-		return BPF_CORE_READ_BITFIELD(old, vlan_present);
+		return get_bits(old, vlan_present);
 	return get(skb, vlan_proto) || get(skb, vlan_tci);
 }
 
 /* Its first bytes. At OVS's hooks skb->data is at the Ethernet header. */
-static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts)
+static __noinline int emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts, __u32 task)
 {
 	struct wire_packet *e = reserve(struct wire_packet);
 	__u32 captured;
 
 	if (!e)
-		return;
-	fill_head(&e->head, WIRE_PACKET, ts, packet, 0);
+		return 0;
+	e->ts = ts;
+	e->packet = packet;
+	e->kind = WIRE_PACKET;
+	e->cpu = bpf_get_smp_processor_id();
+	e->task = task;
 	e->len = get(skb, len);
-	captured = get(skb, len) - get(skb, data_len);
+	captured = e->len - get(skb, data_len);
 	if (captured > cfg_snaplen)
 		captured = cfg_snaplen;
 	if (captured > SNAPLEN_MAX)
@@ -97,12 +64,12 @@ static __always_inline void emit_bytes(struct sk_buff *skb, __u64 packet, __u64 
 		captured = 0;
 	e->captured = captured;
 	e->vlan_proto = e->vlan_tci = 0;
-	e->pad = 0;
 	if (has_vlan_tag(skb)) {
 		e->vlan_proto = get(skb, vlan_proto);
 		e->vlan_tci = get(skb, vlan_tci);
 	}
 	submit(e);
+	return 0;
 }
 
 #endif

@@ -9,10 +9,14 @@
 
 #define SNAPLEN_MAX 256
 #define ACTION_ARGS_MAX 96
+#define STEPS_SHORT 10
+#define STEPS_MAX 20
+#define STEP_ARGS_MAX 8 /* an action's arguments that fit into a step */
+#define FLOW_LINES 16
+#define FLOW_SLOTS 32
 
 enum wire_kind {
-	WIRE_DEV = 1,
-	WIRE_FLOW_LOOKUP = 2,
+	WIRE_TRACE = 1,
 	WIRE_UPCALL = 3,
 	WIRE_UPCALL_ENQUEUE = 4,
 	WIRE_UPCALL_RETURN = 5,
@@ -22,18 +26,24 @@ enum wire_kind {
 	WIRE_FLOW_DEL = 9,
 	WIRE_ACTION = 10,
 	WIRE_PACKET = 11,
+	WIRE_TASK = 12,
+	WIRE_DEVICE = 13,
+	WIRE_FLOW = 14,
 };
 
-enum wire_point {
+/* What a step is; below STEP_LOOKUP a generic point. */
+enum wire_what {
 	POINT_NET_DEV_QUEUE = 0,
 	POINT_NET_DEV_START_XMIT = 1,
 	POINT_NET_DEV_XMIT = 2,
 	POINT_NETIF_RX = 3,
 	POINT_NETIF_RECEIVE_SKB = 4,
 	POINT_SKB_SCRUB_PACKET = 5,
+	STEP_LOOKUP = 16,
+	STEP_ACTION = 17,
 };
 
-/* Before every event. packet and upcall are 0 where there is none. */
+/* Before most events; `kind` is at the same place in all of them. packet and upcall are 0 where there is none. */
 struct wire_head {
 	__u64 ts;
 	__u64 packet;
@@ -45,28 +55,66 @@ struct wire_head {
 	char comm[NAME_LEN];
 };
 
-struct wire_dev {
-	struct wire_head head;
-	char dev[NAME_LEN];
-	__u32 ifindex;
-	__u32 netns;
-	__u32 len;
-	__s32 ret;
-	__u32 point;
-	__u32 pad;
+/* Something that happened to a packet. */
+struct wire_step {
+	__s32 after; /* nanoseconds after the trace's ts */
+	__u16 cpu;
+	__u8 what;
+	__u8 detail; /* an action: which */
+	__u32 task;  /* a wire_task's number; 0: unknown */
+	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments */
+	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes */
+	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four */
 };
 
-struct wire_lookup {
-	struct wire_head head;
-	__u64 flow;
-	__u64 sf_acts;
-	__u32 ufid[4];
+/* What happened to one packet since its last trace. dp, in_port and recirc_id are of its steps in the datapath. */
+struct wire_trace {
+	__u64 ts;
+	__u64 packet;
+	__u64 upcall;
+	__u32 count;
 	__u32 dp;
 	__u32 in_port;
+	__u32 kind;
+	__u64 queue_id;
 	__u32 recirc_id;
-	__u32 n_mask_hit;
-	__u32 n_cache_hit;
+	__u32 pad;
+	struct wire_step steps[STEPS_SHORT];
+};
+
+struct wire_long_trace {
+	struct wire_trace trace;
+	struct wire_step more[STEPS_MAX - STEPS_SHORT];
+};
+
+/* From here on this number is this task, this device, this flow. */
+struct wire_task {
+	__u64 zero;
+	char comm[NAME_LEN];
+	__u32 number;
+	__u32 tid;
+	__u32 pid;
+	__u32 kind;
+};
+
+struct wire_device {
+	__u64 zero;
+	char name[NAME_LEN];
+	__u32 number;
+	__u32 ifindex;
+	__u32 netns;
+	__u32 kind;
+};
+
+struct wire_flow {
+	__u64 flow;
+	__u64 sf_acts;
+	__u64 pad;
+	__u32 number;
 	__u32 ufid_len;
+	__u32 dp;
+	__u32 kind;
+	__u64 ufid[2];
 };
 
 struct wire_upcall {
@@ -138,22 +186,23 @@ struct wire_action {
 };
 
 struct wire_packet {
-	struct wire_head head;
-	__u32 len;
+	__u64 ts;
+	__u64 packet;
+	__u32 task;
 	__u32 captured;
+	__u32 len;
 	__be16 vlan_proto; /* of the outer tag where it stands beside the data, else 0 */
 	__u16 vlan_tci;
-	__u32 pad;
+	__u32 cpu;
+	__u32 kind;
 	__u8 data[SNAPLEN_MAX];
 };
 
 /* Counter maps. */
 
 struct table_count {
-	__u64 hits;
+	__u64 hits;   /* besides those in flow_lines */
 	__u64 misses;
-	__u64 mask_hits;
-	__u64 cache_hits;
 	__u32 dp;
 	__u32 pad;
 };
@@ -161,13 +210,37 @@ struct table_count {
 struct flow_id {
 	__u64 flow;
 	__u64 table;
-	__u32 ufid[4];
+	__u64 ufid[2];
 };
 
 struct flow_count {
 	__u64 hits;
+	__u64 bytes;
 	__u64 sf_acts;
 	__u64 since; /* when this CPU first saw these actions */
+};
+
+struct flow_slot {
+	__u64 flow; /* 0: free */
+	__u64 table;
+	__u64 ufid[2];
+	__u64 hits;
+	__u64 bytes;
+	__u64 sf_acts;
+	__u64 since;
+	__u32 dp;
+	__u32 ufid_len;
+	__u32 number; /* in events; 0: not told */
+	__u32 pad;
+};
+
+struct flow_line {
+	struct flow_slot slots[FLOW_SLOTS];
+};
+
+/* What `sweep` is to tell: packets that nothing happened to for so many jiffies. */
+struct sweep_order {
+	__u64 quiet;
 };
 
 struct upcall_kind {
@@ -211,10 +284,9 @@ enum tally {
 /* Where a program judges. */
 enum filter_place {
 	FILTER_BYTES = 0,  /* -f: a packet's bytes, where it is first seen */
-	FILTER_PACKET = 1, /* --where: the fields that are known when a packet enters the datapath */
-	FILTER_LOOKUP = 2, /* and after a lookup that hit */
-	FILTER_UPCALL = 3, /* and at an upcall */
-	FILTER_PLACES = 4,
+	FILTER_LOOKUP = 1, /* --where: the fields that are known after a lookup that hit */
+	FILTER_UPCALL = 2, /* and at an upcall */
+	FILTER_PLACES = 3,
 };
 
 /* struct sock_filter in linux/filter.h. */
@@ -248,8 +320,12 @@ struct filter_fields {
 /* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */
 union wire_types {
 	struct wire_head wire_head;
-	struct wire_dev wire_dev;
-	struct wire_lookup wire_lookup;
+	struct wire_step wire_step;
+	struct wire_trace wire_trace;
+	struct wire_long_trace wire_long_trace;
+	struct wire_task wire_task;
+	struct wire_device wire_device;
+	struct wire_flow wire_flow;
 	struct wire_upcall wire_upcall;
 	struct wire_enqueue wire_enqueue;
 	struct wire_return wire_return;
@@ -260,6 +336,9 @@ union wire_types {
 	struct table_count table_count;
 	struct flow_id flow_id;
 	struct flow_count flow_count;
+	struct flow_slot flow_slot;
+	struct flow_line flow_line;
+	struct sweep_order sweep_order;
 	struct upcall_kind upcall_kind;
 	struct op_outcome op_outcome;
 	struct filter_insn filter_insn;

@@ -31,26 +31,16 @@ struct filter_machine {
 	__u8 data[FILTER_BYTES_MAX + FILTER_FRONT_MAX];
 };
 
-/* A packet that is not wanted for what was known when it entered the datapath: whether it is will be seen at its lookup
- * or at an upcall. */
-struct undecided {
-	__u64 packet; /* 0: there is none */
-	__u64 head;
-	__u64 skb;
-	__u64 ts; /* of its lookup, when it hit */
-	__u64 flow;
-	__u64 sf_acts;
-	__u32 n_mask_hit;
-	__u32 n_cache_hit;
-	__u32 hit;
-	__u32 pad;
+/* The last packet that hit a flow and was not wanted for it: at its upcall that is what its flow was. */
+struct filter_hit {
+	__u64 packet; /* 0: none */
 	struct filter_fields fields;
 };
 
 /* All that use it run with bottom halves off, and none of them within another. */
 struct filter_cpu {
 	struct filter_machine machine;
-	struct undecided undecided;
+	struct filter_hit hit;
 	struct filter_fields upcall;
 };
 

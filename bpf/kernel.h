@@ -48,6 +48,7 @@ enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_M
 #define GENL_HDRLEN 4
 #define NLA_HDRLEN 4
 #define NLA_TYPE_MASK 0x3fff
+#define VLAN_HLEN 4
 #define NETLINK_GENERIC 16
 #define AF_NETLINK 16
 #define MSG_PEEK 2
@@ -57,11 +58,26 @@ enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_M
 #define MAC_PROTO_ETHERNET 1
 #define SW_FLOW_KEY_INVALID 0x80
 
+/* So that registers go by the kernel's names, not by those of its interface to programs. */
+#define __VMLINUX_H__
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* The registers that arguments and results are passed in. */
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long di, si, dx, cx, r8, ax;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+};
+#else
+#error "say where this machine passes arguments: its struct pt_regs, as bpf/bpf_tracing.h names it"
+#endif
 
 struct ns_common {
 	unsigned int inum;
@@ -72,6 +88,11 @@ struct net {
 typedef struct {
 	struct net *net;
 } possible_net_t;
+struct task_struct {
+	int pid;
+	int tgid;
+	char comm[NAME_LEN];
+};
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;
@@ -81,6 +102,7 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 	unsigned int len;
 	unsigned int data_len;
 	__u32 hash;
@@ -148,10 +170,6 @@ struct sw_flow_key {
 	__u32 recirc_id;
 	__u8 mac_proto;
 };
-/* In sk_buff.cb, while a packet is in a datapath. */
-struct ovs_skb_cb {
-	struct vport *input_vport;
-};
 struct sw_flow_id {
 	__u32 ufid_len;
 	union {
@@ -176,7 +194,16 @@ struct dp_upcall_info {
  * and tp_btf know their arguments' types and read them in place; those of kprobes and raw tracepoints copy. */
 #ifdef OVSCOPE_KPROBES
 #define get(from, ...) BPF_CORE_READ(from, __VA_ARGS__)
+/* A field of 16 bytes, as two words. */
+#define get_words(words, from, field) bpf_core_read(words, 16, &(from)->field)
+#define get_bits(from, field) BPF_CORE_READ_BITFIELD_PROBED(from, field)
 #else
+#define get_words(words, from, field)                       \
+	do {                                                \
+		(words)[0] = ((__u64 *)&(from)->field)[0];  \
+		(words)[1] = ((__u64 *)&(from)->field)[1];  \
+	} while (0)
+#define get_bits(from, field) BPF_CORE_READ_BITFIELD(from, field)
 #define get(...) get_by_count(__VA_ARGS__, get_2, get_1, )(__VA_ARGS__)
 #define get_by_count(from, a, b, which, ...) which
 #define get_1(from, a) ((from)->a)

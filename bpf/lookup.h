@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Flow lookups: the exact counters of hits and misses, and the lookup of each recorded packet. */
+/* Flow lookups: the exact counters of hits, and the lookup of each recorded packet.
+ *
+ * A hit is seen where the kernel counts it itself, in ovs_flow_stats_update: flow and packet are both at hand there.
+ * Each CPU counts the flows that are hit in lines of its own; a flow that is not in its place takes it over, and what
+ * was there goes to the maps. A miss is counted with its upcall (upcall.h). */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -15,205 +19,317 @@ struct {
 	__type(value, struct flow_count);
 } flow_counts SEC(".maps");
 
-/* The datapath of a flow table that is not a part of it, from its first upcall on. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u64); /* struct flow_table * */
-	__type(value, __u32);
-} table_dps SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FLOW_LINES);
+	__type(key, __u32);
+	__type(value, struct flow_line);
+} flow_lines SEC(".maps");
+
+/* The key of a packet in work: struct ovs_skb_cb in skb->cb. */
+struct ovs_skb_cb {
+	struct vport *input_vport;
+} __attribute__((preserve_access_index));
 
 /* Older kernels have the table inside the datapath, newer ones point to it. */
 struct datapath___pointer {
 	struct flow_table *table;
 } __attribute__((preserve_access_index));
 
-static __always_inline bool table_is_embedded(void)
+static __always_inline __u64 table_of(struct datapath *dp)
 {
 	/* A field of another kind is as good as none. */
-	return !bpf_core_field_exists(((struct datapath___pointer *)0)->table);
+	if (bpf_core_field_exists(((struct datapath___pointer *)0)->table))
+		return (__u64)BPF_CORE_READ((struct datapath___pointer *)dp, table);
+	return (__u64)dp + bpf_core_field_offset(struct datapath, table);
 }
 
-static __always_inline void learn_table(struct datapath *dp, __u32 number)
+static __always_inline struct table_count *table_count_of(__u64 table, __u32 dp)
 {
-	__u64 table;
-
-	if (table_is_embedded())
-		return;
-	table = (__u64)BPF_CORE_READ((struct datapath___pointer *)dp, table);
-	if (!bpf_map_lookup_elem(&table_dps, &table))
-		bpf_map_update_elem(&table_dps, &table, &number, BPF_ANY);
-}
-
-static __always_inline __u32 dp_of_table(struct flow_table *table)
-{
-	__u64 key = (__u64)table;
-	__u32 *known;
-
-	if (table_is_embedded())
-		return dp_number((void *)table - bpf_core_field_offset(struct datapath, table));
-	known = bpf_map_lookup_elem(&table_dps, &key);
-	return known ? *known : 0;
-}
-
-static __always_inline struct table_count *table_count_of(struct flow_table *table)
-{
-	__u64 key = (__u64)table;
-	struct table_count *count = bpf_map_lookup_elem(&table_counts, &key);
+	struct table_count *count = bpf_map_lookup_elem(&table_counts, &table);
 
 	if (!count) {
 		struct table_count zero = {};
 
-		bpf_map_update_elem(&table_counts, &key, &zero, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&table_counts, &key);
+		bpf_map_update_elem(&table_counts, &table, &zero, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&table_counts, &table);
+		if (!count) {
+			tally(TALLY_MISSED);
+			return NULL;
+		}
 	}
-	/* Each CPU has a value of its own and learns this for itself. */
-	if (count && !count->dp)
-		count->dp = dp_of_table(table);
+	/* Each CPU has a value of its own. */
+	count->dp = dp;
 	return count;
 }
 
-static __always_inline void count_hit(struct flow_table *table, struct sw_flow *flow)
+static __always_inline void count_miss(struct datapath *dp, __u32 number)
 {
-	struct flow_id id = { .flow = (__u64)flow, .table = (__u64)table };
-	struct flow_count *count;
+	struct table_count *count = table_count_of(table_of(dp), number);
 
-	if (get(flow, id.ufid_len)) {
-		id.ufid[0] = get(flow, id.ufid[0]);
-		id.ufid[1] = get(flow, id.ufid[1]);
-		id.ufid[2] = get(flow, id.ufid[2]);
-		id.ufid[3] = get(flow, id.ufid[3]);
+	if (count)
+		count->misses++;
+}
+
+/* What a slot counted goes to the maps, where it is added to what other slots and times did. */
+static __noinline int slot_empty(struct flow_slot *slot)
+{
+	struct table_count *table;
+	struct flow_count *count;
+	struct flow_id id = {};
+
+	if (!slot || !slot->flow)
+		return 0;
+	id.flow = slot->flow;
+	id.table = slot->table;
+	if (slot->ufid_len) {
+		id.ufid[0] = slot->ufid[0];
+		id.ufid[1] = slot->ufid[1];
 	}
+	table = table_count_of(slot->table, slot->dp);
+	if (table)
+		table->hits += slot->hits;
 	count = bpf_map_lookup_elem(&flow_counts, &id);
 	if (count) {
-		count->hits++;
-		if (count->sf_acts != (__u64)get(flow, sf_acts)) {
-			count->sf_acts = (__u64)get(flow, sf_acts);
-			count->since = bpf_ktime_get_ns();
-		}
+		count->hits += slot->hits;
+		count->bytes += slot->bytes;
+		count->sf_acts = slot->sf_acts;
+		count->since = slot->since;
 	} else {
 		struct flow_count first = {
-			.hits = 1, .sf_acts = (__u64)get(flow, sf_acts), .since = bpf_ktime_get_ns(),
+			.hits = slot->hits, .bytes = slot->bytes, .sf_acts = slot->sf_acts, .since = slot->since,
 		};
 
 		if (bpf_map_update_elem(&flow_counts, &id, &first, BPF_NOEXIST))
-			tally(TALLY_FLOW_HITS_UNCOUNTED);
+			tally_add(TALLY_FLOW_HITS_UNCOUNTED, slot->hits);
 	}
+	slot->flow = 0;
+	return 0;
 }
 
-/* Only while packets that are not upcalled are recorded. */
-SEC("fentry/ovs_dp_process_packet")
-int BPF_PROG(process_packet, struct sk_buff *skb, struct sw_flow_key *key)
+/* A flow that this CPU has not counted lately. */
+static __noinline int slot_take(struct flow_slot *slot, struct sw_flow *flow, struct sk_buff *skb)
 {
-	__u64 head = (__u64)get(skb, head), now;
-	struct cpu_state *cpu = this_cpu();
-	struct track *t;
+	struct datapath *dp;
+	struct vport *vport;
 
-	if (!cpu)
+	if (!slot)
 		return 0;
-	cpu->now_packet = 0;
-	cpu->left_out = 0;
+	slot_empty(slot);
+	bpf_core_read(&vport, sizeof(vport), &((struct ovs_skb_cb *)skb->cb)->input_vport);
+	dp = BPF_CORE_READ(vport, dp);
+	slot->hits = slot->bytes = 0;
+	slot->table = table_of(dp);
+	slot->dp = dp_number(dp);
+	/* Of a flow that is known by its key these are other bytes, which tell it apart as well. */
+	bpf_core_read(slot->ufid, sizeof(slot->ufid), &flow->id.ufid);
+	slot->ufid_len = BPF_CORE_READ(flow, id.ufid_len);
+	slot->sf_acts = (__u64)BPF_CORE_READ(flow, sf_acts);
+	slot->since = bpf_ktime_get_ns();
+	slot->number = 0;
+	slot->flow = (__u64)flow;
+	return 0;
+}
+
+/* The address alone may be a later flow's. */
+static __always_inline bool slot_is(struct flow_slot *slot, struct sw_flow *flow, __u64 *ufid)
+{
+	return slot->flow == (__u64)flow && slot->ufid[0] == ufid[0] && slot->ufid[1] == ufid[1];
+}
+
+/* The flow's slot on this CPU: one of two places. */
+static __always_inline struct flow_slot *slot_of(struct sw_flow *flow, struct sk_buff *skb)
+{
+	struct flow_slot *slot, *other;
+	struct flow_line *line;
+	__u32 which, at;
+	__u64 ufid[2];
+
+	/* A UFID's bits are random; a flow without one has its key's address there, whose low bits are not. */
+	get_words(ufid, flow, id.ufid);
+	at = (ufid[0] >> 6) & (FLOW_SLOTS - 1);
+	which = (ufid[0] >> 11) & (FLOW_LINES - 1);
+	line = bpf_map_lookup_elem(&flow_lines, &which);
+	if (!line)
+		return NULL;
+	slot = &line->slots[at];
+	if (slot_is(slot, flow, ufid))
+		return slot;
+	other = &line->slots[at ^ 1];
+	if (slot_is(other, flow, ufid))
+		return other;
+	/* The one that is free, or was taken earlier. */
+	if (slot->flow && (!other->flow || other->since < slot->since))
+		slot = other;
+	slot_take(slot, flow, skb);
+	return slot;
+}
+
+/* What the flow's hits are told by. */
+static __noinline __u32 tell_flow(struct flow_slot *slot)
+{
+	struct wire_flow *e;
+	struct named *n;
+	__u32 zero = 0;
+
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!slot || !n)
+		return 0;
+	e = reserve(struct wire_flow);
+	if (!e)
+		return 0;
+	e->kind = WIRE_FLOW;
+	e->number = slot->number = next_number(&n->given);
+	e->flow = slot->flow;
+	e->sf_acts = slot->sf_acts;
+	e->ufid_len = slot->ufid_len;
+	e->ufid[0] = slot->ufid[0];
+	e->ufid[1] = slot->ufid[1];
+	e->dp = slot->dp;
+	e->pad = 0;
+	submit(e);
+	return slot->number;
+}
+
+/* Whether this packet, which hit a flow, is recorded: decided on its first pass, but for what --where asks of each. */
+static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_buff *skb, struct flow_slot *slot,
+					       __u64 now)
+{
+	bool first = !cpu->lookup.recirc_id;
+	__u64 head = (__u64)get(skb, head);
+	struct named *n;
+	struct track *t;
+	__u32 zero = 0;
+
 	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
+	if (t && t->state == TRACK_RECORDED)
+		return t;
+	/* A recirculated packet was decided about on its first pass. */
+	if (!first && !(cfg_filter && t))
+		return NULL;
+	if (!cfg_generic)
+		return NULL;
 	if (!t && packets_closed()) {
-		if (!get(key, recirc_id)) {
-			cpu->left_out = cfg_filter && !filter_packet(NULL, skb, key) ? TALLY_FILTERED_OUT : TALLY_OVER_BUDGET;
-			tally(cpu->left_out);
-		}
-		return 0;
+		cpu->left_out = TALLY_OVER_BUDGET;
+		if (cfg_filter && !filter_hit(NULL, cpu, skb, slot))
+			cpu->left_out = TALLY_FILTERED_OUT;
+		tally(cpu->left_out);
+		return NULL;
 	}
 	if (!t)
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
 	if (!t)
-		return 0;
-	if (t->state == TRACK_SEEN) {
-		bool filtered_out = cfg_filter && t->left_out == TALLY_FILTERED_OUT;
+		return NULL;
+	if (cfg_filter) {
+		bool filtered_out = t->left_out == TALLY_FILTERED_OUT;
 
-		if (cfg_filter && !filter_packet(t, skb, key)) {
-			if (!get(key, recirc_id) && !filtered_out)
+		if (!filter_hit(t, cpu, skb, slot)) {
+			if (first && !t->left_out)
 				track_leave_out(t, TALLY_FILTERED_OUT);
-			return 0;
+			/* An upcall of it may be wanted: then it is told that it hit. */
+			return t->filter == FILTER_WANTED ? t : NULL;
 		}
-		/* A recirculated packet was decided about on its first pass, but for what only this one shows. */
-		if (get(key, recirc_id) && !filtered_out)
-			return 0;
+		if (!first && !filtered_out)
+			return NULL;
 		if (filtered_out) {
 			tally_add(TALLY_FILTERED_OUT, -1);
 			t->left_out = 0;
 		}
-		now = bpf_ktime_get_ns();
-		if (!packet_admitted(t, now))
-			return 0;
-		emit_pre_steps(t);
-		emit_bytes(skb, t->packet, now);
 	}
-	cpu->now_packet = t->packet;
+	if (t->left_out)
+		return NULL;
+	if (cfg_sample > 1 && bpf_get_prandom_u32() % cfg_sample) {
+		track_leave_out(t, TALLY_NOT_SAMPLED);
+		return NULL;
+	}
+	if (!budget_take(now, PACKET_COST, BUDGET_PACKETS)) {
+		packets_close();
+		track_leave_out(t, TALLY_OVER_BUDGET);
+		return NULL;
+	}
+	track_record(t);
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (n)
+		emit_bytes(skb, t->packet, now, task_number(n));
+	return t;
+}
+
+/* One step of a lookup: the flow's number, 0 on a miss, and what the kernel counted for it. */
+static __always_inline void lookup_fill(struct wire_step *step, struct dp_place *place, struct cpu_state *cpu,
+					struct named *n, __u32 dp, __u32 flow)
+{
+	step->after = 0;
+	step->cpu = bpf_get_smp_processor_id();
+	step->what = STEP_LOOKUP;
+	step->detail = 0;
+	step->task = task_number(n);
+	step->a = flow;
+	/* In the frame of ovs_dp_process_packet, which is at work. */
+	bpf_probe_read_kernel(&step->b, sizeof(step->b), (void *)cpu->lookup.n_mask_hit);
+	bpf_probe_read_kernel(&step->c, sizeof(step->c), (void *)cpu->lookup.n_cache_hit);
+	place->dp = dp;
+	place->in_port = cpu->lookup.in_port;
+	place->recirc_id = cpu->lookup.recirc_id;
+}
+
+static __always_inline void lookup_step(struct track *t, struct cpu_state *cpu, __u64 ts, __u32 dp, __u32 flow)
+{
+	struct dp_place place;
+	struct wire_step step;
+	struct named *n;
+	__u32 zero = 0;
+
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!n)
+		return;
+	lookup_fill(&step, &place, cpu, n, dp, flow);
+	track_step(t, ts, &step, &place);
+}
+
+ENTRY(ovs_flow_tbl_lookup_stats, flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash,
+      __u32 *n_mask_hit, __u32 *n_cache_hit)
+{
+	struct cpu_state *cpu = this_cpu();
+
+	if (!cpu)
+		return 0;
+	cpu->lookup.ts = bpf_ktime_get_ns();
+	cpu->lookup.n_mask_hit = (__u64)n_mask_hit;
+	cpu->lookup.n_cache_hit = (__u64)n_cache_hit;
+	cpu->lookup.in_port = get(key, phy.in_port);
+	cpu->lookup.recirc_id = get(key, recirc_id);
+	if (cfg_filter)
+		cpu->lookup.bare = is_bare(key);
+	if (!cpu->lookup.recirc_id)
+		cpu->left_out = 0;
 	return 0;
 }
 
-SEC("fexit/ovs_flow_tbl_lookup_stats")
-int BPF_PROG(flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash, __u32 *n_mask_hit,
-	     __u32 *n_cache_hit, struct sw_flow *flow)
+ENTRY(ovs_flow_stats_update, flow_hit, struct sw_flow *flow, __be16 tcp_flags, struct sk_buff *skb)
 {
-	struct table_count *count = table_count_of(table);
+	struct flow_slot *slot = slot_of(flow, skb);
 	struct cpu_state *cpu;
-	__u32 masks = 0, cached = 0;
-	struct wire_lookup *e;
-	__u64 now, packet;
+	struct track *t;
 
-	bpf_probe_read_kernel(&masks, sizeof(masks), n_mask_hit);
-	bpf_probe_read_kernel(&cached, sizeof(cached), n_cache_hit);
-	if (count) {
-		count->mask_hits += masks;
-		count->cache_hits += cached;
-		if (flow)
-			count->hits++;
-		else
-			count->misses++;
+	if (!slot) {
+		tally(TALLY_MISSED);
+		return 0;
 	}
-	if (flow)
-		count_hit(table, flow);
-
-	/* What follows is for misses and for recorded packets alone. */
-	if (flow && !cfg_generic)
+	slot->hits++;
+	slot->bytes += get(skb, len) + (has_vlan_tag(skb) ? VLAN_HLEN : 0);
+	if (slot->sf_acts != (__u64)get(flow, sf_acts)) {
+		slot->sf_acts = (__u64)get(flow, sf_acts);
+		slot->since = bpf_ktime_get_ns();
+		slot->number = 0;
+	}
+	if (!cfg_follow || (!cfg_generic && !tracks_recorded))
 		return 0;
 	cpu = this_cpu();
-	if (!cpu)
+	if (!cpu || !cpu->lookup.ts)
 		return 0;
-	packet = cpu->now_packet;
-	cpu->now_packet = 0;
-	now = bpf_ktime_get_ns();
-	if (cfg_filter && flow && !packet)
-		packet = filter_lookup(flow, now, masks, cached);
-	if (!flow) {
-		cpu->miss.ts = now;
-		cpu->miss.n_mask_hit = masks;
-		cpu->miss.n_cache_hit = cached;
-		/* With an event already made, the upcall needs none. */
-		cpu->miss.valid = !packet;
-	}
-	if (!packet)
-		return 0;
-	e = reserve(struct wire_lookup);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_FLOW_LOOKUP, now, packet, 0);
-	e->flow = (__u64)flow;
-	e->sf_acts = 0;
-	e->ufid_len = 0;
-	e->ufid[0] = e->ufid[1] = e->ufid[2] = e->ufid[3] = 0;
-	if (flow) {
-		e->sf_acts = (__u64)get(flow, sf_acts);
-		e->ufid_len = get(flow, id.ufid_len);
-		e->ufid[0] = get(flow, id.ufid[0]);
-		e->ufid[1] = get(flow, id.ufid[1]);
-		e->ufid[2] = get(flow, id.ufid[2]);
-		e->ufid[3] = get(flow, id.ufid[3]);
-	}
-	e->dp = count ? count->dp : 0;
-	e->in_port = get(key, phy.in_port);
-	e->recirc_id = get(key, recirc_id);
-	e->n_mask_hit = masks;
-	e->n_cache_hit = cached;
-	submit(e);
+	t = hit_track(cpu, skb, slot, cpu->lookup.ts);
+	if (t)
+		lookup_step(t, cpu, cpu->lookup.ts, slot->dp, slot->number ?: tell_flow(slot));
+	cpu->lookup.ts = 0;
 	return 0;
 }

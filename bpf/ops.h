@@ -80,19 +80,17 @@ static __always_inline void op_begin(struct op *op, struct genl_info *info)
 
 /* At its end: counts it, once for both twins, and gives what is known of it; NULL where its begin was not seen, or the
  * other twin has done all. */
-static __always_inline struct op *op_end(void *ctx, struct genl_info *info, __u32 which, __s32 *ret)
+static __always_inline struct op *op_end(unsigned long long *ctx, struct genl_info *info, __u32 which, __s32 *ret)
 {
 	struct op_outcome outcome = { .op = which };
 	struct op *op = op_of(info), unseen = { .done = 1 };
 	__u32 tid = this_tid();
-	__u64 value = 0;
 
 	if (op && op->done) {
 		bpf_map_delete_elem(&ops, &tid);
 		return NULL;
 	}
-	bpf_get_func_ret(ctx, &value);
-	*ret = outcome.ret = value;
+	*ret = outcome.ret = returned(ctx);
 	count_outcome(&op_counts, &outcome);
 	if (!op) {
 		tally(TALLY_MISSED);
@@ -220,7 +218,7 @@ static __always_inline int flow_op_begin(struct genl_info *info)
 	return 0;
 }
 
-static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 kind, __u32 set)
+static __always_inline int flow_op_end(unsigned long long *ctx, struct genl_info *info, __u32 kind, __u32 set)
 {
 	__u32 tid = this_tid(), len;
 	struct message like = {};
@@ -247,14 +245,14 @@ static __always_inline int flow_op_end(void *ctx, struct genl_info *info, __u32 
 	return 0;
 }
 
-TWINS("fentry/ovs_flow_cmd_new", flow_new_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
-TWINS("fentry/ovs_flow_cmd_set", flow_set_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
-TWINS("fentry/ovs_flow_cmd_del", flow_del_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
-TWINS("fexit/ovs_flow_cmd_new", flow_new_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 0), struct sk_buff *skb,
+TWINS_ENTRY(ovs_flow_cmd_new, flow_new_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS_ENTRY(ovs_flow_cmd_set, flow_set_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS_ENTRY(ovs_flow_cmd_del, flow_del_entry, flow_op_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS_EXIT(ovs_flow_cmd_new, flow_new_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 0), struct sk_buff *skb,
       struct genl_info *info)
-TWINS("fexit/ovs_flow_cmd_set", flow_set_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 1), struct sk_buff *skb,
+TWINS_EXIT(ovs_flow_cmd_set, flow_set_exit, flow_op_end(ctx, info, WIRE_FLOW_PUT, 1), struct sk_buff *skb,
       struct genl_info *info)
-TWINS("fexit/ovs_flow_cmd_del", flow_del_exit, flow_op_end(ctx, info, WIRE_FLOW_DEL, 0), struct sk_buff *skb,
+TWINS_EXIT(ovs_flow_cmd_del, flow_del_exit, flow_op_end(ctx, info, WIRE_FLOW_DEL, 0), struct sk_buff *skb,
       struct genl_info *info)
 
 static __always_inline int execute_begin(struct genl_info *info)
@@ -293,7 +291,7 @@ static __always_inline int execute_begin(struct genl_info *info)
 	return 0;
 }
 
-TWINS("fentry/ovs_packet_cmd_execute", exec_entry, execute_begin(info), struct sk_buff *skb, struct genl_info *info)
+TWINS_ENTRY(ovs_packet_cmd_execute, exec_entry, execute_begin(info), struct sk_buff *skb, struct genl_info *info)
 
 /* Called by ovs_packet_cmd_execute alone, on the packet it has just made: from here on it is the one that went up. */
 static __always_inline int reinject(struct sk_buff *skb)
@@ -323,10 +321,10 @@ static __always_inline int reinject(struct sk_buff *skb)
 	return 0;
 }
 
-TWINS("fentry/ovs_flow_key_extract_userspace", reinjected, reinject(skb), struct net *net, void *attr,
+TWINS_ENTRY(ovs_flow_key_extract_userspace, reinjected, reinject(skb), struct net *net, void *attr,
       struct sk_buff *skb)
 
-static __always_inline int execute_end(void *ctx, struct genl_info *info)
+static __always_inline int execute_end(unsigned long long *ctx, struct genl_info *info)
 {
 	struct op *op;
 	__s32 ret = 0;
@@ -346,4 +344,4 @@ static __always_inline int execute_end(void *ctx, struct genl_info *info)
 	return 0;
 }
 
-TWINS("fexit/ovs_packet_cmd_execute", exec_exit, execute_end(ctx, info), struct sk_buff *skb, struct genl_info *info)
+TWINS_EXIT(ovs_packet_cmd_execute, exec_exit, execute_end(ctx, info), struct sk_buff *skb, struct genl_info *info)

@@ -7,12 +7,12 @@
 const volatile __u32 cfg_snaplen = 128; /* bytes of a packet that are taken, at most SNAPLEN_MAX */
 const volatile __u32 cfg_sample = 1;    /* of so many packets that are not upcalled one is recorded; 0: none */
 const volatile __u64 cfg_budget = 0;    /* events a second; 0: none at all */
+const volatile bool cfg_follow = true;  /* upcalls, packets and their actions are followed */
 const volatile bool cfg_generic = true; /* the generic points and what frees packets are attached */
 
 #define PACKET_COST 10       /* events that a forwarded packet is taken to make */
 #define UPCALL_COST 8        /* and an upcall on top */
 #define WINDOW_NS 100000000ULL
-#define PRE_STEPS 6          /* generic steps kept of a packet before OVS sees it */
 #define BATCH 64             /* UPCALL_MAX_BATCH in ofproto/ofproto-dpif-upcall.c */
 #define DIGEST_MAX 2048
 
@@ -42,12 +42,15 @@ static __always_inline void tally(__u32 which)
 	tally_add(which, 1);
 }
 
-/* The last miss on this CPU, until the upcall that follows it in the same call of ovs_dp_process_packet. */
-struct miss {
-	__u64 ts;
-	__u32 n_mask_hit;
-	__u32 n_cache_hit;
-	__u32 valid;
+/* The lookup in progress on this CPU, until the hit or the upcall that follows it in the same call of
+ * ovs_dp_process_packet. */
+struct lookup {
+	__u64 ts;          /* when it began; 0: there is none */
+	__u64 n_mask_hit;  /* where the kernel puts how many masks it tried */
+	__u64 n_cache_hit; /* and whether the cache knew the mask */
+	__u32 in_port;
+	__u32 recirc_id;
+	__u32 bare;        /* the packet has no Ethernet header; only known where there is a filter */
 	__u32 pad;
 };
 
@@ -76,9 +79,11 @@ struct cpu_state {
 	__u64 packets; /* sequences for identities */
 	__u64 upcalls;
 	__u64 messages;
-	__u64 now_packet; /* the packet that ovs_dp_process_packet is about to look up, if it is recorded */
-	__u64 left_out;   /* the tally that it was counted in, if it has no track to remember that */
-	struct miss miss;
+	__u64 dp; /* the datapath that was asked for last, and its number */
+	__u32 dp_number;
+	__u32 dp_epoch;
+	__u64 left_out; /* the tally that the last packet was counted in, if it has no track to remember that */
+	struct lookup lookup;
 	struct going_up up;
 };
 
@@ -147,112 +152,6 @@ static __always_inline bool packets_closed(void)
 	return false;
 }
 
-/* A generic step of a packet that nothing was decided about yet. */
-struct pre_step {
-	__u64 ts;
-	__u32 pid;
-	__u32 tid;
-	__u32 cpu;
-	__u32 point;
-	__u32 ifindex;
-	__u32 netns;
-	__u32 len;
-	__u32 pad;
-	char comm[NAME_LEN];
-	char dev[NAME_LEN];
-};
-
-/* What -f says of a packet's bytes; 0 while nobody asked. */
-enum filter_verdict { FILTER_WANTED = 1, FILTER_REFUSED = 2 };
-
-enum track_state { TRACK_SEEN = 0, TRACK_RECORDED = 1 };
-
-/* A packet, by the head of its buffer, which its clones share: from the first generic point, or from its
- * re-injection, until the buffer is freed. */
-struct track {
-	__u64 packet;
-	__u64 upcall;
-	__u64 queue_id;
-	__u32 state;
-	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
-	__u32 steps;
-	__u32 filter; /* enum filter_verdict */
-	struct pre_step pre[PRE_STEPS];
-};
-
-/* When it is full, what was longest not seen makes room: buffers that wait in sockets for long. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, struct track);
-} tracks SEC(".maps");
-
-/* How many entries of `tracks` are recorded: while none is, the fast path has nothing to look up. */
-__u64 tracks_recorded;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct track);
-} empty_track SEC(".maps"); /* stays zero */
-
-static __always_inline struct track *track_of(__u64 head)
-{
-	return bpf_map_lookup_elem(&tracks, &head);
-}
-
-/* A new entry, or over the one that the buffer's last owner left. */
-static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
-{
-	__u32 zero = 0;
-	struct track *empty = bpf_map_lookup_elem(&empty_track, &zero), *t;
-
-	if (!empty)
-		return NULL;
-	if (bpf_map_update_elem(&tracks, &head, empty, BPF_ANY)) {
-		tally(TALLY_UNTRACKED);
-		return NULL;
-	}
-	/* Filled in place: the buffer is this packet's, and so nobody else looks for it. */
-	t = track_of(head);
-	if (!t)
-		return NULL;
-	t->packet = packet;
-	t->state = state;
-	if (state == TRACK_RECORDED)
-		__sync_fetch_and_add(&tracks_recorded, 1);
-	return t;
-}
-
-static __always_inline void track_leave_out(struct track *t, __u32 why)
-{
-	t->left_out = why;
-	tally(why);
-}
-
-/* Also what was left out as a packet, when it turns out to be upcalled. */
-static __always_inline void track_record(struct track *t)
-{
-	if (t->left_out)
-		tally_add(t->left_out, -1);
-	t->left_out = 0;
-	t->state = TRACK_RECORDED;
-	__sync_fetch_and_add(&tracks_recorded, 1);
-}
-
-static __always_inline void track_forget(__u64 head)
-{
-	struct track *t = track_of(head);
-
-	if (!t)
-		return;
-	if (t->state == TRACK_RECORDED)
-		__sync_fetch_and_add(&tracks_recorded, -1);
-	bpf_map_delete_elem(&tracks, &head);
-}
-
 /* A datapath's number: the interface index of its local port, as get_dpifindex() in net/openvswitch/datapath.c. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -278,32 +177,32 @@ static __noinline __u32 dp_find_number(struct datapath *dp)
 	return 0;
 }
 
+/* Goes up when a datapath goes: what was known by its address is no longer so. */
+__u32 dp_epoch;
+
 static __always_inline __u32 dp_number(struct datapath *dp)
 {
+	struct cpu_state *cpu = this_cpu();
 	__u64 key = (__u64)dp;
-	__u32 *known = bpf_map_lookup_elem(&dp_numbers, &key), found;
+	__u32 *known, found;
 
-	if (known)
-		return *known;
-	found = dp_find_number(dp);
-	if (found)
-		bpf_map_update_elem(&dp_numbers, &key, &found, BPF_ANY);
+	if (!cpu)
+		return 0;
+	if (cpu->dp == key && cpu->dp_epoch == dp_epoch)
+		return cpu->dp_number;
+	known = bpf_map_lookup_elem(&dp_numbers, &key);
+	if (known) {
+		found = *known;
+	} else {
+		found = dp_find_number(dp);
+		if (found)
+			bpf_map_update_elem(&dp_numbers, &key, &found, BPF_ANY);
+	}
+	cpu->dp = key;
+	cpu->dp_number = found;
+	cpu->dp_epoch = dp_epoch;
 	return found;
 }
-
-/* The kernel runs a program once at a time on each CPU: what comes while it is at work there, from a softirq or from a
- * thread that preempted the one within it, is passed over. Programs that only run with bottom halves off are safe from
- * that. Each of the others has a twin: where the one is held up, the other one runs. The first that runs does the work,
- * and the second finds it done. */
-#define TWINS(section, name, work, ...)                         \
-	SEC(section) int BPF_PROG(name, ##__VA_ARGS__)          \
-	{                                                       \
-		return work;                                    \
-	}                                                       \
-	SEC(section) int BPF_PROG(name##_twin, ##__VA_ARGS__)   \
-	{                                                       \
-		return work;                                    \
-	}
 
 /* In a per-CPU map. Another CPU may have made the key in the meantime. */
 static __always_inline void count_outcome(void *map, const void *key)

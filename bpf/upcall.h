@@ -60,15 +60,16 @@ struct {
 	__type(value, __u64);
 } upcall_counts SEC(".maps");
 
-SEC("tp_btf/ovs_dp_upcall")
-int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
+TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
-	struct wire_lookup *lookup;
 	struct wire_upcall *e;
 	__u64 head, now;
 	struct going_up *up;
 	bool missed, bytes = false;
+	__u64 begun;
+	struct named *n;
+	__u32 zero = 0;
 	struct track *t;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
@@ -77,11 +78,11 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	head = (__u64)get(skb, head);
 	now = bpf_ktime_get_ns();
 	up = &cpu->up;
-	missed = cpu->miss.valid && get(info, cmd) == 1;
-	cpu->miss.valid = 0;
+	missed = cpu->lookup.ts && get(info, cmd) == 1;
+	begun = missed ? cpu->lookup.ts : now;
+	cpu->lookup.ts = 0;
 	up->ts = now;
 	up->dp = dp_number(dp);
-	learn_table(dp, up->dp);
 	up->in_port = get(key, phy.in_port);
 	up->cmd = get(info, cmd);
 	up->portid = get(info, portid);
@@ -112,32 +113,32 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 		up->packet = t->packet;
 		if (t->state == TRACK_SEEN) {
 			track_record(t);
-			emit_pre_steps(t);
 			bytes = true;
-			if (cfg_filter && !missed)
-				filter_emit_hit(t);
 		}
 	} else {
 		up->packet = next_id(&cpu->packets);
 		bytes = true;
 	}
-	if (missed) {
-		lookup = reserve(struct wire_lookup);
-		if (lookup) {
-			fill_head(&lookup->head, WIRE_FLOW_LOOKUP, cpu->miss.ts, up->packet, 0);
-			lookup->flow = lookup->sf_acts = 0;
-			lookup->ufid[0] = lookup->ufid[1] = lookup->ufid[2] = lookup->ufid[3] = 0;
-			lookup->ufid_len = 0;
-			lookup->dp = up->dp;
-			lookup->in_port = up->in_port;
-			lookup->recirc_id = get(key, recirc_id);
-			lookup->n_mask_hit = cpu->miss.n_mask_hit;
-			lookup->n_cache_hit = cpu->miss.n_cache_hit;
-			submit(lookup);
-		}
-	}
+	n = bpf_map_lookup_elem(&named, &zero);
+	if (!n)
+		return 0;
 	if (bytes)
-		emit_bytes(skb, up->packet, missed ? cpu->miss.ts : now);
+		emit_bytes(skb, up->packet, begun, task_number(n));
+	/* So that an upcall's events come in their order. */
+	if (t) {
+		if (missed)
+			lookup_step(t, cpu, begun, up->dp, 0);
+		if (track_lock(t)) {
+			track_flush(t);
+			track_unlock(t);
+		}
+	} else if (missed) {
+		struct wire_step step;
+		struct dp_place place;
+
+		lookup_fill(&step, &place, cpu, n, up->dp, 0);
+		step_of_gone(up->packet, 0, begun, &step, &place);
+	}
 	e = reserve(struct wire_upcall);
 	if (!e)
 		return 0;
@@ -154,8 +155,7 @@ int BPF_PROG(upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_ke
 	return 0;
 }
 
-SEC("fentry/queue_userspace_packet")
-int BPF_PROG(enqueue_entry, struct datapath *dp, struct sk_buff *skb)
+ENTRY(queue_userspace_packet, enqueue_entry, struct datapath *dp, struct sk_buff *skb)
 {
 	struct cpu_state *cpu = this_cpu();
 
@@ -276,29 +276,28 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 }
 
 /* Every netlink message of this host comes by here, most of them from threads. */
-TWINS("fentry/netlink_unicast", enqueue_message, register_message(user_skb, portid), struct sock *ssk,
+TWINS_ENTRY(netlink_unicast, enqueue_message, register_message(user_skb, portid), struct sock *ssk,
       struct sk_buff *user_skb, __u32 portid)
 
-SEC("fexit/queue_userspace_packet")
-int BPF_PROG(enqueue_exit)
+EXIT(queue_userspace_packet, enqueue_exit)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct enqueue_scratch *s;
 	struct wire_enqueue *e;
 	struct going_up *up;
-	__u64 ret = 0;
 	__u32 zero = 0;
+	__s32 ret;
 
 	if (!cpu || !cpu->up.enqueuing)
 		return 0;
 	up = &cpu->up;
 	up->enqueuing = 0;
-	bpf_get_func_ret(ctx, &ret);
+	ret = returned(ctx);
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
 		return 0;
 	/* The message of a failed one is free already, and its address may be another's by now. */
-	if ((__s32)ret && up->queue_id) {
+	if (ret && up->queue_id) {
 		struct in_flight *in = bpf_map_lookup_elem(&in_flights, &s->user_skb);
 
 		if (in && in->m.queue_id == up->queue_id)
@@ -324,17 +323,17 @@ int BPF_PROG(enqueue_exit)
 	return 0;
 }
 
-SEC("fexit/ovs_dp_upcall")
-int BPF_PROG(upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
-	     struct dp_upcall_info *info)
+EXIT(ovs_dp_upcall, upcall_return, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
+     struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
 	struct wire_return *e;
 	struct upcall_kind kind = {};
-	__u64 ret = 0;
+	__s32 ret = returned(ctx);
 
-	bpf_get_func_ret(ctx, &ret);
 	kind.dp = dp_number(dp);
+	if (get(info, cmd) == 1)
+		count_miss(dp, kind.dp);
 	kind.in_port = get(key, phy.in_port);
 	kind.cmd = get(info, cmd);
 	kind.portid = get(info, portid);

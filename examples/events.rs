@@ -1,5 +1,5 @@
-//! Prints every event of this host's datapath as a line of JSON: `events SECONDS [1/SAMPLE]`. With `-n` before them
-//! the events are only counted, to see what the probes cost by themselves.
+//! Prints every event of this host's datapath as a line of JSON: `events SECONDS [SAMPLE [BUDGET]]`. With `-n` before
+//! them the events are only counted, to see what the probes cost by themselves.
 
 use std::{io::Write, time::Duration};
 
@@ -16,11 +16,12 @@ fn main() -> anyhow::Result<()> {
     }
     let seconds = args.first().map_or(Ok(10), |s| s.parse())?;
     let sample = args.get(1).map_or(Ok(1), |s| s.parse())?;
+    let event_budget = args.get(2).map_or(Ok(Config::default().event_budget), |s| s.parse())?;
     let mut out = std::io::BufWriter::new(std::io::stdout());
     let sink = Box::new(move |events: Vec<Event>| {
         count_only || events.iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
     });
-    let running = start(Config { sample, ..Config::default() }, sink)?;
+    let running = start(Config { sample, event_budget, ..Config::default() }, sink)?;
     eprintln!("attached");
     std::thread::sleep(Duration::from_secs(seconds));
     running.stop();

@@ -49,15 +49,14 @@ Examples: -f 'udp port 4789'   -f 'vlan 5 and host 10.0.0.1'   -f 'arp or icmp6'
 /// `--where`'s.
 pub const WHERE_HELP: &str = "Record what has these fields alone. Comparisons: = != < <= > >=, in {a,b}; joined by and, or, not, ( ).
 
-As a packet enters the datapath or is recirculated:
+At a lookup that hit, and at an upcall:
   in_port     the port it came in by, a number or a name
   dp          the datapath, a number or a name
+  ufid        the flow that it hit last
   recirc_id   0 on the first pass
   cpu, comm   the CPU, and the thread that it was at
   len         bytes
-After a lookup that hit, also:
-  ufid        the flow
-At an upcall, also (ufid: of the last lookup, if it hit):
+At an upcall alone:
   cmd         miss or action
   portid      the netlink port it is sent to
 

@@ -62,8 +62,8 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
         tokio::select! {
             from = session.events.recv() => match from {
                 Some(FromSource::Events(events)) => {
-                    recorder.push(&events);
                     asking.see(&events);
+                    recorder.give(events);
                 }
                 Some(FromSource::Ended(Err(why))) => {
                     failed = Some(why);
@@ -85,7 +85,7 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
             () = &mut end => break,
         }
     }
-    session.stop(|events| recorder.push(&events)).await;
+    session.stop(|events| recorder.give(events)).await;
     clear_line();
     let summary = tokio::task::spawn_blocking(move || recorder.finish()).await??;
     eprintln!("{}", told(&name, &summary));

@@ -97,7 +97,7 @@ pub struct Loss {
     pub over_budget: u64,
     /// Upcalls left out because the event budget was spent. Their counters are right.
     pub upcalls_over_budget: u64,
-    /// Packets left out by `-f`, `--where` or `--datapath`. Their counters are right.
+    /// Packets that hit a flow, left out by `-f`, `--where` or `--datapath`. Their counters are right.
     #[serde(default)]
     pub filtered_out: u64,
     /// Upcalls left out by `-f`, `--where` or `--datapath`. Their counters are right.
@@ -191,6 +191,12 @@ pub struct DpStats {
     pub n_flows: u64,
     /// Masks now.
     pub n_masks: u32,
+    /// Masks tried in all lookups.
+    #[serde(default)]
+    pub n_mask_hit: u64,
+    /// Lookups whose mask came from the cache.
+    #[serde(default)]
+    pub n_cache_hit: u64,
 }
 
 /// A port of a datapath.

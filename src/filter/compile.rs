@@ -12,9 +12,7 @@ use super::{
 pub struct Programs {
     /// Of `-f`, over a packet's bytes.
     pub bytes: Vec<Insn>,
-    /// Of `--where`, at [`Place::Packet`].
-    pub packet: Vec<Insn>,
-    /// At [`Place::Lookup`].
+    /// Of `--where`, at [`Place::Lookup`].
     pub lookup: Vec<Insn>,
     /// At [`Place::Upcall`].
     pub upcall: Vec<Insn>,
@@ -39,12 +37,12 @@ impl Programs {
     pub fn of(bytes: Vec<Insn>, condition: Option<&Condition>, lookups: bool) -> Result<Self, Unreachable> {
         let Some(condition) = condition else { return Ok(Self { bytes, ..Self::default() }) };
         let at = |place| fold(condition, false, place, lookups);
-        let (packet, lookup, upcall) = (at(Place::Packet), at(Place::Lookup), at(Place::Upcall));
+        let (lookup, upcall) = (at(Place::Lookup), at(Place::Upcall));
         // Upcalls know every field but for the flow, which lookups tell them.
         if !lookups && upcall == Folded::Never {
             return Err(Unreachable::OnlyLookups);
         }
-        Ok(Self { bytes, packet: generate(&packet)?, lookup: generate(&lookup)?, upcall: generate(&upcall)? })
+        Ok(Self { bytes, lookup: generate(&lookup)?, upcall: generate(&upcall)? })
     }
 }
 

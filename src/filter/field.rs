@@ -87,8 +87,7 @@ impl Field {
     /// Whether it is known at a place.
     pub fn is_known_at(self, place: Place) -> bool {
         match self {
-            Self::InPort | Self::Dp | Self::RecircId | Self::Cpu | Self::Comm | Self::Len => true,
-            Self::Ufid => place != Place::Packet,
+            Self::InPort | Self::Dp | Self::Ufid | Self::RecircId | Self::Cpu | Self::Comm | Self::Len => true,
             Self::Cmd | Self::Portid => place == Place::Upcall,
         }
     }
@@ -103,8 +102,6 @@ impl fmt::Display for Field {
 /// Where `--where` is judged; `enum filter_place`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// As a packet enters the datapath or comes back to it by recirculation.
-    Packet,
     /// After a lookup that hit.
     Lookup,
     /// As a packet is sent up.

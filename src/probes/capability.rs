@@ -38,12 +38,12 @@ pub const PACKET_END: &str = "packet_end";
 /// way of an upcall from its end to its begin, so that nothing is seen half.
 pub const PLANS: &[Plan] = &[
     Plan {
-        name: "flow_lookup",
-        probe: "fexit ovs_flow_tbl_lookup_stats",
-        programs: &["flow_lookup"],
-        functions: &["ovs_flow_tbl_lookup_stats"],
+        name: "flow_hit",
+        probe: "fentry ovs_flow_stats_update",
+        programs: &["flow_hit"],
+        functions: &["ovs_flow_stats_update"],
         wanted: Wanted::Always,
-        without: "no hits, misses, masks or flows",
+        without: "hits are not counted, and packets that are not upcalled are not recorded",
     },
     Plan {
         name: PACKET_END,
@@ -142,12 +142,12 @@ pub const PLANS: &[Plan] = &[
         without: "what is done to packets is not seen",
     },
     Plan {
-        name: "process_packet",
-        probe: "fentry ovs_dp_process_packet",
-        programs: &["process_packet"],
-        functions: &["ovs_dp_process_packet"],
-        wanted: Wanted::Generic,
-        without: "packets that are not upcalled are not recorded",
+        name: "flow_lookup",
+        probe: "fentry ovs_flow_tbl_lookup_stats",
+        programs: &["flow_lookup"],
+        functions: &["ovs_flow_tbl_lookup_stats"],
+        wanted: Wanted::Follow,
+        without: "the lookups of single packets are not seen",
     },
     point("net_dev_xmit", "tp_btf net:net_dev_xmit", &["net_dev_xmit"], &[]),
     point("net_dev_start_xmit", "tp_btf net:net_dev_start_xmit", &["net_dev_start_xmit"], &[]),

@@ -13,7 +13,7 @@ use std::{
 
 use bytemuck::Zeroable as _;
 use libbpf_rs::{
-    Link, MapCore as _, MapFlags, OpenObject, PrintLevel, Program, ProgramMut, RingBufferBuilder,
+    Link, MapCore as _, MapFlags, OpenObject, PrintLevel, Program, ProgramInput, ProgramMut, RingBufferBuilder,
     query::ProgInfoIter,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
@@ -22,8 +22,8 @@ use super::{
     Config, Error, Sink,
     capability::{PACKET_END, PLANS, Plan, Wanted, missing_functions},
     counters::{CounterReader, read_loss},
-    datapaths::read_datapaths,
-    decode::decode,
+    datapaths::{read_datapaths, read_stats},
+    decode::Decoder,
     host::{monotonic_now, session},
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
     wire,
@@ -39,6 +39,8 @@ const RING_PERIOD: Duration = Duration::from_millis(40);
 const COUNTER_PERIOD: Duration = Duration::from_millis(250);
 /// How often datapaths, ports and the probes' cost are looked at.
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
+/// A packet that nothing happens to for so long is told while it waits; 25 to 250 ms, as the kernel is built.
+const QUIET_JIFFIES: u64 = 25;
 /// Events to a batch, at most about so many.
 const BATCH: usize = 4096;
 /// Batches read from the ring buffer in a row: then it is time for the counters, or for the end.
@@ -46,6 +48,9 @@ const BATCHES: usize = 64;
 /// The inode of the first pid namespace, `PROC_PID_INIT_INO` in the kernel: only there threads have the ids that the
 /// kernel side knows them by.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// The program that user space runs, and that is attached to nothing.
+const SWEEP: &str = "sweep";
 
 /// A negative answer of the ring buffer's callback ends its reading early.
 const EARLY: i32 = 1;
@@ -130,7 +135,6 @@ fn load(config: &Config, why_not: &mut BTreeMap<&'static str, String>) -> Result
 fn write_filter(skel: &OvscopeSkel<'_>, filter: &Programs) -> libbpf_rs::Result<()> {
     let places = [
         (wire::FILTER_BYTES, &filter.bytes),
-        (wire::FILTER_PACKET, &filter.packet),
         (wire::FILTER_LOOKUP, &filter.lookup),
         (wire::FILTER_UPCALL, &filter.upcall),
     ];
@@ -174,6 +178,7 @@ fn open<'obj>(
         settings.cfg_snaplen = config.snaplen.min(super::SNAPLEN_MAX);
         settings.cfg_sample = config.sample;
         settings.cfg_budget = config.event_budget;
+        settings.cfg_follow = config.follow;
         settings.cfg_generic = generic(config, why_not);
         settings.cfg_filter = config.filter.is_some();
     }
@@ -182,10 +187,11 @@ fn open<'obj>(
         .set_max_entries(config.buffer)
         .map_err(|source| Error::Kernel { what: "sizing the ring buffer", source })?;
     for mut program in open.open_object_mut().progs_mut() {
-        let wanted = PLANS
-            .iter()
-            .find(|p| p.programs.iter().any(|name| program.name() == *name))
-            .is_some_and(|plan| !why_not.contains_key(plan.name) && is_wanted(plan, config, why_not));
+        let wanted = program.name() == SWEEP && config.follow
+            || PLANS
+                .iter()
+                .find(|p| p.programs.iter().any(|name| program.name() == *name))
+                .is_some_and(|plan| !why_not.contains_key(plan.name) && is_wanted(plan, config, why_not));
         program.set_autoload(wanted);
     }
     Ok(open)
@@ -260,14 +266,15 @@ struct Surroundings {
 fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
+    let decoder = RefCell::new(Decoder::default());
     let mut builder = RingBufferBuilder::new();
     let callback = |bytes: &[u8]| {
-        match decode(bytes) {
-            Some(event) => batch.borrow_mut().push(event),
-            None => *undecoded.borrow_mut() += 1,
+        let mut batch = batch.borrow_mut();
+        if decoder.borrow_mut().decode(bytes, &mut batch).is_err() {
+            *undecoded.borrow_mut() += 1;
         }
         // A full batch interrupts the reading, so that it can be passed on.
-        if batch.borrow().len() >= BATCH { -EARLY } else { 0 }
+        if batch.len() >= BATCH { -EARLY } else { 0 }
     };
     let Ok(ring) = builder.add(&skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
         return;
@@ -281,9 +288,12 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
             Err(mpsc::RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
+        if stop || Instant::now() >= next_counters {
+            sweep(skel, if stop { 0 } else { QUIET_JIFFIES });
+        }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
-            let events = batch.take();
+            let events = batch.replace(Vec::with_capacity(BATCH));
             let full = events.len() >= BATCH;
             if !events.is_empty() && !sink(events) {
                 return;
@@ -311,6 +321,14 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
     }
 }
 
+/// Has the kernel side tell the steps of packets that nothing happened to for so many jiffies.
+fn sweep(skel: &OvscopeSkel<'_>, quiet: u64) {
+    let mut order = bytemuck::bytes_of(&wire::SweepOrder { quiet }).to_vec();
+    let input = ProgramInput { context_in: Some(&mut order), ..ProgramInput::default() };
+    // Where the kernel refuses, they are told later, when their buffer is freed.
+    let _ = skel.progs.sweep.test_run(input);
+}
+
 fn quick(
     maps: &OvscopeMaps<'_>,
     counters: &mut CounterReader,
@@ -319,7 +337,8 @@ fn quick(
     events: &mut Vec<Event>,
 ) {
     let now = monotonic_now();
-    if let Ok(counters) = counters.read(maps, now, with_flows) {
+    let stats = read_stats().unwrap_or_default();
+    if let Ok(counters) = counters.read(maps, stats, now, with_flows) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {

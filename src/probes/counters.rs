@@ -1,6 +1,6 @@
 //! Reads the kernel side's counter maps: per-CPU values become sums.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytemuck::{Pod, Zeroable};
 use libbpf_rs::{MapCore, MapFlags};
@@ -8,40 +8,75 @@ use libbpf_rs::{MapCore, MapFlags};
 use super::{
     skeleton::OvscopeMaps,
     wire::{
-        self, FlowCount, FlowId, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
-        TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED,
-        TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
+        self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome,
+        TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET,
+        TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET,
+        TableCount, UpcallKind,
     },
 };
 use crate::event::{
-    Counters, DpCounters, DpIfindex, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd,
+    Counters, DpCounters, DpIfindex, DpStats, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd,
     UpcallCounter,
 };
 
-/// Remembers which flows had how many hits, so that only those that changed are reported.
+/// Remembers what was read last, so that only what changed is reported, and nothing ever counts down.
 #[derive(Debug, Default)]
 pub struct CounterReader {
-    hits: HashMap<(u64, [u32; 4]), u64>,
+    flows: HashMap<FlowKey, FlowSum, foldhash::fast::RandomState>,
+    /// Hits by table.
+    hits: HashMap<u64, u64>,
+    /// The kernel's own counts when this began.
+    before: Option<BTreeMap<DpIfindex, DpStats>>,
+}
+
+/// A flow in its table. A UFID of zeros: it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FlowKey {
+    flow: u64,
+    table: u64,
+    ufid: [u32; 4],
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct FlowSum {
+    hits: u64,
+    bytes: u64,
+    sf_acts: u64,
+    since: u64,
+}
+
+impl FlowSum {
+    fn add(&mut self, hits: u64, bytes: u64, sf_acts: u64, since: u64) {
+        self.hits += hits;
+        self.bytes += bytes;
+        if since >= self.since {
+            (self.since, self.sf_acts) = (since, sf_acts);
+        }
+    }
 }
 
 impl CounterReader {
-    /// The counters as they are now, those of single flows only `with_flows`: they are many to read. What is read while packets pass may be off by those that pass between two maps.
-    pub fn read(&mut self, maps: &OvscopeMaps<'_>, now: Nanos, with_flows: bool) -> libbpf_rs::Result<Counters> {
+    /// The counters as they are now, those of single flows only `with_flows`: they are many to read. What is read
+    /// while packets pass may be off by those that pass between two maps. `stats` are the kernel's own counts.
+    pub fn read(
+        &mut self,
+        maps: &OvscopeMaps<'_>,
+        stats: BTreeMap<DpIfindex, DpStats>,
+        now: Nanos,
+        with_flows: bool,
+    ) -> libbpf_rs::Result<Counters> {
         let mut counters = Counters {
             received: tally(&maps.tallies, TALLY_RECEIVED)?,
             flow_hits_uncounted: tally(&maps.tallies, TALLY_FLOW_HITS_UNCOUNTED)?,
             ..Counters::default()
         };
-        for (table, values) in per_cpu::<u64, TableCount>(&maps.table_counts)? {
-            let mut sum = DpCounters { table, ..DpCounters::default() };
-            for value in values {
-                sum.hits += value.hits;
-                sum.misses += value.misses;
-                sum.mask_hits += value.mask_hits;
-                sum.cache_hits += value.cache_hits;
-                sum.dp = sum.dp.max(DpIfindex(value.dp));
-            }
-            counters.datapaths.push(sum);
+        // What moves from a slot to the maps meanwhile is missed this time, rather than counted twice.
+        let tables = per_cpu::<u64, TableCount>(&maps.table_counts)?;
+        let flows = if with_flows { per_cpu::<FlowId, FlowCount>(&maps.flow_counts)? } else { Vec::new() };
+        let slots = read_slots(maps)?;
+        self.tables(&tables, &slots, stats, &mut counters);
+        if with_flows {
+            self.flows(&flows, &slots, now, &mut counters);
         }
         for (kind, values) in per_cpu::<UpcallKind, u64>(&maps.upcall_counts)? {
             counters.upcalls.push(UpcallCounter {
@@ -62,34 +97,95 @@ impl CounterReader {
             };
             of.push(ErrnoCounter { ret: outcome.ret, count: values.iter().sum() });
         }
-        if with_flows {
-            self.flows(maps, now, &mut counters)?;
-        }
         Ok(counters)
     }
 
-    fn flows(&mut self, maps: &OvscopeMaps<'_>, now: Nanos, counters: &mut Counters) -> libbpf_rs::Result<()> {
-        let mut seen = HashMap::with_capacity(self.hits.len());
-        for (id, values) in per_cpu::<FlowId, FlowCount>(&maps.flow_counts)? {
-            let hits = values.iter().map(|v| v.hits).sum();
-            let Some(newest) = values.iter().max_by_key(|v| v.since) else { continue };
-            let key = (id.flow, id.ufid);
-            seen.insert(key, hits);
-            if self.hits.get(&key) == Some(&hits) {
+    fn tables(
+        &mut self,
+        tables: &[(u64, Vec<TableCount>)],
+        slots: &[FlowSlot],
+        stats: BTreeMap<DpIfindex, DpStats>,
+        counters: &mut Counters,
+    ) {
+        let mut sums: BTreeMap<u64, DpCounters> = BTreeMap::new();
+        let fresh = |table| DpCounters { table, ..DpCounters::default() };
+        for (table, values) in tables {
+            let sum = sums.entry(*table).or_insert_with(|| fresh(*table));
+            for value in values {
+                sum.hits += value.hits;
+                sum.misses += value.misses;
+                sum.dp = sum.dp.max(DpIfindex(value.dp));
+            }
+        }
+        for slot in slots {
+            let sum = sums.entry(slot.table).or_insert_with(|| fresh(slot.table));
+            sum.hits += slot.hits;
+            sum.dp = sum.dp.max(DpIfindex(slot.dp));
+        }
+        let before = self.before.get_or_insert_with(|| stats.clone());
+        for sum in sums.values_mut() {
+            let most = self.hits.entry(sum.table).or_default();
+            *most = sum.hits.max(*most);
+            sum.hits = *most;
+            if let Some(now) = stats.get(&sum.dp) {
+                // One that was made since, or made again, began with nothing.
+                let before =
+                    before.get(&sum.dp).filter(|b| b.n_mask_hit <= now.n_mask_hit).copied().unwrap_or_default();
+                sum.mask_hits = now.n_mask_hit - before.n_mask_hit;
+                sum.cache_hits = now.n_cache_hit.saturating_sub(before.n_cache_hit);
+            }
+        }
+        counters.datapaths = sums.into_values().collect();
+    }
+
+    fn flows(&mut self, flows: &[(FlowId, Vec<FlowCount>)], slots: &[FlowSlot], now: Nanos, counters: &mut Counters) {
+        let mut sums: HashMap<FlowKey, FlowSum, foldhash::fast::RandomState> = HashMap::default();
+        sums.reserve(self.flows.len());
+        for (id, values) in flows {
+            let sum = sums.entry(FlowKey { flow: id.flow, table: id.table, ufid: id.ufid }).or_default();
+            for v in values {
+                sum.add(v.hits, v.bytes, v.sf_acts, v.since);
+            }
+        }
+        for s in slots {
+            let ufid = if s.ufid_len == 0 { [0; 4] } else { s.ufid };
+            sums.entry(FlowKey { flow: s.flow, table: s.table, ufid })
+                .or_default()
+                .add(s.hits, s.bytes, s.sf_acts, s.since);
+        }
+        for (key, sum) in &mut sums {
+            if let Some(last) = self.flows.get(key) {
+                // Fewer than last time: some are on their way between the maps, unless it was evicted and came again.
+                if sum.hits <= last.hits && sum.since <= last.since {
+                    *sum = *last;
+                    continue;
+                }
+            }
+            if sum.hits == 0 {
                 continue;
             }
             counters.flows.push(FlowCounter {
-                table: id.table,
-                flow: FlowPtr(id.flow),
-                sf_acts: FlowPtr(newest.sf_acts),
-                ufid: (id.ufid != [0; 4]).then_some(Ufid(id.ufid)),
-                hits,
+                table: key.table,
+                flow: FlowPtr(key.flow),
+                sf_acts: FlowPtr(sum.sf_acts),
+                ufid: (key.ufid != [0; 4]).then_some(Ufid(key.ufid)),
+                hits: sum.hits,
                 last: now,
             });
         }
-        self.hits = seen;
-        Ok(())
+        self.flows = sums;
     }
+}
+
+/// The flows that each CPU counts by itself at the moment.
+fn read_slots(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Vec<FlowSlot>> {
+    let mut slots = Vec::new();
+    for line in 0..FLOW_LINES {
+        let values = maps.flow_lines.lookup_percpu(&line.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default();
+        let lines = values.iter().filter_map(|v| wire::read::<FlowLine>(v));
+        slots.extend(lines.flat_map(|line| line.slots).filter(|slot| slot.flow != 0));
+    }
+    Ok(slots)
 }
 
 /// What the kernel side left out or lost, so far.

@@ -27,21 +27,33 @@ const NLA_TYPE_MASK: u16 = 0x3fff;
 /// All datapaths of this network namespace with their ports. Empty where there are none; an error where the kernel has
 /// no openvswitch module or refuses.
 pub fn read_datapaths() -> io::Result<Vec<Datapath>> {
-    let mut socket = Socket::new(NETLINK_GENERIC)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let datapath_family = family(&socket, "ovs_datapath")?;
+    let socket = connect()?;
+    let mut datapaths = without_ports(&socket)?;
     let vport_family = family(&socket, "ovs_vport")?;
-    let mut datapaths: BTreeMap<DpIfindex, Datapath> = BTreeMap::new();
-    for message in dump(&socket, datapath_family, 2, 0)? {
-        let datapath = parse_datapath(&message);
-        datapaths.insert(datapath.dp, datapath);
-    }
     for (dp, datapath) in &mut datapaths {
         datapath.ports = dump(&socket, vport_family, 1, dp.0)?.iter().map(|m| parse_port(m)).collect();
         datapath.ports.sort_by_key(|p| p.port);
     }
     Ok(datapaths.into_values().collect())
+}
+
+/// The kernel's own counts of all datapaths of this network namespace.
+pub fn read_stats() -> io::Result<BTreeMap<DpIfindex, DpStats>> {
+    let datapaths = without_ports(&connect()?)?;
+    Ok(datapaths.into_iter().filter_map(|(dp, datapath)| Some((dp, datapath.stats?))).collect())
+}
+
+fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_GENERIC)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}
+
+fn without_ports(socket: &Socket) -> io::Result<BTreeMap<DpIfindex, Datapath>> {
+    let family = family(socket, "ovs_datapath")?;
+    let messages = dump(socket, family, 2, 0)?;
+    Ok(messages.iter().map(|m| parse_datapath(m)).map(|datapath| (datapath.dp, datapath)).collect())
 }
 
 fn family(socket: &Socket, name: &str) -> io::Result<u16> {
@@ -163,7 +175,9 @@ fn parse_datapath(message: &[u8]) -> Datapath {
             }
             // OVS_DP_ATTR_MEGAFLOW_STATS, struct ovs_dp_megaflow_stats
             4 => {
+                stats.n_mask_hit = word(0);
                 stats.n_masks = value.get(8..).and_then(u32_of).unwrap_or(0);
+                stats.n_cache_hit = word(16);
                 datapath.stats = Some(stats);
             }
             _ => {}

@@ -1,23 +1,56 @@
 //! Bytes from the ring buffer become events.
 
-use super::wire::{
-    self, WIRE_ACTION, WIRE_DEV, WIRE_FLOW_DEL, WIRE_FLOW_EXEC, WIRE_FLOW_LOOKUP, WIRE_FLOW_PUT, WIRE_PACKET,
-    WIRE_UPCALL, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireAction, WireDev, WireEnqueue, WireHead,
-    WireLookup, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, read,
+use super::{
+    trace::Names,
+    wire::{
+        self, WIRE_ACTION, WIRE_DEVICE, WIRE_FLOW, WIRE_FLOW_DEL, WIRE_FLOW_EXEC, WIRE_FLOW_PUT, WIRE_PACKET,
+        WIRE_TASK, WIRE_TRACE, WIRE_UPCALL, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireAction,
+        WireEnqueue, WireHead, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, read,
+    },
 };
 use crate::event::{
-    ActionExecute, Body, DevPoint, DevStep, DpIfindex, Event, FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes,
-    PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
-    decode_action,
+    ActionExecute, Body, DpIfindex, Event, FlowOp, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind,
+    Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, decode_action,
 };
 
-/// One event from one record of the ring buffer; none when it is not one that this program knows, which the caller
-/// counts.
-pub fn decode(bytes: &[u8]) -> Option<Event> {
+/// A record that is not one that this program knows: the caller counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecoded;
+
+/// Turns records into events. Remembers what the kernel side told once and then names by a number.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    names: Names,
+}
+
+impl Decoder {
+    /// Adds to `events` what one record of the ring buffer tells: none, one, or all of a packet's steps.
+    pub fn decode(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<(), Undecoded> {
+        let kind = bytes.get(wire::KIND_AT..wire::KIND_AT + 4).and_then(|b| b.try_into().ok()).ok_or(Undecoded)?;
+        match u32::from_ne_bytes(kind) {
+            WIRE_TRACE => self.names.trace(bytes, events).ok_or(Undecoded),
+            WIRE_TASK => self.names.task(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
+            WIRE_DEVICE => self.names.device(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
+            WIRE_FLOW => self.names.flow(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
+            WIRE_PACKET => {
+                let packet: WirePacket = read(bytes).ok_or(Undecoded)?;
+                let event = self.names.event(packet.ts, packet.cpu, packet.task);
+                let packet_id = (packet.packet != 0).then_some(PacketId(packet.packet));
+                events.push(Event { packet: packet_id, ..event(bytes_of(&packet)) });
+                Ok(())
+            }
+            _ => {
+                events.push(with_head(bytes).ok_or(Undecoded)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An event with a [`WireHead`].
+fn with_head(bytes: &[u8]) -> Option<Event> {
     let head: WireHead = read(bytes)?;
     let body = match head.kind {
-        WIRE_DEV => dev(&read(bytes)?)?,
-        WIRE_FLOW_LOOKUP => lookup(&read(bytes)?),
         WIRE_UPCALL => upcall(&read(bytes)?),
         WIRE_UPCALL_ENQUEUE => enqueue(&read(bytes)?),
         WIRE_UPCALL_RETURN => upcall_return(&read(bytes)?),
@@ -26,7 +59,6 @@ pub fn decode(bytes: &[u8]) -> Option<Event> {
         WIRE_FLOW_EXEC => exec(&read(bytes)?),
         WIRE_FLOW_DEL => Body::FlowDel(flow_op(&read(bytes)?)),
         WIRE_ACTION => action(&read(bytes)?)?,
-        WIRE_PACKET => packet(&read(bytes)?),
         _ => return None,
     };
     Some(Event {
@@ -43,33 +75,6 @@ pub fn decode(bytes: &[u8]) -> Option<Event> {
 
 fn ufid(words: [u32; 4], len: u32) -> Option<Ufid> {
     (len != 0).then_some(Ufid(words))
-}
-
-fn dev(e: &WireDev) -> Option<Body> {
-    let point = match e.point {
-        0 => DevPoint::NetDevQueue,
-        1 => DevPoint::NetDevStartXmit,
-        2 => DevPoint::NetDevXmit,
-        3 => DevPoint::NetifRx,
-        4 => DevPoint::NetifReceiveSkb,
-        5 => DevPoint::SkbScrubPacket,
-        _ => return None,
-    };
-    Some(Body::Dev(DevStep { point, dev: Name(e.dev), ifindex: e.ifindex, netns: e.netns, len: e.len, ret: e.ret }))
-}
-
-fn lookup(e: &WireLookup) -> Body {
-    let hit = e.flow != 0;
-    Body::FlowLookup(FlowLookup {
-        dp: DpIfindex(e.dp),
-        in_port: Some(PortNo(e.in_port)),
-        recirc_id: e.recirc_id,
-        flow: hit.then_some(FlowPtr(e.flow)),
-        sf_acts: hit.then_some(FlowPtr(e.sf_acts)),
-        ufid: ufid(e.ufid, e.ufid_len),
-        n_mask_hit: e.n_mask_hit,
-        n_cache_hit: e.n_cache_hit,
-    })
 }
 
 fn cmd(number: u32) -> UpcallCmd {
@@ -160,7 +165,7 @@ fn action(e: &WireAction) -> Option<Body> {
 const VLAN_AT: usize = 12;
 
 /// The kernel keeps the outer VLAN tag beside the data: it is put back to where it is on the wire.
-fn packet(e: &WirePacket) -> Body {
+fn bytes_of(e: &WirePacket) -> Body {
     let captured = (e.captured as usize).min(wire::SNAPLEN_MAX);
     let mut data = e.data[..captured].to_vec();
     let mut len = e.len;
@@ -184,25 +189,23 @@ mod tests {
         WireHead { ts: 5, packet: 7, kind, comm: *b"handler3\0\0\0\0\0\0\0\0", ..Zeroable::zeroed() }
     }
 
+    fn decode(bytes: &[u8]) -> Option<Event> {
+        let mut events = Vec::new();
+        Decoder::default().decode(bytes, &mut events).ok()?;
+        events.pop()
+    }
+
     #[test]
     fn a_vlan_tag_beside_the_data_is_put_back_into_it() {
-        let mut e = WirePacket { head: head(WIRE_PACKET), len: 60, captured: 14, ..Zeroable::zeroed() };
+        let mut e = WirePacket { kind: WIRE_PACKET, ts: 5, packet: 7, len: 60, captured: 14, ..Zeroable::zeroed() };
         e.data[12..14].copy_from_slice(&[0x08, 0x00]);
         e.vlan_proto = 0x8100u16.to_be();
         e.vlan_tci = 0x2005;
         let event = decode(bytemuck::bytes_of(&e)).expect("whole");
+        assert_eq!((event.ts, event.packet, event.upcall), (5, Some(PacketId(7)), None));
         let Body::PacketBytes(bytes) = event.body else { panic!("{event:?}") };
         assert_eq!(bytes.data[12..], [0x81, 0x00, 0x20, 0x05, 0x08, 0x00]);
         assert_eq!((bytes.len, bytes.data.len()), (64, 18));
-    }
-
-    #[test]
-    fn a_miss_has_no_flow() {
-        let e = WireLookup { head: head(WIRE_FLOW_LOOKUP), n_mask_hit: 5, ..Zeroable::zeroed() };
-        let event = decode(bytemuck::bytes_of(&e)).expect("whole");
-        assert_eq!((event.ts, event.packet, event.upcall), (5, Some(PacketId(7)), None));
-        let Body::FlowLookup(lookup) = event.body else { panic!("{event:?}") };
-        assert_eq!((lookup.flow, lookup.ufid, lookup.n_mask_hit), (None, None, 5));
     }
 
     #[test]

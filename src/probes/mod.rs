@@ -10,6 +10,7 @@ mod datapaths;
 mod decode;
 mod host;
 mod skeleton;
+mod trace;
 mod wire;
 
 use std::{sync::mpsc, thread};

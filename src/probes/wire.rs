@@ -7,8 +7,12 @@ pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
 
-pub const WIRE_DEV: u32 = 1;
-pub const WIRE_FLOW_LOOKUP: u32 = 2;
+pub const STEPS_SHORT: usize = 10;
+pub const STEPS_MAX: usize = 20;
+pub const FLOW_LINES: u32 = 16;
+pub const FLOW_SLOTS: usize = 32;
+
+pub const WIRE_TRACE: u32 = 1;
 pub const WIRE_UPCALL: u32 = 3;
 pub const WIRE_UPCALL_ENQUEUE: u32 = 4;
 pub const WIRE_UPCALL_RETURN: u32 = 5;
@@ -18,6 +22,12 @@ pub const WIRE_FLOW_EXEC: u32 = 8;
 pub const WIRE_FLOW_DEL: u32 = 9;
 pub const WIRE_ACTION: u32 = 10;
 pub const WIRE_PACKET: u32 = 11;
+pub const WIRE_TASK: u32 = 12;
+pub const WIRE_DEVICE: u32 = 13;
+pub const WIRE_FLOW: u32 = 14;
+
+pub const STEP_LOOKUP: u8 = 16;
+pub const STEP_ACTION: u8 = 17;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
@@ -36,9 +46,11 @@ pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 9;
 
 pub const FILTER_INSNS: usize = 512;
 pub const FILTER_BYTES: u32 = 0;
-pub const FILTER_PACKET: u32 = 1;
-pub const FILTER_LOOKUP: u32 = 2;
-pub const FILTER_UPCALL: u32 = 3;
+pub const FILTER_LOOKUP: u32 = 1;
+pub const FILTER_UPCALL: u32 = 2;
+
+/// Where every record has its kind.
+pub const KIND_AT: usize = 36;
 
 macro_rules! wire {
     ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {
@@ -74,29 +86,64 @@ wire! {
         kind: u32,
         comm: [u8; NAME_LEN],
     }
-    /// `struct wire_dev`.
-    struct WireDev {
-        head: WireHead,
-        dev: [u8; NAME_LEN],
-        ifindex: u32,
-        netns: u32,
-        len: u32,
-        ret: i32,
-        point: u32,
-        pad: u32,
+    /// `struct wire_step`.
+    struct WireStep {
+        after: i32,
+        cpu: u16,
+        what: u8,
+        detail: u8,
+        task: u32,
+        a: u32,
+        b: u32,
+        c: u32,
     }
-    /// `struct wire_lookup`.
-    struct WireLookup {
-        head: WireHead,
-        flow: u64,
-        sf_acts: u64,
-        ufid: [u32; 4],
+    /// `struct wire_trace`.
+    struct WireTrace {
+        ts: u64,
+        packet: u64,
+        upcall: u64,
+        count: u32,
         dp: u32,
         in_port: u32,
+        kind: u32,
+        queue_id: u64,
         recirc_id: u32,
-        n_mask_hit: u32,
-        n_cache_hit: u32,
+        pad: u32,
+        steps: [WireStep; STEPS_SHORT],
+    }
+    /// `struct wire_long_trace`.
+    struct WireLongTrace {
+        trace: WireTrace,
+        more: [WireStep; STEPS_MAX - STEPS_SHORT],
+    }
+    /// `struct wire_task`.
+    struct WireTask {
+        zero: u64,
+        comm: [u8; NAME_LEN],
+        number: u32,
+        tid: u32,
+        pid: u32,
+        kind: u32,
+    }
+    /// `struct wire_device`.
+    struct WireDevice {
+        zero: u64,
+        name: [u8; NAME_LEN],
+        number: u32,
+        ifindex: u32,
+        netns: u32,
+        kind: u32,
+    }
+    /// `struct wire_flow`.
+    struct WireFlow {
+        flow: u64,
+        sf_acts: u64,
+        pad: u64,
+        number: u32,
         ufid_len: u32,
+        dp: u32,
+        kind: u32,
+        ufid: [u32; 4],
     }
     /// `struct wire_upcall`.
     struct WireUpcall {
@@ -167,20 +214,21 @@ wire! {
     }
     /// `struct wire_packet`.
     struct WirePacket {
-        head: WireHead,
-        len: u32,
+        ts: u64,
+        packet: u64,
+        task: u32,
         captured: u32,
+        len: u32,
         vlan_proto: u16,
         vlan_tci: u16,
-        pad: u32,
+        cpu: u32,
+        kind: u32,
         data: [u8; SNAPLEN_MAX],
     }
     /// `struct table_count`, a value of `table_counts`.
     struct TableCount {
         hits: u64,
         misses: u64,
-        mask_hits: u64,
-        cache_hits: u64,
         dp: u32,
         pad: u32,
     }
@@ -193,8 +241,31 @@ wire! {
     /// `struct flow_count`, a value of `flow_counts`.
     struct FlowCount {
         hits: u64,
+        bytes: u64,
         sf_acts: u64,
         since: u64,
+    }
+    /// `struct flow_slot`.
+    struct FlowSlot {
+        flow: u64,
+        table: u64,
+        ufid: [u32; 4],
+        hits: u64,
+        bytes: u64,
+        sf_acts: u64,
+        since: u64,
+        dp: u32,
+        ufid_len: u32,
+        number: u32,
+        pad: u32,
+    }
+    /// `struct flow_line`, a value of `flow_lines`.
+    struct FlowLine {
+        slots: [FlowSlot; FLOW_SLOTS],
+    }
+    /// `struct sweep_order`.
+    struct SweepOrder {
+        quiet: u64,
     }
     /// `struct upcall_kind`, a key of `upcall_counts`.
     struct UpcallKind {

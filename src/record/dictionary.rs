@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::proto;
+use foldhash::fast::RandomState;
+
+use super::{columns, proto};
 
 /// Bits of an identity that are a sequence; the CPU stands above them (see [`crate::event::PacketId`]).
 const SEQUENCE_BITS: u32 = 40;
@@ -14,22 +16,33 @@ pub(super) struct Malformed(pub &'static str);
 
 /// Values by place: 0 is none, n is entry n - 1.
 #[derive(Debug)]
-pub(super) struct Places<T>(HashMap<T, u32>);
+pub(super) struct Places<T> {
+    places: HashMap<T, u32, RandomState>,
+    /// The one that was asked for last, which most often comes again.
+    last: Option<(T, u32)>,
+}
 
 impl<T> Default for Places<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { places: HashMap::default(), last: None }
     }
 }
 
-impl<T: Hash + Eq> Places<T> {
+impl<T: Hash + Eq + Clone> Places<T> {
     /// The place of `value`; when it is new, `add` has to append it to the dictionary.
     pub(super) fn place(&mut self, value: T, add: impl FnOnce(&T)) -> u32 {
-        let next = self.0.len() as u32 + 1;
-        *self.0.entry(value).or_insert_with_key(|value| {
+        if let Some((last, place)) = &self.last
+            && *last == value
+        {
+            return *place;
+        }
+        let next = self.places.len() as u32 + 1;
+        let place = *self.places.entry(value.clone()).or_insert_with_key(|value| {
             add(value);
             next
-        })
+        });
+        self.last = Some((value, place));
+        place
     }
 }
 
@@ -45,7 +58,7 @@ pub(super) fn at_place<T: Clone>(entries: &[T], place: u32) -> Result<Option<T>,
 /// before the newest.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    seen: HashMap<u64, u32>,
+    seen: HashMap<u64, u32, RandomState>,
     /// In the order they were first named.
     entries: Vec<u64>,
 }
@@ -67,12 +80,12 @@ impl Recent {
     }
 
     /// As identities, and empty again.
-    pub(super) fn take_ids(&mut self) -> Option<proto::Ids> {
+    pub(super) fn take_ids(&mut self) -> Option<columns::Ids> {
         if self.entries.is_empty() {
             return None;
         }
         let mut before: HashMap<u32, u64> = HashMap::new();
-        let mut ids = proto::Ids::default();
+        let mut ids = columns::Ids::default();
         for &id in &self.entries {
             let (cpu, sequence) = ((id >> SEQUENCE_BITS) as u32, id & ((1 << SEQUENCE_BITS) - 1));
             ids.cpu.push(cpu);

@@ -4,8 +4,8 @@ use prost::Message as _;
 
 use super::{
     actions,
+    columns::{self as proto, Kind},
     dictionary::{Places, Recent},
-    proto::{self, Kind},
 };
 use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
 
@@ -74,19 +74,19 @@ impl Encoder {
             self.last_ts = ts;
         }
         self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        self.message.ts.push(ts.wrapping_sub(self.last_ts).cast_signed());
+        zigzag(&mut self.message.ts, ts.wrapping_sub(self.last_ts).cast_signed());
         self.last_ts = ts;
         self.size += 32;
-        self.message.cpu.push(cpu);
+        varint(&mut self.message.cpu, cpu);
         let task = self.tasks.place((tid, pid, comm), |_| {
             let tasks = self.message.tasks.get_or_insert_default();
             tasks.tid.push(tid);
             tasks.pid.push(pid);
             tasks.comm.push(without_nuls(comm));
         });
-        self.message.task.push(task - 1);
-        self.message.packet.push(packet.map_or(0, |id| self.packets.reference(id.0)));
-        self.message.upcall.push(upcall.map_or(0, |id| self.upcalls.reference(id.0)));
+        varint(&mut self.message.task, task - 1);
+        varint(&mut self.message.packet, packet.map_or(0, |id| self.packets.reference(id.0)));
+        varint(&mut self.message.upcall, upcall.map_or(0, |id| self.upcalls.reference(id.0)));
         let kind = self.row(ts, body);
         self.message.kinds.push(kind as u8);
     }
@@ -164,13 +164,13 @@ impl Encoder {
                     self.strings.place(text.to_owned(), |text| self.message.strings.push(text.clone()))
                 });
                 let c = self.message.action_execute.get_or_insert_default();
-                c.dp.push(row.dp.0);
-                c.in_port.push(row.in_port.0);
-                c.recirc_id.push(row.recirc_id);
-                c.queue_id.push(unless_zero(&mut self.queue, row.queue_id));
-                c.action.push(numbers.action);
-                c.first.push(numbers.first);
-                c.second.push(numbers.second);
+                varint(&mut c.dp, row.dp.0);
+                varint(&mut c.in_port, row.in_port.0);
+                varint(&mut c.recirc_id, row.recirc_id);
+                varint(&mut c.queue_id, unless_zero(&mut self.queue, row.queue_id));
+                varint(&mut c.action, numbers.action);
+                varint(&mut c.first, numbers.first);
+                varint(&mut c.second, numbers.second);
                 Kind::ActionExecute
             }
             Body::PacketBytes(row) => {
@@ -202,14 +202,14 @@ impl Encoder {
         let sf_acts = self.pointer(row.sf_acts);
         let ufid = self.ufid(row.ufid);
         let c = self.message.flow_lookup.get_or_insert_default();
-        c.dp.push(row.dp.0);
-        c.in_port.push(row.in_port.map_or(0, |port| u64::from(port.0) + 1));
-        c.recirc_id.push(row.recirc_id);
-        c.flow.push(flow);
-        c.sf_acts.push(sf_acts);
-        c.ufid.push(ufid);
-        c.n_mask_hit.push(row.n_mask_hit);
-        c.n_cache_hit.push(row.n_cache_hit);
+        varint(&mut c.dp, row.dp.0);
+        varint(&mut c.in_port, row.in_port.map_or(0, |port| u64::from(port.0) + 1));
+        varint(&mut c.recirc_id, row.recirc_id);
+        varint(&mut c.flow, flow);
+        varint(&mut c.sf_acts, sf_acts);
+        varint(&mut c.ufid, ufid);
+        varint(&mut c.n_mask_hit, row.n_mask_hit);
+        varint(&mut c.n_cache_hit, row.n_cache_hit);
         Kind::FlowLookup
     }
 
@@ -232,10 +232,10 @@ impl Encoder {
         });
         let c = self.message.dev.get_or_insert_default();
         // The order of the variants is the order of the numbers in recording.proto.
-        c.point.push(row.point as u32);
-        c.device.push(device - 1);
-        c.len.push(row.len);
-        c.ret.push(row.ret);
+        varint(&mut c.point, row.point as u32);
+        varint(&mut c.device, device - 1);
+        varint(&mut c.len, row.len);
+        zigzag(&mut c.ret, row.ret);
         Kind::Dev
     }
 
@@ -301,6 +301,21 @@ impl Encoder {
             })
         })
     }
+}
+
+/// One more number in a column of `uint32` or `uint64`.
+fn varint(column: &mut Vec<u8>, number: impl Into<u64>) {
+    let number = number.into();
+    match u8::try_from(number) {
+        Ok(small @ 0..0x80) => column.push(small),
+        _ => prost::encoding::encode_varint(number, column),
+    }
+}
+
+/// One more number in a column of `sint32` or `sint64`.
+fn zigzag(column: &mut Vec<u8>, number: impl Into<i64>) {
+    let number = number.into();
+    varint(column, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
 /// The reference of a number where 0 says that there is none.

@@ -27,6 +27,12 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/ovscope.recording.rs"));
 }
 
+/// The same for the writer, with the columns that most events have a number in as the bytes that they are on the wire.
+#[expect(clippy::pedantic, reason = "generated")]
+mod columns {
+    include!(concat!(env!("OUT_DIR"), "/ovscope.columns.rs"));
+}
+
 /// The compiled schema, a `FileDescriptorSet`, as every recording carries it.
 const SCHEMA: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recording.fds"));
 /// The name of the schema's message.

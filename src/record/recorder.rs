@@ -103,16 +103,27 @@ impl Recorder {
     /// Gives events to be recorded. Never waits: what does not fit is counted, here and in the recording.
     pub fn push(&self, events: &[Event]) {
         let room = QUEUE.saturating_sub(self.shared.waiting.load(Relaxed));
-        let (taken, refused) = events.split_at(events.len().min(room));
+        self.queue(events.iter().take(room).cloned().collect(), events.len());
+    }
+
+    /// The same for events that nobody else needs.
+    pub fn give(&self, mut events: Vec<Event>) {
+        let given = events.len();
+        events.truncate(QUEUE.saturating_sub(self.shared.waiting.load(Relaxed)));
+        self.queue(events, given);
+    }
+
+    /// Queues what of `given` events has room.
+    fn queue(&self, events: Vec<Event>, given: usize) {
+        let taken = events.len();
         let lost = self.shared.refused.load(Relaxed);
-        self.shared.refused.fetch_add(refused.len() as u64, Relaxed);
-        if taken.is_empty() {
+        self.shared.refused.fetch_add((given - taken) as u64, Relaxed);
+        if taken == 0 {
             return;
         }
-        self.shared.waiting.fetch_add(taken.len(), Relaxed);
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.send(Given { events: taken.to_vec(), lost }).is_ok());
-        if !sent {
-            self.shared.unwritten.fetch_add(taken.len() as u64, Relaxed);
+        self.shared.waiting.fetch_add(taken, Relaxed);
+        if !self.queue.as_ref().is_some_and(|queue| queue.send(Given { events, lost }).is_ok()) {
+            self.shared.unwritten.fetch_add(taken as u64, Relaxed);
         }
     }
 

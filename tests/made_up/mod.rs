@@ -109,6 +109,7 @@ impl Host {
             n_lost: self.lost,
             n_flows: self.flows.len() as u64,
             n_masks: 5,
+            ..DpStats::default()
         };
         let ports = vec![
             port(0, "ovs-system", "internal"),

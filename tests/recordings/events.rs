@@ -233,7 +233,7 @@ fn context() -> BoxedStrategy<Body> {
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
-        (long(), long(), [long(), long()], long(), long(), long(), long(), long(), long()).prop_map(
+        (long(), long(), long(), [long(), long()], long(), long(), long(), long(), long()).prop_map(
             |(
                 ring_full,
                 over_budget,

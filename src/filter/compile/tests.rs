@@ -75,7 +75,7 @@ fn means(expr: &Expr, place: Place, words: &Words, opposite: bool) -> bool {
             let first = field.word();
             let unknown = match field {
                 Field::Cmd | Field::Portid => place != Place::Upcall,
-                Field::Ufid => place == Place::Packet || words[7] == 0,
+                Field::Ufid => words[7] == 0,
                 _ => false,
             };
             let order = match value {
@@ -110,8 +110,7 @@ proptest! {
         let text = expr.to_string();
         let programs = programs(&text).expect("every field is known at an upcall");
         for words in &records {
-            for (place, program) in
-                [(Place::Packet, &programs.packet), (Place::Lookup, &programs.lookup), (Place::Upcall, &programs.upcall)]
+            for (place, program) in [(Place::Lookup, &programs.lookup), (Place::Upcall, &programs.upcall)]
             {
                 let says = run(program, &bytes(words)) != 0;
                 prop_assert_eq!(says, means(&expr, place, words, false), "{} at {:?}: {:?}", text, place, words);
@@ -211,6 +210,6 @@ fn a_long_list_is_refused_and_a_longish_one_is_not() {
     for (port, wanted) in [(0, 1), (99, 1), (100, 0)] {
         let mut words = [0; 16];
         words[0] = port;
-        assert_eq!(run(&programs.packet, &bytes(&words)), wanted, "{port}");
+        assert_eq!(run(&programs.lookup, &bytes(&words)), wanted, "{port}");
     }
 }

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Packets on their way through this host, by the head of their buffer, which their clones share: from the first generic
+ * point, or from the re-injection, until the buffer is freed.
+ *
+ * What happens to a packet is kept with it in short steps, and told in one event when its buffer is freed, when it goes
+ * up, when there is no room for more, or when nothing happened to it for a while (sweep). So a packet costs one place
+ * in the ring buffer and not one for each step, and what is never decided to be recorded, the operator's own ssh
+ * session above all, costs none. */
+#ifndef OVSCOPE_TRACK_H
+#define OVSCOPE_TRACK_H
+
+#define TRACK_SETS 2048
+#define TRACK_WAYS 4
+#define TRACK_OLD 256 /* jiffies: 0.25 to 2.5 s. What was not seen for so long makes room: a buffer that waits in a socket */
+
+/* What -f says of a packet's bytes; 0 while nobody asked. */
+enum filter_verdict { FILTER_WANTED = 1, FILTER_REFUSED = 2 };
+
+enum track_state { TRACK_SEEN = 0, TRACK_RECORDED = 1 };
+
+struct track {
+	__u64 packet;
+	__u64 upcall;
+	__u64 queue_id;
+	__u64 ts;       /* of the first step */
+	__u64 touched;  /* in jiffies */
+	__u32 state;
+	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
+	__u32 busy;     /* somebody writes here */
+	__u32 count;    /* of steps */
+	__u32 dp;       /* of the steps in the datapath */
+	__u32 in_port;
+	__u32 recirc_id;
+	__u32 in_dp;    /* whether there are any */
+	__u32 filter;   /* enum filter_verdict */
+	__u32 pad;
+	struct wire_step steps[STEPS_MAX];
+};
+
+struct track_set {
+	__u64 heads[TRACK_WAYS];
+	struct track tracks[TRACK_WAYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TRACK_SETS);
+	__type(key, __u32);
+	__type(value, struct track_set);
+} track_sets SEC(".maps");
+
+/* How many tracks are recorded: while none is, the fast path has nothing to look up. */
+__u64 tracks_recorded;
+
+static __always_inline struct track_set *track_set_of(__u64 head)
+{
+	__u32 set = (head * 0x9e3779b97f4a7c15ULL) >> 53;
+
+	return bpf_map_lookup_elem(&track_sets, &set);
+}
+
+static __always_inline struct track *track_of(__u64 head)
+{
+	struct track_set *s = track_set_of(head);
+
+	if (!s)
+		return NULL;
+	if (s->heads[0] == head)
+		return &s->tracks[0];
+	if (s->heads[1] == head)
+		return &s->tracks[1];
+	if (s->heads[2] == head)
+		return &s->tracks[2];
+	if (s->heads[3] == head)
+		return &s->tracks[3];
+	return NULL;
+}
+
+static __always_inline bool track_lock(struct track *t)
+{
+	return !__sync_val_compare_and_swap(&t->busy, 0, 1);
+}
+
+static __always_inline void track_unlock(struct track *t)
+{
+	t->busy = 0;
+}
+
+static __always_inline void fill_trace(struct wire_trace *e, struct track *t, __u32 count)
+{
+	e->ts = t->ts;
+	e->packet = t->packet;
+	e->upcall = t->upcall;
+	e->queue_id = t->queue_id;
+	e->kind = WIRE_TRACE;
+	e->count = count;
+	e->dp = t->dp;
+	e->in_port = t->in_port;
+	e->recirc_id = t->recirc_id;
+	e->pad = 0;
+}
+
+/* Tells the steps of a locked, recorded track. */
+static __noinline int track_flush(struct track *t)
+{
+	struct wire_long_trace *l;
+	struct wire_trace *e;
+	__u32 count;
+
+	if (!t)
+		return 0;
+	count = t->count;
+	t->count = t->in_dp = 0;
+	if (!count)
+		return 0;
+	if (count <= STEPS_SHORT) {
+		e = bpf_ringbuf_reserve(&ring, sizeof(struct wire_trace), 0);
+		if (!e)
+			goto full;
+		fill_trace(e, t, count);
+		for (__u32 i = 0; i < STEPS_SHORT; i++) {
+			if (i >= count)
+				break;
+			e->steps[i] = t->steps[i];
+		}
+		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	l = bpf_ringbuf_reserve(&ring, sizeof(struct wire_long_trace), 0);
+	if (!l)
+		goto full;
+	fill_trace(&l->trace, t, count);
+	for (__u32 i = 0; i < STEPS_SHORT; i++)
+		l->trace.steps[i] = t->steps[i];
+	for (__u32 i = 0; i < STEPS_MAX - STEPS_SHORT; i++) {
+		if (i + STEPS_SHORT >= count)
+			break;
+		l->more[i] = t->steps[i + STEPS_SHORT];
+	}
+	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
+	return 0;
+full:
+	tally_add(TALLY_RING_FULL, count);
+	return 0;
+}
+
+/* The owner of a place goes: tells what is to be told. */
+static __always_inline void track_end(struct track *t)
+{
+	if (t->state != TRACK_RECORDED)
+		return;
+	__sync_fetch_and_add(&tracks_recorded, -1);
+	if (track_lock(t)) {
+		track_flush(t);
+		track_unlock(t);
+	} else {
+		/* Two CPUs at a buffer that is being freed: one of them has a stale idea of it. */
+		tally_add(TALLY_RING_FULL, t->count);
+	}
+}
+
+static __always_inline struct track *track_begin(struct track *t, __u64 packet, __u32 state)
+{
+	t->packet = packet;
+	t->upcall = 0;
+	t->queue_id = 0;
+	t->touched = bpf_jiffies64();
+	t->left_out = t->filter = 0;
+	t->count = t->in_dp = 0;
+	t->dp = t->in_port = t->recirc_id = 0;
+	t->busy = 0;
+	t->state = state;
+	if (state == TRACK_RECORDED)
+		__sync_fetch_and_add(&tracks_recorded, 1);
+	return t;
+}
+
+/* A place for a packet that has none, or over what the buffer's last owner left. */
+static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
+{
+	__u64 now = bpf_jiffies64();
+
+	if (!s)
+		return NULL;
+	for (int i = 0; i < TRACK_WAYS; i++) {
+		if (s->heads[i] == head) {
+			track_end(&s->tracks[i]);
+			return &s->tracks[i];
+		}
+	}
+	for (int i = 0; i < TRACK_WAYS; i++) {
+		if (!s->heads[i] && !__sync_val_compare_and_swap(&s->heads[i], 0, head))
+			return &s->tracks[i];
+	}
+	for (int i = 0; i < TRACK_WAYS; i++) {
+		__u64 other = s->heads[i];
+
+		if (now - s->tracks[i].touched > TRACK_OLD &&
+		    __sync_val_compare_and_swap(&s->heads[i], other, head) == other) {
+			if (other)
+				track_end(&s->tracks[i]);
+			return &s->tracks[i];
+		}
+	}
+	return NULL;
+}
+
+static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
+{
+	struct track *t = track_new_in(track_set_of(head), head);
+
+	if (!t) {
+		tally(TALLY_UNTRACKED);
+		return NULL;
+	}
+	return track_begin(t, packet, state);
+}
+
+static __always_inline void track_leave_out(struct track *t, __u32 why)
+{
+	t->left_out = why;
+	tally(why);
+}
+
+/* Also what was left out as a packet, when it turns out to be upcalled. */
+static __always_inline void track_record(struct track *t)
+{
+	if (t->left_out)
+		tally_add(t->left_out, -1);
+	t->left_out = 0;
+	t->state = TRACK_RECORDED;
+	__sync_fetch_and_add(&tracks_recorded, 1);
+}
+
+static __always_inline void track_forget(__u64 head)
+{
+	struct track_set *s = track_set_of(head);
+
+	if (!s)
+		return;
+	for (int i = 0; i < TRACK_WAYS; i++) {
+		if (s->heads[i] == head) {
+			track_end(&s->tracks[i]);
+			s->heads[i] = 0;
+			return;
+		}
+	}
+}
+
+#endif
