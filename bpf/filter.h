@@ -6,10 +6,14 @@
  * each lookup that hit and at each upcall; a packet that is wanted at one is recorded from there on, with its steps
  * before. What is left out is counted; counters and ties are those of all packets. */
 
+/* Addresses to reckon with: what is read in place is a pointer to newer kernels' verifiers, also where it is one to
+ * bytes, and these may not be cut to 32 bits. */
+#define address_of(skb, which) ((__u64)BPF_CORE_READ(skb, which))
+
 static __always_inline bool filter_bytes(struct sk_buff *skb, __u64 start, bool bare)
 {
 	struct filter_frame frame = { .start = start, .bare = bare };
-	__u64 data = (__u64)get(skb, data);
+	__u64 data = address_of(skb, data);
 
 	frame.len = get(skb, len) + (data - start);
 	frame.linear = frame.len - get(skb, data_len);
@@ -34,7 +38,7 @@ static __always_inline bool filter_bytes_in_ovs(struct track *t, struct sk_buff 
 	__u32 verdict = t ? t->filter : 0;
 
 	if (!verdict)
-		verdict = filter_bytes(skb, (__u64)get(skb, data), bare) ? FILTER_WANTED : FILTER_REFUSED;
+		verdict = filter_bytes(skb, address_of(skb, data), bare) ? FILTER_WANTED : FILTER_REFUSED;
 	if (t)
 		t->filter = verdict;
 	return verdict == FILTER_WANTED;
@@ -44,8 +48,8 @@ static __always_inline bool filter_bytes_in_ovs(struct track *t, struct sk_buff 
  * those that a tunnel is just at work on, are judged later. */
 static __always_inline bool filter_seen(struct track *t, struct sk_buff *skb, struct net_device *dev, __u32 point)
 {
-	__u64 start = (__u64)get(skb, data);
 	__u16 type = get(dev, type);
+	__u64 start;
 
 	if (t->filter || point == POINT_SKB_SCRUB_PACKET || (type != ARPHRD_ETHER && type != ARPHRD_LOOPBACK))
 		return t->filter != FILTER_REFUSED;
@@ -54,7 +58,9 @@ static __always_inline bool filter_seen(struct track *t, struct sk_buff *skb, st
 
 		if (mac_header == (__u16)~0)
 			return true;
-		start = (__u64)get(skb, head) + mac_header;
+		start = address_of(skb, head) + mac_header;
+	} else {
+		start = address_of(skb, data);
 	}
 	t->filter = filter_bytes(skb, start, false) ? FILTER_WANTED : FILTER_REFUSED;
 	return t->filter == FILTER_WANTED;
