@@ -8,6 +8,8 @@
 #include "names.h"
 #include "track.h"
 #include "step.h"
+#include "interpret.h"
+#include "filter.h"
 #include "lookup.h"
 #include "digest.h"
 #include "stages.h"

@@ -34,8 +34,9 @@ const DEMO: &[u8] = include_bytes!("demo.mcap");
 pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     need_terminal("to watch without one, a line per second: ovscope stat; to record: ovscope record -o FILE")?;
     let prepared = prepare()?;
+    let config = args.probes.config()?;
     eprint!("ovscope: attaching the probes …");
-    let started = Session::start(prepared, &args.probes, Some(&args.daemon)).await;
+    let started = Session::start(prepared, config, Some(&args.daemon)).await;
     // The line has done its work.
     eprint!("\r\x1b[K");
     let mut session = started?;

@@ -31,9 +31,10 @@ const PROGRESS: Duration = Duration::from_millis(500);
 pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     // Before a file is made: a host that cannot be traced leaves none behind.
     let prepared = prepare()?;
-    let host = probes::session(&args.probes.config().command);
+    let config = args.probes.config()?;
+    let host = probes::session(&config.command);
     let (recorder, name) = create(&args.output, &Header::from(&host))?;
-    let mut session = match Session::start(prepared, &args.probes, Some(&args.daemon)).await {
+    let mut session = match Session::start(prepared, config, Some(&args.daemon)).await {
         Ok(session) => session,
         Err(error) => {
             drop(recorder);

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fs, mem::MaybeUninit, os::fd::AsFd as _, sync::Mutex};
 
+use bytemuck::Zeroable as _;
 use libbpf_rs::{
-    Link, MapCore as _, Object, OpenObject, PrintLevel, ProgramMut,
+    Link, MapCore as _, MapFlags, Object, OpenObject, PrintLevel, ProgramMut,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
 
@@ -16,9 +17,12 @@ use super::{
         OpenOvscopeSkel, OvscopeSkel, OvscopeSkelBuilder,
         kprobes::{OpenOvscopeKprobesSkel, OvscopeKprobesSkel, OvscopeKprobesSkelBuilder},
     },
-    usdt,
+    usdt, wire,
 };
-use crate::event::{Capability, CapabilityState};
+use crate::{
+    event::{Capability, CapabilityState},
+    filter::Programs,
+};
 
 /// The program that user space runs, and that is attached to nothing.
 const SWEEP: &str = "sweep";
@@ -87,7 +91,13 @@ fn load(config: &Config, ladder: &mut Ladder) -> Result<(OvscopeSkel<'static>, V
         let open = open(config, ladder, storage)?;
         let settings = settings_of(open.open_object());
         let error = match open.load() {
-            Ok(skel) => return Ok((skel, settings)),
+            Ok(skel) => {
+                if let Some(filter) = &config.filter {
+                    write_filter(&skel, filter)
+                        .map_err(|source| Error::Kernel { what: "writing the filter", source })?;
+                }
+                return Ok((skel, settings));
+            }
             Err(error) => error,
         };
         match blame() {
@@ -175,10 +185,15 @@ fn open<'obj>(
         settings.cfg_sample = config.sample;
         settings.cfg_budget = config.event_budget;
         settings.cfg_follow = config.follow;
+        settings.cfg_filter = config.filter.is_some();
         settings.cfg_generic = generic(config, ladder);
         let sched = PLANS.iter().find(|plan| plan.name == HANDLER_SCHED);
         settings.cfg_sched = config.follow && sched.is_some_and(|plan| ladder.rung(plan).is_some());
     }
+    open.maps
+        .ring
+        .set_max_entries(config.buffer)
+        .map_err(|source| Error::Kernel { what: "sizing the ring buffer", source })?;
     let standing: Vec<&Plan> = wanted(config, ladder).filter(|p| ladder.rung(p) == Some(Rung::Fentry)).collect();
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
@@ -215,6 +230,23 @@ fn open_kprobes<'obj>(
         program.set_autoload(programs.contains(&name));
     }
     Ok(open)
+}
+
+/// Writes the programs of a filter, before anything runs them.
+fn write_filter(skel: &OvscopeSkel<'_>, filter: &Programs) -> libbpf_rs::Result<()> {
+    let places = [
+        (wire::FILTER_BYTES, &filter.bytes),
+        (wire::FILTER_LOOKUP, &filter.lookup),
+        (wire::FILTER_UPCALL, &filter.upcall),
+    ];
+    for (place, insns) in places {
+        let mut program = wire::FilterProgram { len: insns.len() as u32, ..wire::FilterProgram::zeroed() };
+        for (to, insn) in program.insns.iter_mut().zip(insns) {
+            *to = wire::FilterInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+        }
+        skel.maps.filter_programs.update(&place.to_ne_bytes(), bytemuck::bytes_of(&program), MapFlags::ANY)?;
+    }
+    Ok(())
 }
 
 fn settings_of(object: &OpenObject) -> Vec<u8> {

@@ -27,7 +27,7 @@ use crate::{
     privileges,
 };
 
-/// How often the ring buffer is emptied. It holds the events of a full-speed storm for a second.
+/// How often the ring buffer is emptied.
 const RING_PERIOD: Duration = Duration::from_millis(40);
 /// How often the counters are read.
 const COUNTER_PERIOD: Duration = Duration::from_millis(250);

@@ -10,9 +10,9 @@ use super::{
     skeleton::OvscopeMaps,
     wire::{
         self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP,
-        SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED,
-        TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET, TALLY_UNTRACKED,
-        TALLY_UPCALLS_OVER_BUDGET, TableCount, TableKey, UpcallKind,
+        SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
+        TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET,
+        TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, TableKey, UpcallKind,
     },
 };
 use crate::event::{
@@ -247,6 +247,8 @@ pub fn read_loss(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Loss> {
         ring_full: tally(&maps.tallies, TALLY_RING_FULL)?,
         over_budget: tally(&maps.tallies, TALLY_OVER_BUDGET)?,
         upcalls_over_budget: tally(&maps.tallies, TALLY_UPCALLS_OVER_BUDGET)?,
+        filtered_out: tally(&maps.tallies, TALLY_FILTERED_OUT)?,
+        upcalls_filtered_out: tally(&maps.tallies, TALLY_UPCALLS_FILTERED_OUT)?,
         not_sampled: tally(&maps.tallies, TALLY_NOT_SAMPLED)?,
         untracked: tally(&maps.tallies, TALLY_UNTRACKED)?,
         told_over_budget: tally(&maps.tallies, TALLY_TOLD_OVER_BUDGET)?,

@@ -27,6 +27,7 @@ use std::{sync::mpsc, thread};
 
 use crate::{
     event::{Capability, Event},
+    filter::Programs,
     privileges,
 };
 
@@ -52,6 +53,10 @@ pub struct Config {
     pub attach: Attach,
     /// Events per second at most.
     pub event_budget: u64,
+    /// What is recorded one by one; none: everything.
+    pub filter: Option<Programs>,
+    /// Bytes of the ring buffer: a power of two, within [`BUFFER_RANGE`].
+    pub buffer: u32,
     /// The session's command line, for the record.
     pub command: String,
 }
@@ -70,6 +75,11 @@ pub enum Usdt {
 /// The most bytes of a packet that are kept; `SNAPLEN_MAX` in bpf/events.h.
 pub const SNAPLEN_MAX: u32 = wire::SNAPLEN_MAX as u32;
 
+/// Bytes of the ring buffer, if nobody says more or less: the events of a full-speed storm for a second.
+pub const BUFFER: u32 = 16 << 20;
+/// The fewest and the most: less holds no storm for the 40 ms between two readings, more is what the kernel can map.
+pub const BUFFER_RANGE: std::ops::RangeInclusive<u32> = 256 << 10..=1 << 30;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -79,6 +89,8 @@ impl Default for Config {
             snaplen: 128,
             attach: Attach::Auto,
             event_budget: 100_000,
+            filter: None,
+            buffer: BUFFER,
             command: String::new(),
         }
     }

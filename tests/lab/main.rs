@@ -6,6 +6,7 @@ mod attach;
 mod errors;
 mod exact;
 mod failing;
+mod filter;
 mod guest;
 mod live;
 mod ping;
