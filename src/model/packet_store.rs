@@ -175,7 +175,9 @@ mod tests {
         };
         let fate = |events: &[Event]| {
             let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
-            events.iter().for_each(|e| packets.apply(PacketId(1), e, &Limits::default(), &mut evicted));
+            for event in events {
+                packets.apply(PacketId(1), event, &Limits::default(), &mut evicted);
+            }
             packets.get(PacketId(1)).map(|packet| packet.fate(None, 5))
         };
         assert_eq!(fate(&[step(1, 4), drop(2, "NOT_SPECIFIED")]), Some(Fate::InFlight));
@@ -185,7 +187,7 @@ mod tests {
             in_port: PortNo(1),
             recirc_id: 0,
             queue_id: 0,
-            action: Action::Output { port: 2 },
+            action: crate::event::Action::Output { port: 2 },
         };
         let output = Event { packet: Some(PacketId(1)), ..Event::host(4, Body::ActionExecute(output)) };
         // A clone of it went out.

@@ -141,7 +141,7 @@ fn load_kprobes(
 fn blame() -> Option<(&'static Plan, String)> {
     let said = LIBBPF_SAID.lock().map(|s| s.clone()).unwrap_or_default();
     let refused = |name: &&str| refused(&said, name) || refused(&said, &format!("{name}_args"));
-    let plan = PLANS.iter().find(|plan| plan.programs.iter().any(|name| refused(name)))?;
+    let plan = PLANS.iter().find(|plan| plan.programs.iter().any(&refused))?;
     Some((plan, format!("the kernel refused it ({})", last_words(&said))))
 }
 

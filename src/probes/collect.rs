@@ -160,7 +160,7 @@ fn quick(
 ) {
     let now = monotonic_now();
     let stats = read_stats().unwrap_or_default();
-    if let Ok(counters) = counters.read(maps, stats, now, with_flows, reasons) {
+    if let Ok(counters) = counters.read(maps, &stats, now, with_flows, reasons) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {

@@ -31,7 +31,7 @@ pub fn read_costs<'a>(
     let mut costs: BTreeMap<String, ProbeCost> = BTreeMap::new();
     let mut missed: u64 = links.iter().map(passed_over).sum();
     for object in objects {
-        let loaded = object.progs().filter(|program| program.autoload());
+        let loaded = object.progs().filter(libbpf_rs::ProgramImpl::autoload);
         let runs: BTreeMap<String, Runs> = loaded
             .map(|program| (program.name().to_string_lossy().into_owned(), read_runs(program.as_fd().as_raw_fd())))
             .collect();

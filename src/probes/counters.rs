@@ -63,7 +63,7 @@ impl CounterReader {
     pub fn read(
         &mut self,
         maps: &OvscopeMaps<'_>,
-        stats: BTreeMap<DpIfindex, DpStats>,
+        stats: &BTreeMap<DpIfindex, DpStats>,
         now: Nanos,
         with_flows: bool,
         reasons: &mut Reasons,
@@ -116,7 +116,7 @@ impl CounterReader {
         &mut self,
         tables: &[(TableKey, Vec<TableCount>)],
         slots: &[FlowSlot],
-        stats: BTreeMap<DpIfindex, DpStats>,
+        stats: &BTreeMap<DpIfindex, DpStats>,
         counters: &mut Counters,
     ) {
         // The newer of two that had one address comes last: interface indices go up.

@@ -138,7 +138,7 @@ mod tests {
         };
         let base = [header(0, 8), b"\0METER\0\0".to_vec()].concat();
         let strings = b"\0ovs_drop_reason\0OVS_DROP_IP_TTL\0";
-        let types: Vec<u8> = [8 + 1, 6 << 24 | 2, 4, 1, 3 << 16 | 5, 8 + 17, 3 << 16 | 11]
+        let types: Vec<u8> = [8 + 1, 6 << 24 | 2, 4, 1, 3 << 16 | 5, 8 + 17, 3 << 16 | 0xb]
             .iter()
             .flat_map(|w: &u32| w.to_ne_bytes())
             .collect();

@@ -75,6 +75,8 @@ fn why_not_kprobe(plan: &Plan, names: &BTreeSet<&str>, kprobes: bool) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::event::CapabilityState;
 
@@ -84,13 +86,13 @@ mod tests {
         let mut types = vec![0];
         for plan in PLANS {
             for function in plan.functions {
-                symbols.push_str(&format!("0 t {function}\t[openvswitch]\n"));
+                let _ = writeln!(symbols, "0 t {function}\t[openvswitch]");
                 if !but(function) {
                     types.extend(function.bytes().chain([0]));
                 }
             }
             if let Some(name) = plan.tracepoint() {
-                symbols.push_str(&format!("0 D __tracepoint_{name}\n"));
+                let _ = writeln!(symbols, "0 D __tracepoint_{name}");
                 if !but(name) {
                     types.extend(format!("btf_trace_{name}\0").bytes());
                 }

@@ -48,7 +48,7 @@ struct Device {
 
 #[derive(Debug, Clone, Copy)]
 struct Flow {
-    flow: u64,
+    at: u64,
     sf_acts: u64,
     ufid: Option<Ufid>,
 }
@@ -79,7 +79,7 @@ impl Names {
     /// From here on this number is this flow with these actions.
     pub fn flow(&mut self, e: &WireFlow) -> Option<()> {
         let ufid = (e.ufid_len != 0).then_some(Ufid(e.ufid));
-        remember(&mut self.flows, e.number, Flow { flow: e.flow, sf_acts: e.sf_acts, ufid })
+        remember(&mut self.flows, e.number, Flow { at: e.flow, sf_acts: e.sf_acts, ufid })
     }
 
     /// An event of a task that is known by its number; where it could not be told, for want of room, it has no name.
@@ -123,7 +123,7 @@ impl Names {
             dp: DpIfindex(trace.dp),
             in_port: Some(PortNo(trace.in_port)),
             recirc_id: trace.recirc_id,
-            flow: hit.map(|f| FlowPtr(f.flow)),
+            flow: hit.map(|f| FlowPtr(f.at)),
             sf_acts: hit.map(|f| FlowPtr(f.sf_acts)),
             ufid: hit.and_then(|f| f.ufid),
             n_mask_hit: step.b,

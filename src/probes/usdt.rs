@@ -263,10 +263,11 @@ fn attach(skel: &OvscopeSkel<'_>, probe: &Probe, daemon: &Daemon) -> Attached {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probes::ladder::Rung;
 
     fn listener(usdt: Usdt, files: Vec<[Attached; PROBES.len()]>) -> Listener {
         let waiting: Vec<Capability> =
-            PLANS.iter().map(|plan| plan.state(CapabilityState::Off, WAITING.to_owned())).collect();
+            PLANS.iter().map(|plan| plan.state(CapabilityState::Off, Rung::Fentry, WAITING.to_owned())).collect();
         let mut listener = Listener::new(usdt, &waiting);
         listener.files = files.into_iter().map(|probes| File { id: (1, 1), probes }).collect();
         listener

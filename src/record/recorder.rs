@@ -122,7 +122,7 @@ impl Recorder {
             return;
         }
         self.shared.waiting.fetch_add(taken, Relaxed);
-        if !self.queue.as_ref().is_some_and(|queue| queue.send(Given { events, lost }).is_ok()) {
+        if self.queue.as_ref().is_none_or(|queue| queue.send(Given { events, lost }).is_err()) {
             self.shared.unwritten.fetch_add(taken as u64, Relaxed);
         }
     }

@@ -16,10 +16,8 @@ const NUMBER: u16 = 8;
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let model = screen.model;
-    let sample = match model.counts_stages() {
-        true => ", all".to_owned(),
-        false => model.loss().upcalls_are().map(|word| format!(", {word}")).unwrap_or_default(),
-    };
+    let seen = if model.counts_stages() { Some("all") } else { model.loss().upcalls_are() };
+    let sample = seen.map(|word| format!(", {word}")).unwrap_or_default();
     let all: Vec<(Stage, Option<Percentiles>)> =
         Stage::ALL.into_iter().map(|stage| (stage, model.latency(stage, Window::Last10))).collect();
     if all.iter().all(|(_, found)| found.is_none()) {
