@@ -186,10 +186,6 @@ mod tests {
 
     use super::*;
 
-    fn head(kind: u32) -> WireHead {
-        WireHead { ts: 5, packet: 7, kind, comm: *b"handler3\0\0\0\0\0\0\0\0", ..Zeroable::zeroed() }
-    }
-
     fn decode(bytes: &[u8]) -> Option<Event> {
         let mut events = Vec::new();
         Decoder::default().decode(bytes, &mut events).ok()?;

@@ -74,9 +74,9 @@ fn nat(e: &WireActionCt, family: Family) -> Option<Nat> {
         _ => None,
     };
     let is = |flag: u32| dir.is_some() && e.nat_flags & flag != 0;
-    let address = |bytes: [u8; 16]| match (family, bytes) {
-        (Family::Ipv6, bytes) => IpAddr::from(bytes),
-        (_, [a, b, c, d, ..]) => IpAddr::from(Ipv4Addr::new(a, b, c, d)),
+    let address = |bytes: [u8; 16]| match family {
+        Family::Ipv6 => IpAddr::from(bytes),
+        _ => Ipv4Addr::from(bytes.first_chunk().copied().unwrap_or_default()).into(),
     };
     let addresses = is(NF_NAT_RANGE_MAP_IPS);
     let ports = is(NF_NAT_RANGE_PROTO_SPECIFIED);

@@ -90,7 +90,7 @@ fn on_the_way() -> impl Strategy<Value = Body> {
             mru: 0,
             len,
             skb_hash: 0,
-            cookie: None,
+            cookie: why(cmd),
         })
     });
     let enqueue = (errno(), cmd(), number(), number(), 0u32..3).prop_map(|(ret, cmd, upcall_ts, queue_id, index)| {
@@ -163,7 +163,15 @@ fn around() -> impl Strategy<Value = Body> {
         Body::Session(Box::new(Session { host, clock, ..Session::default() }))
     });
     let datapath = (dp(), word(), prop::option::of(number())).prop_map(|(dp, port, n)| {
-        let stats = n.map(|n| DpStats { n_hit: n, n_missed: n, n_lost: n, n_flows: n, n_masks: n as u32 });
+        let stats = n.map(|n| DpStats {
+            n_hit: n,
+            n_missed: n,
+            n_lost: n,
+            n_flows: n,
+            n_masks: n as u32,
+            n_mask_hit: n,
+            n_cache_hit: n,
+        });
         let port = Port { port: PortNo(port), name: "p".to_owned(), kind: "netdev".to_owned(), ifindex: 1 };
         Datapath { dp, name: "d".to_owned(), ports: vec![port], stats }
     });

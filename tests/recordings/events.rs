@@ -249,7 +249,7 @@ fn context() -> BoxedStrategy<Body> {
     );
     let stats =
         option::of((long(), long(), long(), long(), int()).prop_map(|(n_hit, n_missed, n_lost, n_flows, n_masks)| {
-            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks }
+            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks, n_mask_hit: n_hit, n_cache_hit: n_lost }
         }));
     let datapath =
         (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });

@@ -15,7 +15,7 @@ pub(super) struct Attribute<'a> {
 }
 
 /// The attributes in some bytes, up to the first that is none. The last one may be cut off.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Attributes<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
@@ -36,8 +36,8 @@ impl<'a> Iterator for Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     /// The value of the first attribute of a kind that is there as a whole.
-    pub(super) fn find(mut self, kind: u16) -> Option<&'a [u8]> {
-        self.find_map(|a| (a.kind == kind && !a.cut).then_some(a.value))
+    pub(super) fn find(&self, kind: u16) -> Option<&'a [u8]> {
+        self.clone().find_map(|a| (a.kind == kind && !a.cut).then_some(a.value))
     }
 }
 

@@ -14,7 +14,7 @@ const LEN: usize = 48;
 /// A daemon's cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cookie {
-    /// The OpenFlow port the packet came in by; 0xffff (OFPP_NONE) when it did not come in by one.
+    /// The OpenFlow port the packet came in by; 0xffff (`OFPP_NONE`) when it did not come in by one.
     pub ofp_in_port: u32,
     /// The bridge's identity in the daemon, a UUID.
     pub ofproto: String,

@@ -62,12 +62,10 @@ impl SetKey {
     /// does not know, or with too few bytes.
     pub(super) fn read(number: u16, bytes: &[u8], masked: bool) -> Option<Self> {
         let key = keys::by_number(number).filter(|key| key.number != keys::TUNNEL)?;
-        let (value, mask) = match number {
-            keys::NSH => nsh(bytes)?,
-            _ => {
-                let mask = bytes.get(key.size..2 * key.size).filter(|_| bytes.len() >= 2 * key.size);
-                (bytes.get(..key.size)?.to_vec(), mask.map(<[u8]>::to_vec))
-            }
+        let (value, mask) = if number == keys::NSH {
+            nsh(bytes)?
+        } else {
+            (bytes.get(..key.size)?.to_vec(), bytes.get(key.size..2 * key.size).map(<[u8]>::to_vec))
         };
         let mask = match (masked, mask) {
             (true, None) => return None,
@@ -167,8 +165,8 @@ impl Field {
             Form::Ipv4 => Ipv4Addr::from(number as u32).to_string(),
             Form::Ipv6 => Ipv6Addr::from(number).to_string(),
             Form::Mac => {
-                let [.., a, b, c, d, e, f] = number.to_be_bytes();
-                super::text::mac([a, b, c, d, e, f])
+                let bytes = number.to_be_bytes();
+                super::text::mac(bytes.last_chunk().copied().unwrap_or_default())
             }
             Form::Frag => FRAG.get(number as usize).map_or_else(|| number.to_string(), |name| (*name).to_owned()),
             Form::Flags => {
@@ -202,7 +200,7 @@ impl Field {
     }
 
     /// The number that [`Self::json`] or [`Self::json_mask`] wrote.
-    fn from_json(&self, json: &Json) -> Option<u128> {
+    fn number_of(&self, json: &Json) -> Option<u128> {
         if let Some(number) = json.as_u64() {
             return Some(number.into());
         }
@@ -296,7 +294,7 @@ impl<'de> Deserialize<'de> for SetKey {
         // In the table's order: a JSON object has none of its own.
         let found = key.fields.iter().filter_map(|field| fields.get(field.name).map(|json| (field, json)));
         let fields = found.map(|(field, json)| {
-            let number = |part: &Json| field.from_json(part).ok_or_else(|| unknown(field.name));
+            let number = |part: &Json| field.number_of(part).ok_or_else(|| unknown(field.name));
             let value = number(json.get("value").ok_or_else(|| unknown(field.name))?)?;
             let mask = json.get("mask").map(number).transpose()?;
             Ok(SetField { field, value, mask })
