@@ -34,6 +34,10 @@ enum wire_kind {
 	WIRE_TASK = 12,
 	WIRE_DEVICE = 13,
 	WIRE_FLOW = 14,
+	WIRE_RECV_UPCALL = 20,
+	WIRE_FLOW_OPERATION = 21,
+	WIRE_FLOW_RESULT = 22,
+	WIRE_REVALIDATION = 23,
 	WIRE_ACTION_LONG = 15,
 	WIRE_ACTION_CT = 16,
 	WIRE_ACTION_TUNNEL = 17,
@@ -50,6 +54,7 @@ enum wire_what {
 	POINT_SKB_SCRUB_PACKET = 5,
 	STEP_LOOKUP = 16,
 	STEP_ACTION = 17,
+	STEP_DROP = 18,
 };
 
 /* Before most events; `kind` is at the same place in all of them. packet and upcall are 0 where there is none. */
@@ -71,9 +76,9 @@ struct wire_step {
 	__u8 what;
 	__u8 detail; /* an action: which */
 	__u32 task;  /* a wire_task's number; 0: unknown */
-	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments */
-	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes */
-	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four */
+	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments; a drop: the reason */
+	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes; a drop: where, lower half */
+	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four; a drop: upper half */
 };
 
 /* What happened to one packet since its last trace. dp, in_port and recirc_id are of its steps in the datapath. */
@@ -267,6 +272,47 @@ struct wire_packet {
 	__u8 data[SNAPLEN_MAX];
 };
 
+/* What the daemon tells by its USDT probes. */
+
+struct wire_recv_upcall {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 batch_idx;
+	__u32 upcall_type; /* enum dpif_upcall_type in lib/dpif.h */
+	__u32 pkt_size;
+	__u32 key_size;
+};
+
+struct wire_flow_operation {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 ufid[4];
+	__u32 batch_idx;
+	__u32 op; /* enum op_kind */
+	__u32 ufid_len;
+	__u32 pad;
+};
+
+struct wire_flow_result {
+	struct wire_head head;
+	__u32 ufid[4];
+	__u32 ufid_len;
+	__u32 result; /* enum reval_result in ofproto/ofproto-dpif-upcall.c */
+	__u32 reason; /* enum flow_del_reason there */
+	__u32 sweep;  /* 1: by the sweep after the dump */
+};
+
+/* head.ts is its begin. */
+struct wire_revalidation {
+	struct wire_head head;
+	__u64 took_ns;
+	__u64 n_flows;
+	__u32 interval_ms;
+	__u32 pad;
+};
+
 /* Counter maps. */
 
 struct table_count {
@@ -331,6 +377,38 @@ struct op_outcome {
 	__s32 ret;
 };
 
+/* Of one handler's thread, up to `since`. In nanoseconds. */
+struct sched_sums {
+	__u64 since;
+	__u64 asleep;
+	__u64 runnable;
+	__u64 running;
+	__u64 runnable_max; /* without a break */
+	__u64 switches;     /* to it */
+	__u32 state;
+	__u32 pad;
+};
+
+enum stage {
+	STAGE_LOOKUP = 0,
+	STAGE_ENQUEUE = 1,
+	STAGE_WAIT = 2,
+	STAGE_TRANSLATE = 3,
+	STAGE_PUT = 4,
+	STAGE_EXECUTE = 5,
+	STAGE_WHOLE = 6,
+	STAGES = 7,
+};
+
+/* Up to 2^37 ns (137 s); what is longer is in the last bucket. */
+#define STAGE_HIGHEST_BIT 36
+#define STAGE_BUCKETS ((STAGE_HIGHEST_BIT - 1) * 8)
+
+struct stage_times {
+	__u64 max;
+	__u64 counts[STAGE_BUCKETS];
+};
+
 /* Places in the array of plain counters. */
 enum tally {
 	TALLY_RING_FULL = 0,
@@ -341,7 +419,8 @@ enum tally {
 	TALLY_RECEIVED = 5,
 	TALLY_FLOW_HITS_UNCOUNTED = 6,
 	TALLY_MISSED = 7,
-	TALLY_MAX = 8,
+	TALLY_TOLD_OVER_BUDGET = 8,
+	TALLY_MAX = 9,
 };
 
 /* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */
@@ -365,6 +444,10 @@ union wire_types {
 	struct wire_action_ct wire_action_ct;
 	struct wire_action_tunnel wire_action_tunnel;
 	struct wire_packet wire_packet;
+	struct wire_recv_upcall wire_recv_upcall;
+	struct wire_flow_operation wire_flow_operation;
+	struct wire_flow_result wire_flow_result;
+	struct wire_revalidation wire_revalidation;
 	struct table_count table_count;
 	struct flow_id flow_id;
 	struct flow_count flow_count;
@@ -373,6 +456,8 @@ union wire_types {
 	struct sweep_order sweep_order;
 	struct upcall_kind upcall_kind;
 	struct op_outcome op_outcome;
+	struct sched_sums sched_sums;
+	struct stage_times stage_times;
 };
 union wire_types *wire_types __attribute__((unused));
 

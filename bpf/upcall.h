@@ -5,6 +5,16 @@
  * before netlink_unicast returns. Every upcall is remembered, also those that are not recorded, so that a recorded one
  * is never taken for another that looks the same. */
 
+/* What is tied to a message, once each. */
+enum answer {
+	ANSWER_PUT = 1,
+	ANSWER_EXEC = 2,
+	/* The same as the daemon itself tells them. */
+	ANSWER_TOLD_RECV = 4,
+	ANSWER_TOLD_PUT = 8,
+	ANSWER_TOLD_EXEC = 16,
+};
+
 /* An upcall's message, with all that its put and its execute can be known by. */
 struct message {
 	__u64 upcall;
@@ -17,10 +27,10 @@ struct message {
 	__u32 pkt_len;
 	__u32 digested;
 	__u32 recorded;
-	__u32 put;
-	__u32 exec;
+	__u32 answered; /* ANSWER_* that were tied to it */
 	__u32 cmd;
-	__u32 pad;
+	__u32 index;    /* of the upcall's messages */
+	__u64 begun;    /* the lookup that missed, or the upcall where there was none */
 	__u64 received; /* when */
 };
 
@@ -126,7 +136,10 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	missed = cpu->lookup.ts && get(info, cmd) == 1;
 	begun = missed ? cpu->lookup.ts : now;
 	cpu->lookup.ts = 0;
+	if (missed)
+		stage_between(STAGE_LOOKUP, begun, now);
 	up->ts = now;
+	up->begun = begun;
 	up->dp = dp_number(dp);
 	up->in_port = get(key, phy.in_port);
 	up->cmd = get(info, cmd);
@@ -299,8 +312,10 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.packet = up->packet;
 	s->in_flight.m.queue_id = up->queue_id;
 	s->in_flight.m.recorded = up->recorded;
-	s->in_flight.m.put = s->in_flight.m.exec = 0;
+	s->in_flight.m.answered = 0;
 	s->in_flight.m.cmd = up->cmd;
+	s->in_flight.m.begun = up->begun;
+	s->in_flight.m.index = up->index;
 	s->in_flight.portid = portid;
 	s->in_flight.ts = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))
@@ -318,13 +333,14 @@ EXIT(queue_userspace_packet, enqueue_exit)
 	struct enqueue_scratch *s;
 	struct wire_enqueue *e;
 	struct going_up *up;
-	__u32 zero = 0;
+	__u32 zero = 0, index;
 	__s32 ret;
 
 	if (!cpu || !cpu->up.enqueuing)
 		return 0;
 	up = &cpu->up;
 	up->enqueuing = 0;
+	index = up->index++;
 	ret = returned(ctx);
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
@@ -336,6 +352,8 @@ EXIT(queue_userspace_packet, enqueue_exit)
 		if (in && in->m.queue_id == up->queue_id)
 			bpf_map_delete_elem(&in_flights, &s->user_skb);
 	}
+	if (!(__s32)ret && up->queue_id && !index)
+		stage_between(STAGE_ENQUEUE, up->ts, s->in_flight.ts);
 	if (!up->recorded)
 		return 0;
 	e = reserve(struct wire_enqueue);
@@ -350,7 +368,7 @@ EXIT(queue_userspace_packet, enqueue_exit)
 	e->ret = ret;
 	e->cmd = up->cmd;
 	e->portid = up->portid;
-	e->index = up->index++;
+	e->index = index;
 	e->pad = 0;
 	submit(e);
 	return 0;

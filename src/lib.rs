@@ -2,12 +2,13 @@
 //!
 //! Data has one road: a source (the probes, a recording) makes [`event::Event`]s, the [`model`] applies them, [`ui`]
 //! draws the model. `probes`, `record`, `model` and `ovs_rpc` know `event` and not each other; `ui` reads `model`;
-//! only `app` knows everybody.
+//! only `app` knows everybody. `processes` finds the daemon for those that look for it.
 
 pub mod app;
 pub mod event;
 pub mod model;
 pub mod ovs_rpc;
 pub mod probes;
+mod processes;
 pub mod record;
 pub mod ui;

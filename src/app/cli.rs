@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    probes::{Config, SNAPLEN_MAX},
+    probes::{Config, SNAPLEN_MAX, Usdt},
     ui::Choice,
 };
 
@@ -99,8 +99,12 @@ pub struct DaemonArgs {
 /// How upcalls are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Track {
-    /// In the kernel, on any build of Open vSwitch.
+    /// In the kernel, on any build of Open vSwitch; with what the daemon tells where it has USDT probes.
     Auto,
+    /// In the kernel alone.
+    Kernel,
+    /// In the kernel, and by the daemon's USDT probes whatever they cost.
+    Usdt,
     /// Not at all: counters only, at the least cost.
     Off,
 }
@@ -109,8 +113,13 @@ impl ProbeArgs {
     /// The probes' part of it.
     pub fn config(&self) -> Config {
         Config {
-            follow: self.track == Track::Auto,
-            sample: if self.track == Track::Auto { self.sample } else { 0 },
+            follow: self.track != Track::Off,
+            usdt: match self.track {
+                Track::Auto => Usdt::WhereThereIs,
+                Track::Usdt => Usdt::Wanted,
+                Track::Kernel | Track::Off => Usdt::Off,
+            },
+            sample: if self.track == Track::Off { 0 } else { self.sample },
             snaplen: self.snaplen,
             event_budget: self.event_budget,
             command: std::env::args().collect::<Vec<_>>().join(" "),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    cli::{DaemonArgs, ProbeArgs},
+    cli::{DaemonArgs, ProbeArgs, Track},
     source::FromSource,
 };
 use crate::{
@@ -41,6 +41,11 @@ impl Session {
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
         let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));
         let probes = starting.await.context("starting the probes")??;
+        if args.track == Track::Usdt
+            && let Some(missing) = probes.capabilities().iter().find(|c| c.is_missing() && c.name.starts_with("usdt"))
+        {
+            eprintln!("ovscope: --track usdt: {}", missing.why);
+        }
         Ok(Self { events, asks, probes: Some(probes), daemon })
     }
 

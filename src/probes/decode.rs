@@ -2,6 +2,8 @@
 
 use super::{
     decode_action::{action, action_ct, action_long, action_tunnel},
+    reasons::Reasons,
+    told::told,
     trace::Names,
     wire::{
         self, WIRE_ACTION, WIRE_ACTION_CT, WIRE_ACTION_LONG, WIRE_ACTION_TUNNEL, WIRE_DEVICE, WIRE_FLOW, WIRE_FLOW_DEL,
@@ -26,6 +28,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Names of drop reasons.
+    pub fn reasons(&mut self) -> &mut Reasons {
+        &mut self.names.reasons
+    }
+
     /// Adds to `events` what one record of the ring buffer tells: none, one, or all of a packet's steps.
     pub fn decode(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<(), Undecoded> {
         let kind = bytes.get(wire::KIND_AT..wire::KIND_AT + 4).and_then(|b| b.try_into().ok()).ok_or(Undecoded)?;
@@ -65,7 +72,7 @@ fn with_head(bytes: &[u8]) -> Option<Event> {
         WIRE_ACTION_LONG => action_long(&read(bytes)?)?,
         WIRE_ACTION_CT => action_ct(&read(bytes)?),
         WIRE_ACTION_TUNNEL => action_tunnel(&read(bytes)?),
-        _ => return None,
+        kind => told(kind, bytes)?,
     };
     Some(Event {
         ts: head.ts,
@@ -208,7 +215,7 @@ mod tests {
     #[test]
     fn every_cut_of_every_kind_is_refused() {
         let whole = vec![0u8; size_of::<WirePacket>()];
-        for kind in 0..20u32 {
+        for kind in 0..32u32 {
             for len in 0..size_of::<WireHead>() {
                 let mut bytes = whole[..len].to_vec();
                 if len >= 40 {
@@ -221,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..700), kind in 0u32..18) {
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..700), kind in 0u32..32) {
             let mut bytes = bytes;
             if bytes.len() >= 40 {
                 bytes[36..40].copy_from_slice(&kind.to_ne_bytes());

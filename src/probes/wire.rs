@@ -3,6 +3,8 @@
 //! A test compares every size and offset with the compiled object's BTF.
 use bytemuck::{Pod, Zeroable};
 
+use crate::event::STAGE_BUCKETS;
+
 pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
@@ -41,10 +43,19 @@ pub const CT_NAT_SHIFT: u32 = 2;
 
 pub const STEP_LOOKUP: u8 = 16;
 pub const STEP_ACTION: u8 = 17;
+pub const STEP_DROP: u8 = 18;
+pub const WIRE_RECV_UPCALL: u32 = 20;
+pub const WIRE_FLOW_OPERATION: u32 = 21;
+pub const WIRE_FLOW_RESULT: u32 = 22;
+pub const WIRE_REVALIDATION: u32 = 23;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
 pub const OP_DEL: u32 = 2;
+
+pub const SCHED_ASLEEP: u32 = 1;
+pub const SCHED_RUNNABLE: u32 = 2;
+pub const SCHED_RUNNING: u32 = 3;
 
 pub const TALLY_RING_FULL: u32 = 0;
 pub const TALLY_OVER_BUDGET: u32 = 1;
@@ -54,6 +65,7 @@ pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
 pub const TALLY_MISSED: u32 = 7;
+pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
 
 /// Where every record has its kind.
 pub const KIND_AT: usize = 36;
@@ -282,6 +294,44 @@ wire! {
         kind: u32,
         data: [u8; SNAPLEN_MAX],
     }
+    /// `struct wire_recv_upcall`.
+    struct WireRecvUpcall {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        batch_idx: u32,
+        upcall_type: u32,
+        pkt_size: u32,
+        key_size: u32,
+    }
+    /// `struct wire_flow_operation`.
+    struct WireFlowOperation {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        ufid: [u32; 4],
+        batch_idx: u32,
+        op: u32,
+        ufid_len: u32,
+        pad: u32,
+    }
+    /// `struct wire_flow_result`.
+    struct WireFlowResult {
+        head: WireHead,
+        ufid: [u32; 4],
+        ufid_len: u32,
+        result: u32,
+        reason: u32,
+        sweep: u32,
+    }
+    /// `struct wire_revalidation`.
+    struct WireRevalidation {
+        head: WireHead,
+        took_ns: u64,
+        n_flows: u64,
+        interval_ms: u32,
+        pad: u32,
+    }
     /// `struct table_count`, a value of `table_counts`.
     struct TableCount {
         hits: u64,
@@ -331,6 +381,22 @@ wire! {
         cmd: u32,
         portid: u32,
         ret: i32,
+    }
+    /// `struct sched_sums`, a value of `scheds`.
+    struct SchedSums {
+        since: u64,
+        asleep: u64,
+        runnable: u64,
+        running: u64,
+        runnable_max: u64,
+        switches: u64,
+        state: u32,
+        pad: u32,
+    }
+    /// `struct stage_times`, a value of `stage_times`.
+    struct StageTimes {
+        max: u64,
+        counts: [u64; STAGE_BUCKETS],
     }
     /// `struct op_outcome`, a key of `op_counts`.
     struct OpOutcome {

@@ -6,6 +6,7 @@ use super::{
     actions::{self, Wholes},
     columns::{self as proto, Kind},
     dictionary::{Places, Recent},
+    sums, usdt,
 };
 use crate::event::{
     Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid,
@@ -31,6 +32,9 @@ pub(super) struct Encoder {
     ufids: Places<Ufid>,
     strings: Places<String>,
     devices: Places<(Comm, u32, u32)>,
+    /// Of the last rows of the daemon's receives and operations.
+    received: usdt::Before,
+    operated: usdt::Before,
     actions: Wholes<Action>,
     cookies: Wholes<Cookie>,
 }
@@ -201,10 +205,39 @@ impl Encoder {
                 self.size += row.data.len();
                 Kind::PacketBytes
             }
+            Body::Drop(row) => {
+                let [name, location] = [&row.name, &row.location]
+                    .map(|text| self.strings.place(text.clone(), |text| self.message.strings.push(text.clone())));
+                let c = self.message.drop.get_or_insert_default();
+                c.reason.push(row.reason);
+                c.name.push(name);
+                c.location.push(location);
+                Kind::Drop
+            }
             Body::Dev(row) => self.dev(row),
+            Body::RecvUpcall(row) => {
+                usdt::push_recv(self.message.recv_upcall.get_or_insert_default(), &mut self.received, row);
+                Kind::RecvUpcall
+            }
+            Body::FlowOperation(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_operation.get_or_insert_default();
+                usdt::push_operation(c, &mut self.operated, row, ufid);
+                Kind::FlowOperation
+            }
+            Body::FlowResult(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_result.get_or_insert_default();
+                c.ufid.push(ufid);
+                c.result.push(row.result.into());
+                c.reason.push(row.reason.into());
+                c.sweep.push(row.sweep.into());
+                Kind::FlowResult
+            }
             Body::Counters(row) => self.counters(ts, row),
             Body::Loss(_)
             | Body::Session(_)
+            | Body::Revalidation(_)
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
@@ -270,9 +303,14 @@ impl Encoder {
             flows.sf_acts.push(self.pointer(Some(flow.sf_acts)));
             flows.ufid.push(self.ufid(flow.ufid));
             flows.hits.push(flow.hits);
+            flows.bytes.push(flow.bytes.map_or(0, |n| n.saturating_add(1)));
             flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
         }
+        if flows.bytes.iter().all(|&n| n == 0) {
+            flows.bytes.clear();
+        }
         self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
+        self.size += 32 * (row.drops.len() + row.handlers.len() + 8 * row.stages.len());
         self.message.counters.push(proto::Counters {
             datapaths: row
                 .datapaths
@@ -296,6 +334,7 @@ impl Encoder {
                     port: c.port,
                     ret: c.ret,
                     count: c.count,
+                    cpu: c.cpu.map_or(0, |cpu| u64::from(cpu) + 1),
                 })
                 .collect(),
             puts: errnos(&row.puts),
@@ -304,6 +343,9 @@ impl Encoder {
             received: row.received,
             flow_hits_uncounted: row.flow_hits_uncounted,
             flows: (!row.flows.is_empty()).then_some(flows),
+            drops: row.drops.iter().map(sums::from_drop).collect(),
+            handlers: row.handlers.iter().map(sums::from_handler).collect(),
+            stages: row.stages.iter().map(sums::from_stage).collect(),
         });
         Kind::Counters
     }

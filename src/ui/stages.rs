@@ -16,7 +16,11 @@ const NUMBER: u16 = 8;
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let model = screen.model;
-    let sample = if model.loss().upcalls_over_budget > 0 { ", sampled" } else { "" };
+    let sample = match model.counts_stages() {
+        true => ", all",
+        false if model.loss().upcalls_over_budget > 0 => ", sampled",
+        false => "",
+    };
     let all: Vec<(Stage, Option<Percentiles>)> =
         Stage::ALL.into_iter().map(|stage| (stage, model.latency(stage, Window::Last10))).collect();
     if all.iter().all(|(_, found)| found.is_none()) {

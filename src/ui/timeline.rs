@@ -86,6 +86,8 @@ fn in_bracket(event: &Event) -> Option<UpcallId> {
             | Body::UpcallRecv(_)
             | Body::FlowPut(_)
             | Body::FlowExec(_)
+            | Body::RecvUpcall(_)
+            | Body::FlowOperation(_)
     );
     event.upcall.filter(|_| of_upcall)
 }
@@ -234,7 +236,15 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
             (format!("{} in {}", outcome(exec.ret), took.trim_end()), good_or_bad(exec.ret))
         }
         Body::FlowDel(op) => (outcome(op.ret), good_or_bad(op.ret)),
+        Body::RecvUpcall(recv) => (format!("daemon has it: {} B, key {} B", recv.pkt_size, recv.key_size), theme.text),
+        Body::FlowOperation(asked) => {
+            let ufid = asked.ufid.map_or_else(String::new, |ufid| format!(" · ufid {}", short(&ufid.to_string())));
+            (format!("daemon asks: {}{ufid}", asked.op_type.name()), theme.text)
+        }
         Body::ActionExecute(executed) => (action(model, executed), theme.text),
+        Body::Drop(drop) => {
+            (format!("{} in {}", label::drop_reason(drop.reason, &drop.name), drop.location), theme.strong)
+        }
         _ => (String::new(), theme.text),
     }
 }

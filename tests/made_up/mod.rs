@@ -197,7 +197,15 @@ impl Host {
         match self.counters.upcalls.iter_mut().find(same) {
             Some(counter) => counter.count += count,
             None if count > 0 => {
-                self.counters.upcalls.push(UpcallCounter { dp: DP, in_port, cmd: UpcallCmd::Miss, port, ret, count });
+                self.counters.upcalls.push(UpcallCounter {
+                    dp: DP,
+                    in_port,
+                    cmd: UpcallCmd::Miss,
+                    port,
+                    cpu: None,
+                    ret,
+                    count,
+                });
             }
             None => {}
         }
@@ -299,6 +307,7 @@ impl Host {
                 sf_acts: FlowPtr(0xfff0_0000 + self.sequence * 64),
                 ufid: Some(ufid),
                 hits: 0,
+                bytes: None,
                 last: 0,
             });
         }

@@ -2,10 +2,12 @@
 
 use ovscope::event::{
     Action, ActionExecute, Attribute, Body, Capability, CapabilityState, Clock, Cookie, Counters, Ct, DaemonAnswer,
-    DaemonState, Datapath, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, Family, FlowCounter,
-    FlowLookup, FlowOp, FlowPtr, FlowPut, Labels, Loss, Mark, Name, Nat, NatDir, PacketBytes, PacketExec, PacketId,
-    Port, PortNo, ProbeCost, PutKind, Query, Session, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
-    UpcallRecv, UpcallReturn, Userspace, decode_action,
+    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
+    ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult,
+    HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
+    ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage, StageCounter,
+    Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
+    decode_action,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -201,6 +203,7 @@ fn path() -> BoxedStrategy<Body> {
         }),
         (int(), vec(any::<u8>(), 0..40))
             .prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data: data.into() })),
+        (int(), text(), text()).prop_map(|(reason, name, location)| Body::Drop(Drop { reason, name, location })),
         (points, name(), int(), int(), int(), errno()).prop_map(|(point, dev, ifindex, netns, len, ret)| Body::Dev(
             DevStep { point, dev, ifindex, netns, len, ret }
         )),
@@ -216,20 +219,53 @@ fn counters() -> BoxedStrategy<Counters> {
         }),
         0..3,
     );
-    let upcalls =
-        vec(
-            (dp(), port(), cmd(), int(), errno(), long())
-                .prop_map(|(dp, in_port, cmd, port, ret, count)| UpcallCounter { dp, in_port, cmd, port, ret, count }),
-            0..3,
-        );
+    let upcalls = vec(
+        (dp(), port(), cmd(), int(), option::of(int()), errno(), long()).prop_map(
+            |(dp, in_port, cmd, port, cpu, ret, count)| UpcallCounter { dp, in_port, cmd, port, cpu, ret, count },
+        ),
+        0..3,
+    );
     let flows = vec(
-        (long(), pointer(), pointer(), option::of(ufid()), long(), long()).prop_map(
-            |(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last },
+        (long(), pointer(), pointer(), option::of(ufid()), long(), option::of(0..u64::MAX), long()).prop_map(
+            |(table, flow, sf_acts, ufid, hits, bytes, last)| FlowCounter {
+                table,
+                flow,
+                sf_acts,
+                ufid,
+                hits,
+                bytes,
+                last,
+            },
         ),
         0..4,
     );
-    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long())
-        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted)| Counters {
+    let drops =
+        vec((int(), text(), long()).prop_map(|(reason, name, count)| DropCounter { reason, name, count }), 0..3);
+    let handlers = vec(
+        (int(), long(), long(), long(), long(), long()).prop_map(
+            |(tid, asleep_ns, runnable_ns, running_ns, runnable_max_ns, switches)| HandlerSched {
+                tid,
+                asleep_ns,
+                runnable_ns,
+                running_ns,
+                runnable_max_ns,
+                switches,
+            },
+        ),
+        0..3,
+    );
+    let buckets = prop::collection::btree_map(0..STAGE_BUCKETS as u16, long(), 0..9);
+    let stages = vec(
+        (prop::sample::select(&Stage::ALL[..]), long(), buckets).prop_map(|(stage, max, buckets)| StageCounter {
+            stage,
+            max,
+            buckets: buckets.into_iter().collect(),
+        }),
+        0..3,
+    );
+    let new = (drops, handlers, stages);
+    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long(), new)
+        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted, new)| Counters {
             datapaths,
             upcalls,
             puts,
@@ -238,6 +274,9 @@ fn counters() -> BoxedStrategy<Counters> {
             received,
             flows,
             flow_hits_uncounted,
+            drops: new.0,
+            handlers: new.1,
+            stages: new.2,
         })
         .boxed()
 }
@@ -280,11 +319,12 @@ fn context() -> BoxedStrategy<Body> {
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
-        (long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
+        (long(), long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
             |(
                 ring_full,
                 over_budget,
                 upcalls_over_budget,
+                told_over_budget,
                 not_sampled,
                 untracked,
                 missed_runs,
@@ -295,6 +335,7 @@ fn context() -> BoxedStrategy<Body> {
                     ring_full,
                     over_budget,
                     upcalls_over_budget,
+                    told_over_budget,
                     not_sampled,
                     untracked,
                     missed_runs,
@@ -317,9 +358,34 @@ fn context() -> BoxedStrategy<Body> {
     .boxed()
 }
 
+/// What a daemon with USDT probes tells.
+fn told() -> BoxedStrategy<Body> {
+    let operations = prop_oneof![Just(OpType::Put), Just(OpType::Exec), Just(OpType::Del)];
+    prop_oneof![
+        (cmd(), int(), int(), long(), long(), int()).prop_map(
+            |(cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx)| {
+                Body::RecvUpcall(RecvUpcall { cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (operations, option::of(ufid()), long(), long(), int()).prop_map(
+            |(op_type, ufid, queue_id, batch_ts, batch_idx)| {
+                Body::FlowOperation(FlowOperation { op_type, ufid, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (option::of(ufid()), int(), int(), any::<bool>()).prop_map(|(ufid, result, reason, sweep)| {
+            let (result, reason) = (RevalResult::from(result), DelReason::from(reason));
+            Body::FlowResult(FlowResult { ufid, result, reason, sweep })
+        }),
+        (long(), long(), int()).prop_map(|(took_ns, n_flows, interval_ms)| {
+            Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms })
+        }),
+    ]
+    .boxed()
+}
+
 /// Any event; most are of the packet path.
 pub fn event() -> BoxedStrategy<Event> {
-    let body = prop_oneof![4 => path(), 1 => context()];
+    let body = prop_oneof![4 => path(), 1 => told(), 1 => context()];
     let ids = (option::of(long().prop_map(PacketId)), option::of(long().prop_map(UpcallId)));
     (long(), int(), int(), int(), name(), ids, body)
         .prop_map(|(ts, cpu, tid, pid, comm, (packet, upcall), body)| Event {
