@@ -1,4 +1,5 @@
-//! Compiles bpf/*.bpf.c into skeletons (with clang, by libbpf-cargo) and the recording's schema into Rust types.
+//! Compiles bpf/*.bpf.c into skeletons (with clang, by libbpf-cargo), the recording's schema into Rust types, and what
+//! loads libpcap.
 
 use std::{env, fs, path::PathBuf};
 
@@ -10,7 +11,9 @@ use prost_types::{
 
 fn main() -> Result<()> {
     skeletons()?;
-    schema()
+    schema()?;
+    libpcap();
+    Ok(())
 }
 
 /// `bpf/NAME.bpf.c` becomes `$OUT_DIR/NAME.skel.rs`.
@@ -43,6 +46,12 @@ fn schema() -> Result<()> {
     prost_build::Config::new().compile_fds(columns(descriptors.clone()))?;
     prost_build::Config::new().compile_fds(descriptors)?;
     Ok(())
+}
+
+/// `$OUT_DIR/libpcap.a` is linked in libpcap's place, whose symbols the pcap crate asks for.
+fn libpcap() {
+    println!("cargo:rerun-if-changed=src/filter/libpcap.c");
+    cc::Build::new().file("src/filter/libpcap.c").std("c11").warnings(true).extra_warnings(true).compile("pcap");
 }
 
 /// Columns that nearly every event has a number in: all of these messages', and some of `Events`.

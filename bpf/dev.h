@@ -35,7 +35,7 @@ static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_de
 		if (!t)
 			return NULL;
 	}
-	if (t->left_out)
+	if (t->left_out || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
 		return NULL;
 	dev_step_of(t, dev, point, get(skb, len), 0);
 	return t;
@@ -183,7 +183,16 @@ struct {
 	__uint(max_entries, 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
-	__type(value, struct moving { __u64 head; __u64 packet; __u64 upcall; __u64 queue_id; });
+	__type(value, struct moving {
+		__u64 head;
+		__u64 packet;
+		__u64 upcall;
+		__u64 queue_id;
+		__u32 state;
+		__u32 left_out;
+		__u32 filter;
+		__u32 pad;
+	});
 } moving_heads SEC(".maps");
 
 static __always_inline int head_moves(struct sk_buff *skb)
@@ -191,12 +200,14 @@ static __always_inline int head_moves(struct sk_buff *skb)
 	__u64 key = (__u64)skb, head = (__u64)get(skb, head);
 	struct track *t;
 
-	if (!tracks_recorded)
+	if (!tracks_recorded && !cfg_filter)
 		return 0;
 	t = track_of(head);
-	if (t && t->state == TRACK_RECORDED) {
+	/* What a filter said of it goes with it too. */
+	if (t && (t->state == TRACK_RECORDED || (cfg_filter && t->filter))) {
 		struct moving m = {
 			.head = head, .packet = t->packet, .upcall = t->upcall, .queue_id = t->queue_id,
+			.state = t->state, .left_out = t->left_out, .filter = t->filter,
 		};
 
 		bpf_map_update_elem(&moving_heads, &key, &m, BPF_ANY);
@@ -220,10 +231,12 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	bpf_map_delete_elem(&moving_heads, &key);
 	if (moved.head == head)
 		return 0;
-	t = track_new(head, moved.packet, TRACK_RECORDED);
+	t = track_new(head, moved.packet, moved.state);
 	if (t) {
 		t->upcall = moved.upcall;
 		t->queue_id = moved.queue_id;
+		t->left_out = moved.left_out;
+		t->filter = moved.filter;
 	}
 	return 0;
 }

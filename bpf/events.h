@@ -318,7 +318,11 @@ struct wire_revalidation {
 struct table_count {
 	__u64 hits;   /* besides those in flow_lines */
 	__u64 misses;
-	__u32 dp;
+};
+
+struct table_key {
+	__u64 table; /* struct flow_table * */
+	__u32 dp;    /* a later datapath's may have the address */
 	__u32 pad;
 };
 
@@ -420,7 +424,49 @@ enum tally {
 	TALLY_FLOW_HITS_UNCOUNTED = 6,
 	TALLY_MISSED = 7,
 	TALLY_TOLD_OVER_BUDGET = 8,
-	TALLY_MAX = 9,
+	TALLY_FILTERED_OUT = 9,
+	TALLY_UPCALLS_FILTERED_OUT = 10,
+	TALLY_MAX = 11,
+};
+
+/* Filters: classic BPF programs, written by user space. */
+
+#define FILTER_INSNS 512
+
+/* Where a program judges. */
+enum filter_place {
+	FILTER_BYTES = 0,  /* -f: a packet's bytes, where it is first seen */
+	FILTER_LOOKUP = 1, /* --where: the fields that are known after a lookup that hit */
+	FILTER_UPCALL = 2, /* and at an upcall */
+	FILTER_PLACES = 3,
+};
+
+/* struct sock_filter in linux/filter.h. */
+struct filter_insn {
+	__u16 code;
+	__u8 jt;
+	__u8 jf;
+	__u32 k;
+};
+
+struct filter_program {
+	__u32 len; /* 0: it holds for everything */
+	__u32 pad;
+	struct filter_insn insns[FILTER_INSNS];
+};
+
+/* What --where can ask for; a program finds all but the name in network byte order. */
+struct filter_fields {
+	__u32 in_port;
+	__u32 dp;
+	__u32 recirc_id;
+	__u32 cmd;
+	__u32 portid;
+	__u32 cpu;
+	__u32 len;
+	__u32 ufid_len; /* 0: the flow, or its UFID, is not known */
+	__u32 ufid[4];
+	char comm[NAME_LEN];
 };
 
 /* A compiler writes down only the types that a variable or a function has: these, for the comparison with wire.rs. */
@@ -449,6 +495,7 @@ union wire_types {
 	struct wire_flow_result wire_flow_result;
 	struct wire_revalidation wire_revalidation;
 	struct table_count table_count;
+	struct table_key table_key;
 	struct flow_id flow_id;
 	struct flow_count flow_count;
 	struct flow_slot flow_slot;
@@ -458,6 +505,9 @@ union wire_types {
 	struct op_outcome op_outcome;
 	struct sched_sums sched_sums;
 	struct stage_times stage_times;
+	struct filter_insn filter_insn;
+	struct filter_program filter_program;
+	struct filter_fields filter_fields;
 };
 union wire_types *wire_types __attribute__((unused));
 

@@ -63,6 +63,11 @@ enum { OVS_PACKET_CMD_ACTION = 2 };
 #define NETLINK_GENERIC 16
 #define AF_NETLINK 16
 #define MSG_PEEK 2
+#define ARPHRD_ETHER 1
+#define ARPHRD_LOOPBACK 772
+/* From net/openvswitch/flow.h and include/linux/if_ether.h. */
+#define MAC_PROTO_ETHERNET 1
+#define SW_FLOW_KEY_INVALID 0x80
 
 /* So that registers go by the kernel's names, not by those of its interface to programs. */
 #define __VMLINUX_H__
@@ -102,6 +107,7 @@ struct task_struct {
 struct net_device {
 	char name[NAME_LEN];
 	int ifindex;
+	unsigned short type;
 	possible_net_t nd_net;
 };
 
@@ -115,6 +121,8 @@ struct sk_buff {
 	unsigned char *data;
 	__be16 vlan_proto;
 	__u16 vlan_tci;
+	__be16 protocol;
+	__u16 mac_header;
 	char cb[48];
 };
 /* Whether a tag is beside the packet: a bit up to 6.1, since 6.2 either of the two being set. */
@@ -156,7 +164,11 @@ struct hlist_head {
 struct flow_table {
 	unsigned int count;
 };
+struct callback_head {
+	struct callback_head *next;
+};
 struct datapath {
+	struct callback_head rcu;
 	struct flow_table table;
 	struct hlist_head *ports;
 };
@@ -171,6 +183,7 @@ struct sw_flow_key {
 		__u16 in_port;
 	} phy;
 	__u32 recirc_id;
+	__u8 mac_proto;
 };
 struct sw_flow_id {
 	__u32 ufid_len;

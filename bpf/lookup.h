@@ -8,7 +8,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 256);
-	__type(key, __u64); /* struct flow_table * */
+	__type(key, struct table_key);
 	__type(value, struct table_count);
 } table_counts SEC(".maps");
 
@@ -46,20 +46,19 @@ static __always_inline __u64 table_of(struct datapath *dp)
 
 static __always_inline struct table_count *table_count_of(__u64 table, __u32 dp)
 {
-	struct table_count *count = bpf_map_lookup_elem(&table_counts, &table);
+	struct table_key key = { .table = table, .dp = dp };
+	struct table_count *count = bpf_map_lookup_elem(&table_counts, &key);
 
 	if (!count) {
 		struct table_count zero = {};
 
-		bpf_map_update_elem(&table_counts, &table, &zero, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&table_counts, &table);
+		bpf_map_update_elem(&table_counts, &key, &zero, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&table_counts, &key);
 		if (!count) {
 			tally(TALLY_MISSED);
 			return NULL;
 		}
 	}
-	/* Each CPU has a value of its own. */
-	count->dp = dp;
 	return count;
 }
 
@@ -191,8 +190,9 @@ static __noinline __u32 tell_flow(struct flow_slot *slot)
 	return slot->number;
 }
 
-/* Whether this packet, which hit a flow, is recorded: decided on its first pass. */
-static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_buff *skb, __u64 now)
+/* Whether this packet, which hit a flow, is recorded: decided on its first pass, but for what --where asks of each. */
+static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_buff *skb, struct flow_slot *slot,
+					       __u64 now)
 {
 	bool first = !cpu->lookup.recirc_id;
 	__u64 head = (__u64)get(skb, head);
@@ -204,18 +204,38 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 	if (t && t->state == TRACK_RECORDED)
 		return t;
 	/* A recirculated packet was decided about on its first pass. */
-	if (!first)
+	if (!first && !(cfg_filter && t))
 		return NULL;
 	if (!cfg_generic)
 		return NULL;
 	if (!t && packets_closed()) {
 		cpu->left_out = TALLY_OVER_BUDGET;
-		tally(TALLY_OVER_BUDGET);
+		if (cfg_filter && !filter_hit(NULL, cpu, skb, slot))
+			cpu->left_out = TALLY_FILTERED_OUT;
+		tally(cpu->left_out);
 		return NULL;
 	}
 	if (!t)
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
-	if (!t || t->left_out)
+	if (!t)
+		return NULL;
+	if (cfg_filter) {
+		bool filtered_out = t->left_out == TALLY_FILTERED_OUT;
+
+		if (!filter_hit(t, cpu, skb, slot)) {
+			if (first && !t->left_out)
+				track_leave_out(t, TALLY_FILTERED_OUT);
+			/* An upcall of it may be wanted: then it is told that it hit. */
+			return t->filter == FILTER_WANTED ? t : NULL;
+		}
+		if (!first && !filtered_out)
+			return NULL;
+		if (filtered_out) {
+			tally_add(TALLY_FILTERED_OUT, -1);
+			t->left_out = 0;
+		}
+	}
+	if (t->left_out)
 		return NULL;
 	if (cfg_sample > 1 && bpf_get_prandom_u32() % cfg_sample) {
 		track_leave_out(t, TALLY_NOT_SAMPLED);
@@ -277,6 +297,8 @@ ENTRY(ovs_flow_tbl_lookup_stats, flow_lookup, struct flow_table *table, struct s
 	cpu->lookup.n_cache_hit = (__u64)n_cache_hit;
 	cpu->lookup.in_port = get(key, phy.in_port);
 	cpu->lookup.recirc_id = get(key, recirc_id);
+	if (cfg_filter)
+		cpu->lookup.bare = is_bare(key);
 	if (!cpu->lookup.recirc_id)
 		cpu->left_out = 0;
 	return 0;
@@ -304,7 +326,7 @@ ENTRY(ovs_flow_stats_update, flow_hit, struct sw_flow *flow, __be16 tcp_flags, s
 	cpu = this_cpu();
 	if (!cpu || !cpu->lookup.ts)
 		return 0;
-	t = hit_track(cpu, skb, cpu->lookup.ts);
+	t = hit_track(cpu, skb, slot, cpu->lookup.ts);
 	if (t)
 		lookup_step(t, cpu, cpu->lookup.ts, slot->dp, slot->number ?: tell_flow(slot));
 	cpu->lookup.ts = 0;

@@ -21,6 +21,7 @@ struct op {
 	__u32 seq;  /* of its netlink message, by which a twin knows it */
 	__u32 done; /* its end was seen */
 	__u32 first; /* it answers its upcall's first message */
+	__u32 refused; /* as in struct message */
 	__u32 pad;
 };
 
@@ -142,6 +143,7 @@ static __always_inline void op_tie(struct op *op, struct handler *h, struct mess
 
 	op->tied = 1;
 	op->recorded = m->recorded;
+	op->refused = m->refused;
 	op->upcall = m->upcall;
 	op->packet = m->packet;
 	op->queue_id = m->queue_id;
@@ -325,12 +327,19 @@ static __always_inline int reinject(struct sk_buff *skb)
 	struct op *op;
 
 	op = bpf_map_lookup_elem(&ops, &tid);
-	if (!op || op->done || !op->recorded || op->head == head)
+	if (!op || op->done || op->head == head || !(op->recorded || (cfg_filter && cfg_generic && op->refused)))
 		return 0;
 	track_forget(head);
-	t = track_new(head, op->packet, TRACK_RECORDED);
+	t = track_new(head, op->packet, op->recorded ? TRACK_RECORDED : TRACK_SEEN);
 	if (!t)
 		return 0;
+	if (!op->recorded) {
+		/* It has been judged. */
+		t->filter = op->refused & 0xff;
+		t->left_out = op->refused >> 8;
+		op->head = head;
+		return 0;
+	}
 	t->upcall = op->upcall;
 	t->queue_id = op->queue_id;
 	op->head = head;

@@ -8,6 +8,8 @@
 #include "names.h"
 #include "track.h"
 #include "step.h"
+#include "interpret.h"
+#include "filter.h"
 #include "lookup.h"
 #include "digest.h"
 #include "stages.h"
@@ -22,5 +24,6 @@
 #ifndef OVSCOPE_KPROBES
 #include "usdt.h"
 #endif
+#include "datapath.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -51,6 +51,8 @@ struct lookup {
 	__u64 n_cache_hit; /* and whether the cache knew the mask */
 	__u32 in_port;
 	__u32 recirc_id;
+	__u32 bare;        /* the packet has no Ethernet header; only known where there is a filter */
+	__u32 pad;
 };
 
 /* The upcall in progress on this CPU: ovs_dp_upcall runs with bottom halves off and never within itself. */
@@ -71,6 +73,8 @@ struct going_up {
 	__u32 recorded;
 	__u32 enqueuing; /* between the call and the return of queue_userspace_packet */
 	__u32 cpu;
+	__u32 refused;   /* by a filter: as in struct message */
+	__u32 pad;
 };
 
 struct cpu_state {

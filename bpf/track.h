@@ -13,6 +13,9 @@
 #define TRACK_WAYS 4
 #define TRACK_OLD 256 /* jiffies: 0.25 to 2.5 s. What was not seen for so long makes room: a buffer that waits in a socket */
 
+/* What -f says of a packet's bytes; 0 while nobody asked. */
+enum filter_verdict { FILTER_WANTED = 1, FILTER_REFUSED = 2 };
+
 enum track_state { TRACK_SEEN = 0, TRACK_RECORDED = 1 };
 
 struct track {
@@ -29,6 +32,8 @@ struct track {
 	__u32 in_port;
 	__u32 recirc_id;
 	__u32 in_dp;    /* whether there are any */
+	__u32 filter;   /* enum filter_verdict */
+	__u32 pad;
 	struct wire_step steps[STEPS_MAX];
 };
 
@@ -162,7 +167,7 @@ static __always_inline struct track *track_begin(struct track *t, __u64 packet, 
 	t->upcall = 0;
 	t->queue_id = 0;
 	t->touched = bpf_jiffies64();
-	t->left_out = 0;
+	t->left_out = t->filter = 0;
 	t->count = t->in_dp = 0;
 	t->dp = t->in_port = t->recirc_id = 0;
 	t->busy = 0;

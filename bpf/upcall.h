@@ -30,6 +30,7 @@ struct message {
 	__u32 answered; /* ANSWER_* that were tied to it */
 	__u32 cmd;
 	__u32 index;    /* of the upcall's messages */
+	__u32 refused;  /* by a filter: enum filter_verdict, and from bit 8 on why its packet was left out; else 0 */
 	__u64 begun;    /* the lookup that missed, or the upcall where there was none */
 	__u64 received; /* when */
 };
@@ -149,10 +150,13 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	up->enqueuing = 0;
 	up->recorded = 0;
 	up->packet = 0;
+	up->refused = 0;
 	up->id = next_id(&cpu->upcalls);
 	up->active = 1;
 
 	t = track_of(head);
+	if (cfg_filter && !(t && t->state == TRACK_RECORDED) && !filter_upcall(t, skb, key, up, cpu))
+		return 0;
 	if (!budget_take(now, t && t->state == TRACK_RECORDED ? UPCALL_COST : UPCALL_COST + PACKET_COST,
 			 BUDGET_UPCALLS)) {
 		tally(TALLY_UPCALLS_OVER_BUDGET);
@@ -316,6 +320,7 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.cmd = up->cmd;
 	s->in_flight.m.begun = up->begun;
 	s->in_flight.m.index = up->index;
+	s->in_flight.m.refused = up->refused;
 	s->in_flight.portid = portid;
 	s->in_flight.ts = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))

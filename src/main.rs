@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ovscope::app::{self, cli::Cli};
+use ovscope::app::{self, cli::Cli, filters::BadUsage};
 
 fn main() -> ExitCode {
     match app::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ovscope: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<BadUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

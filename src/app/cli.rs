@@ -4,8 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where};
 use crate::{
-    probes::{Config, SNAPLEN_MAX, Usdt},
+    filter::Where,
+    probes::{Attach, Config, SNAPLEN_MAX, Usdt},
     ui::Choice,
 };
 
@@ -46,7 +48,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Record without a screen, until Ctrl-C or --duration
     #[command(after_help = "Examples:\n  sudo ovscope record -o storm.mcap --duration 30s\n  \
-        sudo ovscope record -o - | zstd > storm.mcap.zst")]
+        sudo ovscope record -o - | zstd > storm.mcap.zst\n  \
+        sudo ovscope record -o vx.mcap -f 'udp port 4789' --where 'in_port = vxlan_sys_4789'")]
     Record(RecordArgs),
     /// One line per interval, without a screen
     #[command(after_help = "Examples:\n  sudo ovscope stat\n  sudo ovscope stat -i 10s --count 6 --json")]
@@ -74,15 +77,30 @@ pub struct ProbeArgs {
     /// Record one of N packets that are not upcalled (1/10 or 10); 0 records upcalled packets only, at less cost
     #[arg(long, value_name = "1/N", default_value = "1", value_parser = parse_sample)]
     pub sample: u32,
+    /// Record packets with these bytes alone, in the syntax of pcap-filter(7): 'udp port 4789', 'vlan 5 and arp'
+    #[arg(short, long, value_name = "EXPR", value_parser = parse_filter, long_help = FILTER_HELP)]
+    pub filter: Option<Bytes>,
+    /// Record what has these fields alone: 'cmd = miss and len > 1000' (--help names all)
+    #[arg(long = "where", value_name = "EXPR", value_parser = parse_where, long_help = WHERE_HELP)]
+    pub fields: Option<Where>,
+    /// Record one datapath's packets and upcalls alone, by its name or number
+    #[arg(long, value_name = "NAME")]
+    pub datapath: Option<String>,
     /// Bytes kept of each recorded packet
     #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=i64::from(SNAPLEN_MAX)))]
     pub snaplen: u32,
     /// Events a second at most; what is left out is counted, and all counters stay exact
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub event_budget: u64,
+    /// The buffer between kernel and program, in bytes with k, M or G; a power of two
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_buffer)]
+    pub buffer: Buffer,
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
+    /// What the probes are attached with: the best that works for each, or only fentry, or only kprobes
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub attach: AttachName,
 }
 
 /// How the daemon is asked.
@@ -109,10 +127,29 @@ pub enum Track {
     Off,
 }
 
+/// What the probes are attached with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttachName {
+    /// The best that this kernel allows, for each probe by itself.
+    Auto,
+    /// fentry, fexit and typed tracepoints only.
+    Fentry,
+    /// kprobes and raw tracepoints only: they cost more and may leave runs out.
+    Kprobe,
+}
+
 impl ProbeArgs {
-    /// The probes' part of it.
-    pub fn config(&self) -> Config {
-        Config {
+    /// The session's command line, for the record.
+    pub fn command(&self) -> String {
+        std::env::args().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The probes' part of it. Names are looked up among the host's datapaths, where there are any to look up.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        if self.buffer.rounded {
+            eprintln!("ovscope: --buffer is rounded up to {}: the kernel wants a power of two", self.buffer);
+        }
+        Ok(Config {
             follow: self.track != Track::Off,
             usdt: match self.track {
                 Track::Auto => Usdt::WhereThereIs,
@@ -121,9 +158,16 @@ impl ProbeArgs {
             },
             sample: if self.track == Track::Off { 0 } else { self.sample },
             snaplen: self.snaplen,
+            attach: match self.attach {
+                AttachName::Auto => Attach::Auto,
+                AttachName::Fentry => Attach::Fentry,
+                AttachName::Kprobe => Attach::Kprobe,
+            },
             event_budget: self.event_budget,
-            command: std::env::args().collect::<Vec<_>>().join(" "),
-        }
+            filter: filters::programs(self)?,
+            buffer: self.buffer.bytes,
+            command: self.command(),
+        })
     }
 }
 

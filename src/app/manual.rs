@@ -31,7 +31,7 @@ pub fn page() -> anyhow::Result<Vec<u8>> {
         let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
         out.extend(format!(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", sub.get_name(), text(&about), text(usage)).into_bytes());
         for arg in sub.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help") {
-            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
             let short = arg.get_short().map(|c| format!("-{c}, ")).unwrap_or_default();
             let names = text(&format!("{short}{arg}"));
             let mut said = vec![text(&help)];

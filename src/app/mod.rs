@@ -4,6 +4,7 @@ pub mod actions;
 pub mod cli;
 mod doctor;
 pub mod export;
+pub mod filters;
 pub mod keys;
 mod live;
 mod manual;

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{
     cli::StatArgs,
-    session::{Session, asked_to_end},
+    session::{Session, asked_to_end, prepare},
     source::FromSource,
 };
 use crate::{
@@ -21,7 +21,8 @@ const HEADING_EVERY: u64 = 20;
 
 /// Prints until it is told to end or has printed its count.
 pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
-    let mut session = Session::start(&args.probes, None).await?;
+    let prepared = prepare()?;
+    let mut session = Session::start(prepared, args.probes.config()?, None).await?;
     let mut stat = Stat::default();
     let mut ticks = interval_at(tokio::time::Instant::now() + args.interval, args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

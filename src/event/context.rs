@@ -116,6 +116,12 @@ pub struct Loss {
     /// spent.
     #[serde(default)]
     pub told_over_budget: u64,
+    /// Packets that hit a flow, left out by `-f`, `--where` or `--datapath`. Their counters are right.
+    #[serde(default)]
+    pub filtered_out: u64,
+    /// Upcalls left out by `-f`, `--where` or `--datapath`. Their counters are right.
+    #[serde(default)]
+    pub upcalls_filtered_out: u64,
     /// Packets that are not upcalled, left out by `--sample`.
     pub not_sampled: u64,
     /// Packets that had no room in the kernel's tracking table.
@@ -131,6 +137,15 @@ pub struct Loss {
 }
 
 impl Loss {
+    /// What the upcalls that are seen one by one are of all, in a word; none where they are all.
+    pub fn upcalls_are(&self) -> Option<&'static str> {
+        match self {
+            Self { upcalls_filtered_out: 1.., .. } => Some("filtered"),
+            Self { upcalls_over_budget: 1.., .. } => Some("sampled"),
+            _ => None,
+        }
+    }
+
     /// Whether anything was lost, other than left out on purpose.
     pub fn any(&self) -> bool {
         self.ring_full + self.untracked + self.missed_runs + self.undecoded + self.not_recorded > 0

@@ -66,6 +66,13 @@ pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
 pub const TALLY_MISSED: u32 = 7;
 pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
+pub const TALLY_FILTERED_OUT: u32 = 9;
+pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 10;
+
+pub const FILTER_INSNS: usize = 512;
+pub const FILTER_BYTES: u32 = 0;
+pub const FILTER_LOOKUP: u32 = 1;
+pub const FILTER_UPCALL: u32 = 2;
 
 /// Where every record has its kind.
 pub const KIND_AT: usize = 36;
@@ -336,6 +343,10 @@ wire! {
     struct TableCount {
         hits: u64,
         misses: u64,
+    }
+    /// `struct table_key`, a key of `table_counts`.
+    struct TableKey {
+        table: u64,
         dp: u32,
         pad: u32,
     }
@@ -403,6 +414,32 @@ wire! {
         op: u32,
         ret: i32,
     }
+    /// `struct filter_insn`, as `struct sock_filter`.
+    struct FilterInsn {
+        code: u16,
+        jt: u8,
+        jf: u8,
+        k: u32,
+    }
+    /// `struct filter_program`, a value of `filter_programs`.
+    struct FilterProgram {
+        len: u32,
+        pad: u32,
+        insns: [FilterInsn; FILTER_INSNS],
+    }
+    /// `struct filter_fields`, what a program of `--where` reads.
+    struct FilterFields {
+        in_port: u32,
+        dp: u32,
+        recirc_id: u32,
+        cmd: u32,
+        portid: u32,
+        cpu: u32,
+        len: u32,
+        ufid_len: u32,
+        ufid: [u32; 4],
+        comm: [u8; NAME_LEN],
+    }
 }
 
 /// Reads one struct from the front of `bytes`; none when there are too few.
@@ -424,6 +461,18 @@ mod tests {
             .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
             .skip(1)
             .collect()
+    }
+
+    #[test]
+    fn a_filter_finds_its_fields() {
+        let (_, size, fields) = layouts().into_iter().find(|(name, ..)| *name == "FilterFields").expect("it is there");
+        for field in crate::filter::FIELDS {
+            let at = fields.iter().find(|(name, _)| *name == field.name()).map(|(_, at)| *at);
+            assert_eq!(at, Some(field.word() * 4), "{field}");
+        }
+        assert_eq!(fields[crate::filter::UFID_LEN_WORD], ("ufid_len", crate::filter::UFID_LEN_WORD * 4));
+        assert!(size <= 256, "it fits into what a program sees");
+        assert_eq!(crate::filter::classic::MAX, FILTER_INSNS);
     }
 
     #[test]

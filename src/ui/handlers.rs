@@ -34,11 +34,10 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let page = usize::from(pen.height().saturating_sub(top + 1));
     let rows = lists::handlers(screen.model, screen.view.handler_order);
     let x = pen.pieces(1, 0, &[("handlers  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
-    let sample = screen.model.loss().upcalls_over_budget > 0;
-    let note = if sample {
-        " seen · waits and batches are of a sample, counts are exact"
-    } else {
-        " seen to receive upcalls · waits are of the last 10 to 20 s"
+    let note = match screen.model.loss().upcalls_are() {
+        Some("filtered") => " seen · waits and batches are of filtered upcalls, counts of all are exact",
+        Some(_) => " seen · waits and batches are of a sample, counts are exact",
+        None => " seen to receive upcalls · waits are of the last 10 to 20 s",
     };
     pen.put(x, 0, note, theme.text);
     if rows.is_empty() {

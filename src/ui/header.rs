@@ -161,6 +161,8 @@ fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
     let left_out = [
         (loss.upcalls_over_budget, "upcalls over budget"),
         (loss.over_budget, "packets over budget"),
+        (loss.upcalls_filtered_out, "upcalls filtered out"),
+        (loss.filtered_out, "packets filtered out"),
         (loss.not_sampled, "not sampled"),
     ];
     if short {

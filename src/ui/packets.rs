@@ -69,6 +69,7 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     for (n, what) in [
         (screen.model.evicted().packets, "older let go"),
         (loss.over_budget, "over budget"),
+        (loss.filtered_out, "filtered out"),
         (loss.not_sampled, "not sampled"),
     ] {
         if n > 0 {
@@ -84,6 +85,9 @@ fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         None => "waiting for the first counters",
         Some(totals) if totals.lookups == 0 => "no packet came through the datapath yet",
         Some(_) if loss.not_sampled > 0 => "no packet was sampled yet; upcalled ones always are",
+        Some(_) if loss.filtered_out > 0 || loss.upcalls_filtered_out > 0 => {
+            "packets came through, but none of them was one that is asked for (-f, --where, --datapath)"
+        }
         Some(_) if loss.over_budget > 0 => "packets came through, but the event budget left them all out",
         Some(_) => "no packet matched: packets come through the datapath, and none of them was to be seen in detail",
     };

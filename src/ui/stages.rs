@@ -17,9 +17,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let model = screen.model;
     let sample = match model.counts_stages() {
-        true => ", all",
-        false if model.loss().upcalls_over_budget > 0 => ", sampled",
-        false => "",
+        true => ", all".to_owned(),
+        false => model.loss().upcalls_are().map(|word| format!(", {word}")).unwrap_or_default(),
     };
     let all: Vec<(Stage, Option<Percentiles>)> =
         Stage::ALL.into_iter().map(|stage| (stage, model.latency(stage, Window::Last10))).collect();

@@ -45,7 +45,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let percent_end = wide - 1;
     let bar_x = percent_end.saturating_sub(6 + bars);
     let rate_end = bar_x.saturating_sub(if bars > 0 { 2 } else { 1 });
-    let sampled = screen.model.loss().upcalls_over_budget > 0;
+    let sampled = screen.model.loss().upcalls_are().is_some();
     let who_x = 10;
     let who_wide = rate_end.saturating_sub(who_x + 10);
     let mut y = 1;
@@ -75,7 +75,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             if talkers.exact || !sampled {
                 pen.put_right(rate_end, y, &format!("{}/s", format::rate(talker.per_second)), style);
             } else {
-                pen.put_right(rate_end, y, "sampled", theme.quiet);
+                pen.put_right(rate_end, y, screen.model.loss().upcalls_are().unwrap_or_default(), theme.quiet);
             }
             if bars > 0 {
                 pen.put(bar_x, y, &chart::bar(talker.share, usize::from(bars)), theme.shape);

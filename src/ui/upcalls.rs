@@ -77,7 +77,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     let theme = *pen.theme;
     let mut x = pen.pieces(1, 0, &[("upcalls  ", theme.heading), (&format::count(count as u64), theme.strong)]);
-    let over = screen.model.loss().upcalls_over_budget;
+    let loss = screen.model.loss();
+    let over = loss.upcalls_over_budget.saturating_add(loss.upcalls_filtered_out);
     let left_out = if over > 0 { format!(", {} left out", format::short_count(over)) } else { String::new() };
     x = pen.put(x, 0, &format!(" kept{left_out}"), theme.text);
     if count == 0 {

@@ -2,9 +2,11 @@
 //! `make test`, which builds the lab first.
 
 mod actions;
+mod attach;
 mod errors;
 mod exact;
 mod failing;
+mod filter;
 mod guest;
 mod live;
 mod ping;

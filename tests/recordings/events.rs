@@ -319,12 +319,12 @@ fn context() -> BoxedStrategy<Body> {
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
-        (long(), long(), long(), long(), long(), long(), long(), long(), long()).prop_map(
+        (long(), long(), long(), [long(), long(), long()], long(), long(), long(), long(), long()).prop_map(
             |(
                 ring_full,
                 over_budget,
                 upcalls_over_budget,
-                told_over_budget,
+                [told_over_budget, filtered_out, upcalls_filtered_out],
                 not_sampled,
                 untracked,
                 missed_runs,
@@ -336,6 +336,8 @@ fn context() -> BoxedStrategy<Body> {
                     over_budget,
                     upcalls_over_budget,
                     told_over_budget,
+                    filtered_out,
+                    upcalls_filtered_out,
                     not_sampled,
                     untracked,
                     missed_runs,

@@ -1,0 +1,165 @@
+//! The options that say what is recorded: read from the command line and made into the probes' programs.
+
+use std::fmt;
+
+use anyhow::Context as _;
+
+use super::cli::{ProbeArgs, Track};
+use crate::{
+    filter::{self, Condition, Programs, Where, Wrong, classic::Insn},
+    probes::{BUFFER_RANGE, read_datapaths},
+};
+
+/// What is wrong with the command line beyond its syntax: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUsage(String);
+
+/// The program of `-f`.
+#[derive(Debug, Clone)]
+pub struct Bytes(Vec<Insn>);
+
+/// A size of the ring buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer {
+    /// The bytes, a power of two.
+    pub bytes: u32,
+    /// Fewer were asked for.
+    pub rounded: bool,
+}
+
+impl fmt::Display for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes {
+            bytes if bytes < 1 << 20 => write!(f, "{}k", bytes >> 10),
+            bytes => write!(f, "{}M", bytes >> 20),
+        }
+    }
+}
+
+/// `-f`'s.
+pub const FILTER_HELP: &str = "Record packets with these bytes alone, in the syntax of pcap-filter(7).
+
+A packet's first 256 bytes are judged once, where it is first seen, as it would be on the wire: with its VLAN tag, before \
+any encapsulation or translation by this host. What is left out is counted, and all counters stay those of all packets. \
+Needs libpcap on this host.
+
+Examples: -f 'udp port 4789'   -f 'vlan 5 and host 10.0.0.1'   -f 'arp or icmp6'";
+
+/// `--where`'s.
+pub const WHERE_HELP: &str = "Record what has these fields alone. Comparisons: = != < <= > >=, in {a,b}; joined by and, or, not, ( ).
+
+At a lookup that hit, and at an upcall:
+  in_port     the port it came in by, a number or a name
+  dp          the datapath, a number or a name
+  ufid        the flow that it hit last
+  recirc_id   0 on the first pass
+  cpu, comm   the CPU, and the thread that it was at
+  len         bytes
+At an upcall alone:
+  cmd         miss or action
+  portid      the netlink port it is sent to
+
+A packet is recorded from the first place on where all of it holds, with its way before. A comparison with a field that is \
+not known at a place does not hold there, not even under a not. What is left out is counted, and all counters stay those of \
+all packets.
+
+Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'   \
+--where 'ufid = 4f1d2a3b-0000-1111-2222-333344445555'";
+
+/// The programs of `-f`, `--where` and `--datapath`; none where none of them is given. Names are looked up among the host's
+/// datapaths.
+pub fn programs(args: &ProbeArgs) -> anyhow::Result<Option<Programs>> {
+    if args.filter.is_none() && args.fields.is_none() && args.datapath.is_none() {
+        return Ok(None);
+    }
+    if args.track == Track::Off {
+        let why = "-f, --where and --datapath choose what is recorded, and --track off records nothing: drop one";
+        return Err(BadUsage(why.to_owned()).into());
+    }
+    let mut all = Vec::new();
+    if args.fields.is_some() || args.datapath.is_some() {
+        let datapaths = read_datapaths().context("asking the kernel for its datapaths")?;
+        if let Some(name) = &args.datapath {
+            let dp = filter::datapath(name, &datapaths).map_err(|why| BadUsage(format!("--datapath: {why}")))?;
+            all.push(Condition::in_datapath(dp));
+        }
+        if let Some(fields) = &args.fields {
+            let wrong = |wrong: Wrong| BadUsage(format!("--where: {}", wrong.shown(&fields.text)));
+            all.push(fields.resolve(&datapaths).map_err(wrong)?);
+        }
+    }
+    let condition = (!all.is_empty()).then_some(Condition::All(all));
+    let bytes = args.filter.as_ref().map(|bytes| bytes.0.clone()).unwrap_or_default();
+    let programs = Programs::of(bytes, condition.as_ref(), args.sample > 0);
+    Ok(Some(programs.map_err(|why| BadUsage(why.to_string()))?))
+}
+
+/// `-f`'s.
+pub fn parse_filter(text: &str) -> Result<Bytes, String> {
+    filter::bytes::compile(text).map(Bytes)
+}
+
+/// `--where`'s.
+pub fn parse_where(text: &str) -> Result<Where, String> {
+    Where::parse(text).map_err(|wrong| wrong.shown(text))
+}
+
+/// Bytes, rounded up to a power of two, which the kernel wants.
+pub fn parse_buffer(text: &str) -> Result<Buffer, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[at..] {
+        "" => Some(1u64),
+        "k" | "K" => Some(1 << 10),
+        "m" | "M" => Some(1 << 20),
+        "g" | "G" => Some(1 << 30),
+        _ => None,
+    };
+    let asked = unit.zip(text[..at].parse::<u64>().ok()).and_then(|(unit, n)| unit.checked_mul(n));
+    let Some(asked) = asked else { return Err(format!("«{text}» is no size: try 16M")) };
+    let size = asked.checked_next_power_of_two().and_then(|n| u32::try_from(n).ok());
+    let size = size.filter(|size| BUFFER_RANGE.contains(size));
+    size.map(|bytes| Buffer { bytes, rounded: u64::from(bytes) != asked }).ok_or_else(|| {
+        let (least, most) = (BUFFER_RANGE.start() >> 10, BUFFER_RANGE.end() >> 30);
+        format!("«{text}» is not between {least}k and {most}G")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::{super::cli::Cli, *};
+
+    #[test]
+    fn a_buffer_is_rounded_up_and_bounded() {
+        for (text, bytes, shown) in [
+            ("16M", 16 << 20, "16M"),
+            ("256k", 256 << 10, "256k"),
+            ("20m", 32 << 20, "32M"),
+            ("1G", 1 << 30, "1024M"),
+            ("262144", 1 << 18, "256k"),
+        ] {
+            let buffer = parse_buffer(text).expect("a good size");
+            assert_eq!((buffer.bytes, buffer.rounded), (bytes, text == "20m"), "{text}");
+            assert_eq!(buffer.to_string(), shown);
+        }
+        for bad in ["", "M", "0", "1k", "2G", "16MB", "-1", "1.5M", "99999999999999999999", "18446744073709551615"] {
+            assert!(parse_buffer(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nonsense_in_where_is_pointed_at() {
+        let error = Cli::try_parse_from(["ovscope", "--where", "in_prt = 3"]).expect_err("bad usage");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("\n  in_prt = 3\n  ^^^^^^ no such field"), "{error}");
+    }
+
+    #[test]
+    fn a_filter_without_recording_is_refused() {
+        let cli = Cli::try_parse_from(["ovscope", "--track", "off", "--where", "cpu = 0"]).expect("good syntax");
+        let error = cli.live.probes.config().expect_err("bad usage");
+        assert!(error.is::<BadUsage>() && error.to_string().contains("--track off"), "{error}");
+    }
+}
