@@ -154,7 +154,7 @@ impl Packets {
 mod tests {
     use super::*;
     use crate::{
-        event::{ActionExecute, DevPoint, DevStep, DpIfindex, Name, PortNo},
+        event::{Action, ActionExecute, DevPoint, DevStep, DpIfindex, Name, PortNo},
         model::Fate,
     };
 

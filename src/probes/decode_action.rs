@@ -1,7 +1,7 @@
 //! Actions from the ring buffer: those whose arguments are the attribute's own bytes, and those that the kernel side read
 //! out of the kernel's own structs (`bpf/action_args.h`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::wire::{self, WireAction, WireActionCt, WireActionHead, WireActionLong, WireActionTunnel};
 use crate::event::{
@@ -64,28 +64,28 @@ pub(super) fn action_ct(e: &WireActionCt) -> Body {
     executed(&e.action, Action::Ct { args: Some(Box::new(ct)) })
 }
 
-fn nat(action: &WireActionCt, family: Family) -> Option<Nat> {
+fn nat(e: &WireActionCt, family: Family) -> Option<Nat> {
     // enum ovs_ct_nat: 1 any, 2 source, 4 destination.
-    let kind = action.flags >> wire::CT_NAT_SHIFT & 7;
+    let kind = e.flags >> wire::CT_NAT_SHIFT & 7;
     let dir = match kind {
         0 => return None,
         kind if kind & 2 != 0 => Some(NatDir::Src),
         kind if kind & 4 != 0 => Some(NatDir::Dst),
         _ => None,
     };
-    let is = |flag: u32| dir.is_some() && action.nat_flags & flag != 0;
-    let address = |bytes: [u8; 16]| match (family, bytes) {
-        (Family::Ipv6, bytes) => IpAddr::from(bytes),
-        (_, [a, b, c, d, ..]) => IpAddr::from([a, b, c, d]),
+    let is = |flag: u32| dir.is_some() && e.nat_flags & flag != 0;
+    let address = |bytes: [u8; 16]| match family {
+        Family::Ipv6 => IpAddr::from(bytes),
+        _ => Ipv4Addr::from(bytes.first_chunk().copied().unwrap_or_default()).into(),
     };
     let addresses = is(NF_NAT_RANGE_MAP_IPS);
     let ports = is(NF_NAT_RANGE_PROTO_SPECIFIED);
     Some(Nat {
         dir,
-        min_addr: addresses.then(|| address(action.min_addr)),
-        max_addr: addresses.then(|| address(action.max_addr)),
-        min_port: ports.then(|| u16::from_be(action.min_port)),
-        max_port: ports.then(|| u16::from_be(action.max_port)),
+        min_addr: addresses.then(|| address(e.min_addr)),
+        max_addr: addresses.then(|| address(e.max_addr)),
+        min_port: ports.then(|| u16::from_be(e.min_port)),
+        max_port: ports.then(|| u16::from_be(e.max_port)),
         persistent: is(NF_NAT_RANGE_PERSISTENT),
         random: is(NF_NAT_RANGE_PROTO_RANDOM),
         fully_random: is(NF_NAT_RANGE_PROTO_RANDOM_FULLY),

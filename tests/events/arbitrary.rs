@@ -92,7 +92,7 @@ fn on_the_way() -> impl Strategy<Value = Body> {
             mru: 0,
             len,
             skb_hash: 0,
-            cookie: None,
+            cookie: why(cmd),
         })
     });
     let enqueue = (errno(), cmd(), number(), number(), 0u32..3).prop_map(|(ret, cmd, upcall_ts, queue_id, index)| {

@@ -65,8 +65,7 @@ impl SetKey {
         let (value, mask) = if number == keys::NSH {
             nsh(bytes)?
         } else {
-            let mask = bytes.get(key.size..2 * key.size).filter(|_| bytes.len() >= 2 * key.size);
-            (bytes.get(..key.size)?.to_vec(), mask.map(<[u8]>::to_vec))
+            (bytes.get(..key.size)?.to_vec(), bytes.get(key.size..2 * key.size).map(<[u8]>::to_vec))
         };
         let mask = match (masked, mask) {
             (true, None) => return None,
@@ -166,8 +165,8 @@ impl Field {
             Form::Ipv4 => Ipv4Addr::from(number as u32).to_string(),
             Form::Ipv6 => Ipv6Addr::from(number).to_string(),
             Form::Mac => {
-                let [_, _, _, _, _, _, _, _, _, _, address @ ..] = number.to_be_bytes();
-                super::text::mac(address)
+                let bytes = number.to_be_bytes();
+                super::text::mac(bytes.last_chunk().copied().unwrap_or_default())
             }
             Form::Frag => FRAG.get(number as usize).map_or_else(|| number.to_string(), |name| (*name).to_owned()),
             Form::Flags => {

@@ -19,7 +19,6 @@ pub(super) fn list(parts: &[impl fmt::Display]) -> String {
 pub(super) mod wide {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
     pub fn serialize<S: Serializer>(number: &u128, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&format_args!("{number:#x}"))
     }
