@@ -28,7 +28,7 @@ fn skeletons() -> Result<()> {
         libbpf_cargo::SkeletonBuilder::new()
             .source(&source)
             .obj(out.join(format!("{name}.bpf.o")))
-            .clang_args(["-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])
+            .clang_args(["-Ibpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])
             .build_and_generate(out.join(format!("{name}.skel.rs")))
             .with_context(|| format!("compiling {} (clang is needed: apt install clang)", source.display()))?;
     }

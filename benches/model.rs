@@ -26,6 +26,7 @@ fn counters(flows: u32, round: u64) -> Event {
         sf_acts: FlowPtr(u64::from(n) << 8),
         ufid: Some(Ufid([n, 7, 7, 7])),
         hits: round * u64::from(n % 1000 + 1),
+        bytes: None,
         last: round * 250_000_000,
     };
     let flows = (0..flows).map(flow).collect();

@@ -246,6 +246,7 @@ impl Storm {
             mru: 0,
             len,
             skb_hash: self.random.next() as u32,
+            cookie: None,
         };
         self.emit(300, on, false, packet, upcall, Body::Upcall(body));
         let upcall_ts = self.ts;
@@ -310,6 +311,7 @@ impl Storm {
             sf_acts: FlowPtr(0xffff_8b2a_5d00_0000 + flow * 0x340),
             ufid: Some(Ufid([(flow as u32).wrapping_mul(0x9e37_79b9), 7, 8, 9])),
             hits: self.packets[0] + flow,
+            bytes: None,
             last: self.ts,
         });
         let misses = self.upcalls.iter().sum();

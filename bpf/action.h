@@ -1,12 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Actions of recorded packets, as the datapath executes them. */
 
+/* What every action's event begins with. */
+static __always_inline void fill_action(struct wire_action_head *e, __u32 kind, struct track *t, struct datapath *dp,
+					struct sw_flow_key *key, __u16 nla_type, __u16 len)
+{
+	fill_head(&e->head, kind, bpf_ktime_get_ns(), t->packet, t->upcall);
+	e->queue_id = t->queue_id;
+	e->dp = dp_number(dp);
+	e->in_port = get(key, phy.in_port);
+	e->recirc_id = get(key, recirc_id);
+	e->nla_type = nla_type;
+	e->args_len = len;
+}
+
+/* As many bytes of the attribute as fit; none when they cannot be read. The compiler may know that they all fit: the
+ * verifier has to see it. */
+#define copy_args(e, nla, len)                                                           \
+	({                                                                               \
+		__u32 taken = len;                                                       \
+                                                                                         \
+		barrier_var(taken);                                                      \
+		if (taken > sizeof((e)->args))                                           \
+			taken = sizeof((e)->args);                                       \
+		if (bpf_probe_read_kernel((e)->args, taken, (void *)(nla) + NLA_HDRLEN)) \
+			(e)->action.args_len = 0;                                        \
+	})
+
+/* The kernel's own form of a set without a mask has a number behind those of the header, which moves with every new
+ * action; 0: this kernel has none. */
+static __always_inline __u16 set_to_masked(void)
+{
+	if (!bpf_core_enum_value_exists(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED))
+		return 0;
+	return bpf_core_enum_value(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED);
+}
+
+static __always_inline bool sets_tunnel(struct nlattr *nla)
+{
+	struct nlattr key;
+
+	return bpf_core_enum_value_exists(enum ovs_key_attr, OVS_KEY_ATTR_TUNNEL_INFO) &&
+	       bpf_core_field_exists(((struct ovs_tunnel_info *)nla)->tun_dst) &&
+	       bpf_core_field_exists(((struct metadata_dst *)nla)->u.tun_info.key) &&
+	       !bpf_probe_read_kernel(&key, sizeof(key), (void *)nla + NLA_HDRLEN) &&
+	       (key.nla_type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_key_attr, OVS_KEY_ATTR_TUNNEL_INFO);
+}
+
 TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
 {
 	struct wire_step step = { .what = STEP_ACTION };
-	struct wire_action *e;
 	struct track *t;
-	__u32 len, type;
+	__u32 len, number;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
 	if (!tracks_recorded || !dp || !skb || !key || !nla)
@@ -14,11 +59,9 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 	t = track_of((__u64)get(skb, head));
 	if (!t || t->state != TRACK_RECORDED)
 		return 0;
-	type = get(nla, nla_type);
-	/* The kernel's own form of set_masked has a number behind those of the header, which moves with every new action. */
-	if (bpf_core_enum_value_exists(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED) &&
-	    (type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_action_attr, OVS_ACTION_ATTR_SET_TO_MASKED))
-		type = OVS_ACTION_ATTR_SET_MASKED;
+	number = get(nla, nla_type) & NLA_TYPE_MASK;
+	if (number && number == set_to_masked())
+		number = OVS_ACTION_ATTR_SET;
 	len = get(nla, nla_len);
 	len = len < NLA_HDRLEN ? 0 : len - NLA_HDRLEN;
 	if (len <= STEP_ARGS_MAX) {
@@ -33,7 +76,7 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 			return 0;
 		step.cpu = bpf_get_smp_processor_id();
 		step.task = task_number(n);
-		step.detail = type & NLA_TYPE_MASK;
+		step.detail = number;
 		step.a = len;
 		/* Attributes are padded to four bytes. */
 		if (len)
@@ -43,20 +86,41 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 		track_step(t, bpf_ktime_get_ns(), &step, &place);
 		return 0;
 	}
-	e = reserve(struct wire_action);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_ACTION, bpf_ktime_get_ns(), t->packet, t->upcall);
-	e->queue_id = t->queue_id;
-	e->dp = dp_number(dp);
-	e->in_port = get(key, phy.in_port);
-	e->recirc_id = get(key, recirc_id);
-	e->nla_type = type;
-	e->args_len = len;
-	if (len > ACTION_ARGS_MAX)
-		len = ACTION_ARGS_MAX;
-	if (bpf_probe_read_kernel(e->args, len, (void *)nla + NLA_HDRLEN))
-		e->args_len = 0;
-	submit(e);
+	if (number == OVS_ACTION_ATTR_CT && bpf_core_type_exists(struct ovs_conntrack_info)) {
+		struct wire_action_ct *e = reserve(struct wire_action_ct);
+
+		if (!e)
+			return 0;
+		fill_action(&e->action, WIRE_ACTION_CT, t, dp, key, number, len);
+		action_ct_args(e, (void *)nla + NLA_HDRLEN);
+		submit(e);
+	} else if (number == OVS_ACTION_ATTR_SET && sets_tunnel(nla)) {
+		struct wire_action_tunnel *e = reserve(struct wire_action_tunnel);
+
+		if (!e)
+			return 0;
+		fill_action(&e->action, WIRE_ACTION_TUNNEL, t, dp, key, number, len);
+		action_tunnel_args(e, (void *)nla + 2 * NLA_HDRLEN);
+		submit(e);
+	} else if (len > ACTION_ARGS_MAX || number == OVS_ACTION_ATTR_SAMPLE || number == OVS_ACTION_ATTR_CLONE ||
+		   number == OVS_ACTION_ATTR_CHECK_PKT_LEN || number == OVS_ACTION_ATTR_DEC_TTL) {
+		struct wire_action_long *e = reserve(struct wire_action_long);
+
+		if (!e)
+			return 0;
+		fill_action(&e->action, WIRE_ACTION_LONG, t, dp, key, number, len);
+		e->set_to_masked = set_to_masked();
+		e->pad = 0;
+		copy_args(e, nla, len);
+		submit(e);
+	} else {
+		struct wire_action *e = reserve(struct wire_action);
+
+		if (!e)
+			return 0;
+		fill_action(&e->action, WIRE_ACTION, t, dp, key, number, len);
+		copy_args(e, nla, len);
+		submit(e);
+	}
 	return 0;
 }

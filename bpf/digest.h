@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A digest of bytes in the kernel's memory, by which a put and an execute are known to answer an upcall. */
+/* A digest of bytes in the kernel's or a daemon's memory, by which a put and an execute are known to answer an upcall. */
 
 struct digest {
 	__u64 a;
@@ -33,7 +33,8 @@ static long digest_word(__u32 i, struct digest_walk *walk)
 	return 0;
 }
 
-static __noinline int digest(struct digest_buf *buf, const void *from, __u32 len, struct digest *out)
+/* Over the buffer's first bytes. */
+static __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
 {
 	struct digest_walk walk = {
 		.buf = buf, .a = 0x9e3779b97f4a7c15ULL ^ len, .b = 0xc2b2ae3d27d4eb4fULL + len,
@@ -41,21 +42,32 @@ static __noinline int digest(struct digest_buf *buf, const void *from, __u32 len
 
 	if (!buf || !out)
 		return -1;
-	out->a = out->b = 0;
-	if (len == 0)
-		return 0;
-	if (len > DIGEST_MAX)
-		return -1;
-	/* The last word may be read in part: zero it first. */
-	if (len & 7)
-		buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;
-	if (bpf_probe_read_kernel(buf->words, len, from))
-		return -1;
 	bpf_loop((len + 7) >> 3, digest_word, &walk, 0);
 	out->a = walk.a ^ (walk.a >> 29);
 	out->b = walk.b ^ (walk.b >> 31);
 	return 0;
 }
+
+/* Of bytes that `read` copies, bpf_probe_read_kernel or bpf_probe_read_user. */
+#define DIGEST(name, read)                                                                      \
+	static __noinline int name(struct digest_buf *buf, const void *from, __u32 len, struct digest *out) \
+	{                                                                                       \
+		if (!buf || !out)                                                               \
+			return -1;                                                              \
+		out->a = out->b = 0;                                                            \
+		if (len == 0)                                                                   \
+			return 0;                                                               \
+		if (len > DIGEST_MAX)                                                           \
+			return -1;                                                              \
+		/* The last word may be read in part: zero it first. */                         \
+		if (len & 7)                                                                    \
+			buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;                      \
+		if (read(buf->words, len, from))                                                \
+			return -1;                                                              \
+		return digest_buf(buf, len, out);                                               \
+	}
+
+DIGEST(digest, bpf_probe_read_kernel)
 
 static __always_inline bool same_digest(struct digest *x, struct digest *y)
 {

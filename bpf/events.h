@@ -9,6 +9,11 @@
 
 #define SNAPLEN_MAX 256
 #define ACTION_ARGS_MAX 96
+#define ACTION_LONG_MAX 512
+#define USERDATA_MAX 64 /* a daemon's cookie has 48 */
+#define LABELS_LEN 16   /* OVS_CT_LABELS_LEN */
+#define HELPER_LEN 16   /* NF_CT_HELPER_NAME_LEN */
+#define TIMEOUT_LEN 32  /* CTNL_TIMEOUT_NAME_MAX */
 #define STEPS_SHORT 10
 #define STEPS_MAX 20
 #define STEP_ARGS_MAX 8 /* an action's arguments that fit into a step */
@@ -29,6 +34,14 @@ enum wire_kind {
 	WIRE_TASK = 12,
 	WIRE_DEVICE = 13,
 	WIRE_FLOW = 14,
+	WIRE_RECV_UPCALL = 20,
+	WIRE_FLOW_OPERATION = 21,
+	WIRE_FLOW_RESULT = 22,
+	WIRE_REVALIDATION = 23,
+	WIRE_ACTION_LONG = 15,
+	WIRE_ACTION_CT = 16,
+	WIRE_ACTION_TUNNEL = 17,
+	WIRE_UPCALL_ACTION = 18,
 };
 
 /* What a step is; below STEP_LOOKUP a generic point. */
@@ -41,6 +54,7 @@ enum wire_what {
 	POINT_SKB_SCRUB_PACKET = 5,
 	STEP_LOOKUP = 16,
 	STEP_ACTION = 17,
+	STEP_DROP = 18,
 };
 
 /* Before most events; `kind` is at the same place in all of them. packet and upcall are 0 where there is none. */
@@ -62,9 +76,9 @@ struct wire_step {
 	__u8 what;
 	__u8 detail; /* an action: which */
 	__u32 task;  /* a wire_task's number; 0: unknown */
-	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments */
-	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes */
-	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four */
+	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments; a drop: the reason */
+	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes; a drop: where, lower half */
+	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four; a drop: upper half */
 };
 
 /* What happened to one packet since its last trace. dp, in_port and recirc_id are of its steps in the datapath. */
@@ -129,6 +143,14 @@ struct wire_upcall {
 	__u32 skb_hash;
 };
 
+/* Made by an action: with what the daemon put into that. */
+struct wire_upcall_action {
+	struct wire_upcall upcall;
+	__u32 userdata_len; /* what is in userdata is at most USERDATA_MAX of it */
+	__u32 pad;
+	__u8 userdata[USERDATA_MAX];
+};
+
 struct wire_enqueue {
 	struct wire_head head;
 	__u64 upcall_ts;
@@ -174,15 +196,67 @@ struct wire_op {
 	__u32 len; /* an exec: bytes in the packet */
 };
 
-struct wire_action {
+/* Before every action. */
+struct wire_action_head {
 	struct wire_head head;
 	__u64 queue_id;
 	__u32 dp;
 	__u32 in_port;
 	__u32 recirc_id;
 	__u16 nla_type;
-	__u16 args_len; /* of the attribute; what is in args is at most ACTION_ARGS_MAX of it */
+	__u16 args_len; /* of the attribute; what is in args is at most their size of it */
+};
+
+struct wire_action {
+	struct wire_action_head action;
 	__u8 args[ACTION_ARGS_MAX];
+};
+
+/* With a list of actions in it, or more arguments than fit. */
+struct wire_action_long {
+	struct wire_action_head action;
+	__u32 set_to_masked; /* the kernel's number for it, which may stand in a list; 0: it has none */
+	__u32 pad;
+	__u8 args[ACTION_LONG_MAX];
+};
+
+#define CT_COMMIT (1 << 0)
+#define CT_FORCE (1 << 1)
+#define CT_NAT_SHIFT 2 /* three bits: any, source, destination */
+
+/* A ct, from the kernel's struct ovs_conntrack_info. */
+struct wire_action_ct {
+	struct wire_action_head action;
+	__u16 zone;
+	__u16 family; /* NFPROTO_* */
+	__u32 flags;  /* CT_* */
+	__u32 mark;
+	__u32 mark_mask;
+	__u8 labels[LABELS_LEN];
+	__u8 labels_mask[LABELS_LEN];
+	__u32 nat_flags; /* NF_NAT_RANGE_* */
+	__be16 min_port;
+	__be16 max_port;
+	__u8 min_addr[16];
+	__u8 max_addr[16];
+	char helper[HELPER_LEN];
+	char timeout[TIMEOUT_LEN];
+};
+
+/* A set of a tunnel's metadata, from the kernel's struct ip_tunnel_info. */
+struct wire_action_tunnel {
+	struct wire_action_head action;
+	__be64 tun_id;
+	__u8 src[16]; /* of IPv4 the first four */
+	__u8 dst[16];
+	__u32 flags; /* TUNNEL_*, bit by bit as IP_TUNNEL_*_BIT */
+	__be16 tp_src;
+	__be16 tp_dst;
+	__u8 tos;
+	__u8 ttl;
+	__u8 mode; /* IP_TUNNEL_INFO_* */
+	__u8 options_len;
+	__u32 pad;
 };
 
 struct wire_packet {
@@ -196,6 +270,47 @@ struct wire_packet {
 	__u32 cpu;
 	__u32 kind;
 	__u8 data[SNAPLEN_MAX];
+};
+
+/* What the daemon tells by its USDT probes. */
+
+struct wire_recv_upcall {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 batch_idx;
+	__u32 upcall_type; /* enum dpif_upcall_type in lib/dpif.h */
+	__u32 pkt_size;
+	__u32 key_size;
+};
+
+struct wire_flow_operation {
+	struct wire_head head;
+	__u64 queue_id; /* 0: tied to no message */
+	__u64 batch_ts;
+	__u32 ufid[4];
+	__u32 batch_idx;
+	__u32 op; /* enum op_kind */
+	__u32 ufid_len;
+	__u32 pad;
+};
+
+struct wire_flow_result {
+	struct wire_head head;
+	__u32 ufid[4];
+	__u32 ufid_len;
+	__u32 result; /* enum reval_result in ofproto/ofproto-dpif-upcall.c */
+	__u32 reason; /* enum flow_del_reason there */
+	__u32 sweep;  /* 1: by the sweep after the dump */
+};
+
+/* head.ts is its begin. */
+struct wire_revalidation {
+	struct wire_head head;
+	__u64 took_ns;
+	__u64 n_flows;
+	__u32 interval_ms;
+	__u32 pad;
 };
 
 /* Counter maps. */
@@ -262,6 +377,38 @@ struct op_outcome {
 	__s32 ret;
 };
 
+/* Of one handler's thread, up to `since`. In nanoseconds. */
+struct sched_sums {
+	__u64 since;
+	__u64 asleep;
+	__u64 runnable;
+	__u64 running;
+	__u64 runnable_max; /* without a break */
+	__u64 switches;     /* to it */
+	__u32 state;
+	__u32 pad;
+};
+
+enum stage {
+	STAGE_LOOKUP = 0,
+	STAGE_ENQUEUE = 1,
+	STAGE_WAIT = 2,
+	STAGE_TRANSLATE = 3,
+	STAGE_PUT = 4,
+	STAGE_EXECUTE = 5,
+	STAGE_WHOLE = 6,
+	STAGES = 7,
+};
+
+/* Up to 2^37 ns (137 s); what is longer is in the last bucket. */
+#define STAGE_HIGHEST_BIT 36
+#define STAGE_BUCKETS ((STAGE_HIGHEST_BIT - 1) * 8)
+
+struct stage_times {
+	__u64 max;
+	__u64 counts[STAGE_BUCKETS];
+};
+
 /* Places in the array of plain counters. */
 enum tally {
 	TALLY_RING_FULL = 0,
@@ -272,9 +419,10 @@ enum tally {
 	TALLY_RECEIVED = 5,
 	TALLY_FLOW_HITS_UNCOUNTED = 6,
 	TALLY_MISSED = 7,
-	TALLY_FILTERED_OUT = 8,
-	TALLY_UPCALLS_FILTERED_OUT = 9,
-	TALLY_MAX = 10,
+	TALLY_TOLD_OVER_BUDGET = 8,
+	TALLY_FILTERED_OUT = 9,
+	TALLY_UPCALLS_FILTERED_OUT = 10,
+	TALLY_MAX = 11,
 };
 
 /* Filters: classic BPF programs, written by user space. */
@@ -327,12 +475,21 @@ union wire_types {
 	struct wire_device wire_device;
 	struct wire_flow wire_flow;
 	struct wire_upcall wire_upcall;
+	struct wire_upcall_action wire_upcall_action;
 	struct wire_enqueue wire_enqueue;
 	struct wire_return wire_return;
 	struct wire_recv wire_recv;
 	struct wire_op wire_op;
+	struct wire_action_head wire_action_head;
 	struct wire_action wire_action;
+	struct wire_action_long wire_action_long;
+	struct wire_action_ct wire_action_ct;
+	struct wire_action_tunnel wire_action_tunnel;
 	struct wire_packet wire_packet;
+	struct wire_recv_upcall wire_recv_upcall;
+	struct wire_flow_operation wire_flow_operation;
+	struct wire_flow_result wire_flow_result;
+	struct wire_revalidation wire_revalidation;
 	struct table_count table_count;
 	struct flow_id flow_id;
 	struct flow_count flow_count;
@@ -341,6 +498,8 @@ union wire_types {
 	struct sweep_order sweep_order;
 	struct upcall_kind upcall_kind;
 	struct op_outcome op_outcome;
+	struct sched_sums sched_sums;
+	struct stage_times stage_times;
 	struct filter_insn filter_insn;
 	struct filter_program filter_program;
 	struct filter_fields filter_fields;

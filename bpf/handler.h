@@ -52,6 +52,9 @@ static __always_inline int receive(struct sock *sk, unsigned int flags, struct s
 	tally(TALLY_RECEIVED);
 	now = bpf_ktime_get_ns();
 	tid = this_tid();
+	sched_handler(tid, now);
+	if (!in->m.index)
+		stage_between(STAGE_WAIT, in->ts, now);
 	h = bpf_map_lookup_elem(&handlers, &tid);
 	if (!h) {
 		struct handler *none = bpf_map_lookup_elem(&new_handler, &zero);

@@ -42,8 +42,19 @@ enum { BPF_RB_NO_WAKEUP = 1 };
 /* From include/uapi/linux/openvswitch.h and netlink.h. */
 enum { OVS_PACKET_ATTR_PACKET = 1, OVS_PACKET_ATTR_KEY = 2, OVS_PACKET_ATTR_HASH = 11 };
 enum { OVS_FLOW_ATTR_KEY = 1, OVS_FLOW_ATTR_UFID = 9 };
-/* Of the second only the name counts: its value is relocated. */
-enum ovs_action_attr { OVS_ACTION_ATTR_SET_MASKED = 11, OVS_ACTION_ATTR_SET_TO_MASKED = 1000 };
+/* Only the name counts: the value is relocated. */
+enum skb_drop_reason_subsys { SKB_DROP_REASON_SUBSYS_OPENVSWITCH = 1000 };
+/* Of the last only the name counts: its value is relocated. */
+enum ovs_action_attr {
+	OVS_ACTION_ATTR_SET = 3,
+	OVS_ACTION_ATTR_SAMPLE = 6,
+	OVS_ACTION_ATTR_CT = 12,
+	OVS_ACTION_ATTR_CLONE = 20,
+	OVS_ACTION_ATTR_CHECK_PKT_LEN = 21,
+	OVS_ACTION_ATTR_DEC_TTL = 23,
+	OVS_ACTION_ATTR_SET_TO_MASKED = 1000,
+};
+enum { OVS_PACKET_CMD_ACTION = 2 };
 #define NLMSG_HDRLEN 16
 #define GENL_HDRLEN 4
 #define NLA_HDRLEN 4
@@ -183,6 +194,7 @@ struct sw_flow {
 	struct sw_flow_actions *sf_acts;
 };
 struct dp_upcall_info {
+	struct nlattr *userdata;
 	__u32 portid;
 	__u8 cmd;
 	__u16 mru;

@@ -13,14 +13,15 @@ struct op {
 	__u64 queue_id;
 	__u64 batch_ts;
 	__u64 head; /* of the re-injected packet's buffer */
+	__u64 begun; /* of its upcall, as in struct message */
 	__u32 batch_idx;
 	__u32 len;
 	__u32 tied;
 	__u32 recorded;
 	__u32 seq;  /* of its netlink message, by which a twin knows it */
 	__u32 done; /* its end was seen */
+	__u32 first; /* it answers its upcall's first message */
 	__u32 refused; /* as in struct message */
-	__u32 pad;
 };
 
 struct {
@@ -135,8 +136,10 @@ static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info 
 	submit(e);
 }
 
-static __always_inline void op_tie(struct op *op, struct handler *h, struct message *m, __u32 at)
+static __always_inline void op_tie(struct op *op, struct handler *h, struct message *m, __u32 at, __u32 answer)
 {
+	__u32 answers = m->answered & (ANSWER_PUT | ANSWER_EXEC);
+
 	op->tied = 1;
 	op->recorded = m->recorded;
 	op->refused = m->refused;
@@ -145,6 +148,11 @@ static __always_inline void op_tie(struct op *op, struct handler *h, struct mess
 	op->queue_id = m->queue_id;
 	op->batch_ts = h->batch_ts;
 	op->batch_idx = at;
+	op->begun = m->begun;
+	op->first = !m->index;
+	/* The first thing that the handler did about it, whichever it was. */
+	if (op->first && answers == answer)
+		stage_between(STAGE_TRANSLATE, m->received, op->ts);
 }
 
 struct tie_walk {
@@ -153,10 +161,21 @@ struct tie_walk {
 	struct message *like;
 	__u32 other;
 	__u32 has_hash;
+	__u32 answer; /* enum answer */
+	__u64 newest; /* receive of the thread */
 };
 
-/* What was not answered for so long will not be: action upcalls mostly are answered by nothing. */
-#define ANSWER_NS 2000000000ULL
+/* What was received so long before the newest will not be answered: action upcalls mostly are answered by nothing, and
+ * stay. By the receives and not by the clock: a handler that is held up answers late, however long that is. */
+#define ANSWER_NS 10000000000ULL
+
+static __always_inline __u64 newest_receive(struct handler *h)
+{
+	__u32 at = h->count - 1;
+
+	barrier_var(at);
+	return at < BATCH ? h->messages[at].received : 0;
+}
 
 static long tie_put_to(__u32 i, struct tie_walk *walk)
 {
@@ -167,10 +186,11 @@ static long tie_put_to(__u32 i, struct tie_walk *walk)
 		return 1;
 	m = &h->messages[i];
 	/* Flows are put for misses alone (should_install_flow in OVS). */
-	if (m->put || m->cmd != 1 || m->received + ANSWER_NS < walk->op->ts || m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
+	if ((m->answered & walk->answer) || m->cmd != 1 || m->received + ANSWER_NS < walk->newest ||
+	    m->key_len != walk->like->key_len || !same_digest(&m->key, &walk->like->key))
 		return 0;
-	m->put = 1;
-	op_tie(walk->op, h, m, i);
+	m->answered |= walk->answer;
+	op_tie(walk->op, h, m, i, walk->answer);
 	return 1;
 }
 
@@ -182,7 +202,7 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	if (i >= BATCH || i >= h->count)
 		return 1;
 	m = &h->messages[i];
-	if (m->exec || m->received + ANSWER_NS < walk->op->ts || m->pkt_len != like->pkt_len ||
+	if ((m->answered & walk->answer) || m->received + ANSWER_NS < walk->newest || m->pkt_len != like->pkt_len ||
 	    (walk->has_hash && m->skb_hash != like->skb_hash) || !m->digested)
 		return 0;
 	if (m->digested != like->digested) {
@@ -192,19 +212,20 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 	}
 	if (!same_digest(&m->bytes, &like->bytes))
 		return 0;
-	m->exec = 1;
-	op_tie(walk->op, h, m, i);
+	m->answered |= walk->answer;
+	op_tie(walk->op, h, m, i, walk->answer);
 	return 1;
 }
 
 /* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
  * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
-static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash)
+static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
 {
-	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash };
+	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash, .answer = answer };
 
 	if (!op || !h || !like)
 		return 0;
+	walk.newest = newest_receive(h);
 	bpf_loop(BATCH, tie_exec_to, &walk, 0);
 	return op->tied ? 0 : walk.other;
 }
@@ -235,12 +256,15 @@ static __always_inline int flow_op_end(unsigned long long *ctx, struct genl_info
 		h->acted = 1;
 		key = attribute(info, OVS_FLOW_ATTR_KEY, &len);
 		if (key && !digest(&h->buf, (void *)key + NLA_HDRLEN, len, &like.key)) {
-			struct tie_walk walk = { .op = op, .h = h, .like = &like };
+			struct tie_walk walk = { .op = op, .h = h, .like = &like, .answer = ANSWER_PUT };
 
+			walk.newest = newest_receive(h);
 			like.key_len = len;
 			bpf_loop(BATCH, tie_put_to, &walk, 0);
 		}
 	}
+	if (op->first)
+		stage_between(STAGE_PUT, op->ts, bpf_ktime_get_ns());
 	op_emit(op, kind, info, set, ret);
 	return 0;
 }
@@ -279,11 +303,11 @@ static __always_inline int execute_begin(struct genl_info *info)
 		if (hash)
 			bpf_probe_read_kernel(&like.skb_hash, sizeof(like.skb_hash), (void *)hash + NLA_HDRLEN);
 		if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, like.digested, &like.bytes)) {
-			other = tie_exec(&op, h, &like, hash);
+			other = tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			if (other) {
 				like.digested = other;
 				if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, other, &like.bytes))
-					tie_exec(&op, h, &like, hash);
+					tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			}
 		}
 	}
@@ -332,6 +356,12 @@ static __always_inline int execute_end(unsigned long long *ctx, struct genl_info
 	op = op_end(ctx, info, OP_EXEC, &ret);
 	if (!op)
 		return 0;
+	if (op->first) {
+		__u64 now = bpf_ktime_get_ns();
+
+		stage_between(STAGE_EXECUTE, op->ts, now);
+		stage_between(STAGE_WHOLE, op->begun, now);
+	}
 	op_emit(op, WIRE_FLOW_EXEC, info, 0, ret);
 	/* With nothing attached to what frees packets, the name ends with the call. */
 	if (op->head && !cfg_generic) {

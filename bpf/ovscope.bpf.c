@@ -12,10 +12,17 @@
 #include "filter.h"
 #include "lookup.h"
 #include "digest.h"
+#include "stages.h"
 #include "upcall.h"
+#include "sched.h"
 #include "handler.h"
 #include "ops.h"
+#include "action_args.h"
 #include "action.h"
 #include "dev.h"
+#include "drop.h"
+#ifndef OVSCOPE_KPROBES
+#include "usdt.h"
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

@@ -7,6 +7,7 @@
 const volatile __u32 cfg_snaplen = 128; /* bytes of a packet that are taken, at most SNAPLEN_MAX */
 const volatile __u32 cfg_sample = 1;    /* of so many packets that are not upcalled one is recorded; 0: none */
 const volatile __u64 cfg_budget = 0;    /* events a second; 0: none at all */
+const volatile bool cfg_sched = true;   /* how handlers are scheduled is looked at */
 const volatile bool cfg_follow = true;  /* upcalls, packets and their actions are followed */
 const volatile bool cfg_generic = true; /* the generic points and what frees packets are attached */
 
@@ -59,6 +60,7 @@ struct going_up {
 	__u64 id;
 	__u64 packet;
 	__u64 ts;
+	__u64 begun;    /* the lookup that missed, or ts where there was none */
 	__u64 queue_id; /* of the message in progress */
 	__u32 dp;
 	__u32 in_port;

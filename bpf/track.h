@@ -54,7 +54,9 @@ __u64 tracks_recorded;
 
 static __always_inline struct track_set *track_set_of(__u64 head)
 {
-	__u32 set = (head * 0x9e3779b97f4a7c15ULL) >> 53;
+	/* Newer kernels' verifiers hold that what comes of a packet's head is a pointer, which is kept in eight bytes: the key
+	 * is the first four of them. */
+	__u64 set = (head * 0x9e3779b97f4a7c15ULL) >> 53;
 
 	return bpf_map_lookup_elem(&track_sets, &set);
 }

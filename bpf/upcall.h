@@ -5,6 +5,16 @@
  * before netlink_unicast returns. Every upcall is remembered, also those that are not recorded, so that a recorded one
  * is never taken for another that looks the same. */
 
+/* What is tied to a message, once each. */
+enum answer {
+	ANSWER_PUT = 1,
+	ANSWER_EXEC = 2,
+	/* The same as the daemon itself tells them. */
+	ANSWER_TOLD_RECV = 4,
+	ANSWER_TOLD_PUT = 8,
+	ANSWER_TOLD_EXEC = 16,
+};
+
 /* An upcall's message, with all that its put and its execute can be known by. */
 struct message {
 	__u64 upcall;
@@ -17,10 +27,11 @@ struct message {
 	__u32 pkt_len;
 	__u32 digested;
 	__u32 recorded;
-	__u32 put;
-	__u32 exec;
+	__u32 answered; /* ANSWER_* that were tied to it */
 	__u32 cmd;
 	__u32 refused; /* by a filter: enum filter_verdict, and from bit 8 on why its packet was left out; else 0 */
+	__u32 index;    /* of the upcall's messages */
+	__u64 begun;    /* the lookup that missed, or the upcall where there was none */
 	__u64 received; /* when */
 };
 
@@ -60,10 +71,55 @@ struct {
 	__type(value, __u64);
 } upcall_counts SEC(".maps");
 
+static __always_inline void fill_upcall(struct wire_upcall *e, __u32 kind, struct going_up *up, struct sk_buff *skb,
+					struct sw_flow_key *key, struct dp_upcall_info *info)
+{
+	fill_head(&e->head, kind, up->ts, up->packet, up->id);
+	e->dp = up->dp;
+	e->in_port = up->in_port;
+	e->recirc_id = get(key, recirc_id);
+	e->cmd = up->cmd;
+	e->portid = up->portid;
+	e->mru = get(info, mru);
+	e->len = get(skb, len);
+	e->skb_hash = get(skb, hash);
+}
+
+static __always_inline void emit_upcall(struct going_up *up, struct sk_buff *skb, struct sw_flow_key *key,
+					struct dp_upcall_info *info)
+{
+	struct wire_upcall *e = reserve(struct wire_upcall);
+
+	if (!e)
+		return;
+	fill_upcall(e, WIRE_UPCALL, up, skb, key, info);
+	submit(e);
+}
+
+/* Made by an action: with the daemon's cookie, which says why. */
+static __always_inline void emit_action_upcall(struct going_up *up, struct sk_buff *skb, struct sw_flow_key *key,
+					       struct dp_upcall_info *info, struct nlattr *userdata)
+{
+	struct wire_upcall_action *e = reserve(struct wire_upcall_action);
+	__u32 len;
+
+	if (!e)
+		return;
+	fill_upcall(&e->upcall, WIRE_UPCALL_ACTION, up, skb, key, info);
+	len = get(userdata, nla_len) < NLA_HDRLEN ? 0 : get(userdata, nla_len) - NLA_HDRLEN;
+	e->userdata_len = len;
+	e->pad = 0;
+	if (len > USERDATA_MAX)
+		len = USERDATA_MAX;
+	if (bpf_probe_read_kernel(e->userdata, len, (void *)userdata + NLA_HDRLEN))
+		e->userdata_len = 0;
+	submit(e);
+}
+
 TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct dp_upcall_info *info)
 {
 	struct cpu_state *cpu = this_cpu();
-	struct wire_upcall *e;
+	struct nlattr *userdata;
 	__u64 head, now;
 	struct going_up *up;
 	bool missed, bytes = false;
@@ -81,7 +137,10 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	missed = cpu->lookup.ts && get(info, cmd) == 1;
 	begun = missed ? cpu->lookup.ts : now;
 	cpu->lookup.ts = 0;
+	if (missed)
+		stage_between(STAGE_LOOKUP, begun, now);
 	up->ts = now;
+	up->begun = begun;
 	up->dp = dp_number(dp);
 	up->in_port = get(key, phy.in_port);
 	up->cmd = get(info, cmd);
@@ -139,19 +198,11 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		lookup_fill(&step, &place, cpu, n, up->dp, 0);
 		step_of_gone(up->packet, 0, begun, &step, &place);
 	}
-	e = reserve(struct wire_upcall);
-	if (!e)
-		return 0;
-	fill_head(&e->head, WIRE_UPCALL, now, up->packet, up->id);
-	e->dp = up->dp;
-	e->in_port = up->in_port;
-	e->recirc_id = get(key, recirc_id);
-	e->cmd = up->cmd;
-	e->portid = up->portid;
-	e->mru = get(info, mru);
-	e->len = get(skb, len);
-	e->skb_hash = get(skb, hash);
-	submit(e);
+	userdata = up->cmd == OVS_PACKET_CMD_ACTION ? get(info, userdata) : NULL;
+	if (userdata)
+		emit_action_upcall(up, skb, key, info, userdata);
+	else
+		emit_upcall(up, skb, key, info);
 	return 0;
 }
 
@@ -265,9 +316,11 @@ static __always_inline int register_message(struct sk_buff *user_skb, __u32 port
 	s->in_flight.m.packet = up->packet;
 	s->in_flight.m.queue_id = up->queue_id;
 	s->in_flight.m.recorded = up->recorded;
-	s->in_flight.m.put = s->in_flight.m.exec = 0;
+	s->in_flight.m.answered = 0;
 	s->in_flight.m.cmd = up->cmd;
 	s->in_flight.m.refused = up->refused;
+	s->in_flight.m.begun = up->begun;
+	s->in_flight.m.index = up->index;
 	s->in_flight.portid = portid;
 	s->in_flight.ts = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&in_flights, &key, &s->in_flight, BPF_ANY))
@@ -285,13 +338,14 @@ EXIT(queue_userspace_packet, enqueue_exit)
 	struct enqueue_scratch *s;
 	struct wire_enqueue *e;
 	struct going_up *up;
-	__u32 zero = 0;
+	__u32 zero = 0, index;
 	__s32 ret;
 
 	if (!cpu || !cpu->up.enqueuing)
 		return 0;
 	up = &cpu->up;
 	up->enqueuing = 0;
+	index = up->index++;
 	ret = returned(ctx);
 	s = bpf_map_lookup_elem(&enqueue_scratches, &zero);
 	if (!s)
@@ -303,6 +357,8 @@ EXIT(queue_userspace_packet, enqueue_exit)
 		if (in && in->m.queue_id == up->queue_id)
 			bpf_map_delete_elem(&in_flights, &s->user_skb);
 	}
+	if (!(__s32)ret && up->queue_id && !index)
+		stage_between(STAGE_ENQUEUE, up->ts, s->in_flight.ts);
 	if (!up->recorded)
 		return 0;
 	e = reserve(struct wire_enqueue);
@@ -317,7 +373,7 @@ EXIT(queue_userspace_packet, enqueue_exit)
 	e->ret = ret;
 	e->cmd = up->cmd;
 	e->portid = up->portid;
-	e->index = up->index++;
+	e->index = index;
 	e->pad = 0;
 	submit(e);
 	return 0;

@@ -2,8 +2,9 @@
 
 use ovscope::{
     event::{
-        Body, Comm, Counters, DaemonAnswer, Datapath, DpCounters, DpIfindex, Event, FlowCounter, FlowLookup, FlowOp,
-        FlowPtr, FlowPut, Name, Port, PortNo, PutKind, Query, Ufid, UpcallCmd, UpcallCounter, UpcallId, UpcallRecv,
+        Body, Comm, Counters, DaemonAnswer, Datapath, DelReason, DpCounters, DpIfindex, Event, FlowCounter, FlowLookup,
+        FlowOp, FlowPtr, FlowPut, FlowResult, Name, Port, PortNo, PutKind, Query, RevalResult, Revalidation, Ufid,
+        UpcallCmd, UpcallCounter, UpcallId, UpcallRecv,
     },
     model::{Dimension, Evicted, Flow, FlowKey, FlowSort, Limits, Model, SECOND, State, TalkerKey},
 };
@@ -15,7 +16,15 @@ fn ufid(n: u32) -> Ufid {
 }
 
 fn counted(n: u32, flow: u64, sf_acts: u64, hits: u64) -> FlowCounter {
-    FlowCounter { table: 9, flow: FlowPtr(flow), sf_acts: FlowPtr(sf_acts), ufid: Some(ufid(n)), hits, last: 0 }
+    FlowCounter {
+        table: 9,
+        flow: FlowPtr(flow),
+        sf_acts: FlowPtr(sf_acts),
+        ufid: Some(ufid(n)),
+        hits,
+        bytes: Some(hits * 100),
+        last: 0,
+    }
 }
 
 fn reading(ts: u64, flows: &[FlowCounter]) -> Event {
@@ -61,11 +70,13 @@ fn a_flows_rate_is_exact_and_ends_with_its_hits() {
     for quarter in 1..=8 {
         model.apply(&reading(SECOND + quarter * SECOND / 4, &[counted(1, 8, 9, 100 + quarter * 50)]));
         assert!((model.hit_rate(flow(&model, 1)) - 200.0).abs() < 1e-9, "{quarter}");
+        assert!((model.byte_rate(flow(&model, 1)).expect("counted") - 20_000.0).abs() < 1e-6, "{quarter}");
     }
     for quarter in 9..=16 {
         model.apply(&reading(SECOND + quarter * SECOND / 4, &[]));
     }
     assert_eq!((flow(&model, 1).hits(), model.hit_rate(flow(&model, 1))), (500, 0.0));
+    assert_eq!(flow(&model, 1).bytes(), Some(50_000));
     assert_eq!(flow(&model, 1).last_hit, Some(3 * SECOND));
 }
 
@@ -142,6 +153,7 @@ fn upcalls(ts: u64, counts: &[(u32, UpcallCmd, u32, i32, u64)]) -> Event {
         in_port: PortNo(port),
         cmd,
         port: socket,
+        cpu: Some(port % 2),
         ret,
         count,
     };
@@ -183,6 +195,7 @@ fn ports_reasons_and_outcomes_are_exact() {
     let port = |n| TalkerKey::Port(DP, PortNo(n));
     assert_eq!(top(Dimension::InPort), [(port(1), 7000), (port(2), 3000)]);
     assert_eq!(top(Dimension::Cmd), [(TalkerKey::Cmd(miss), 7000), (TalkerKey::Cmd(action), 3000)]);
+    assert_eq!(top(Dimension::Cpu), [(TalkerKey::Cpu(1), 7000), (TalkerKey::Cpu(0), 3000)]);
     assert_eq!(top(Dimension::Errno), [(TalkerKey::Errno(0), 9000), (TalkerKey::Errno(-11), 1000)]);
     let task: Option<(u32, Comm)> = Some((31, Name::new("handler31")));
     let handlers = [(TalkerKey::Handler { port: 70, task }, 7000), (TalkerKey::Handler { port: 71, task: None }, 3000)];
@@ -266,4 +279,48 @@ fn an_answer_belongs_to_one_generation_of_its_flow() {
     assert_eq!(said(&model, Query::Detrace), None, "that was another generation");
     model.apply(&answer(2, None, "another flow"));
     assert_eq!(model.evicted().answers, 1);
+}
+
+fn decided(ts: u64, n: u32, result: RevalResult, reason: DelReason) -> Event {
+    Event::host(ts, Body::FlowResult(FlowResult { ufid: Some(ufid(n)), result, reason, sweep: false }))
+}
+
+fn deleted(ts: u64, n: u32, ret: i32) -> Event {
+    Event::host(ts, Body::FlowDel(op(n, ret)))
+}
+
+#[test]
+fn a_deleted_flow_has_the_reason_that_its_revalidator_gave_and_none_that_is_older() {
+    let mut model = Model::default();
+    model.apply(&Event::host(1, Body::Datapaths { datapaths: vec![Datapath { dp: DP, ..Datapath::default() }] }));
+    let flow = |model: &Model, n| {
+        let flow = model.flow(FlowKey::Ufid(DP, ufid(n))).expect("it was put");
+        (flow.deleted, flow.deleted_because)
+    };
+    model.apply_all(&[put(2, 1, 0), put(2, 2, 0), put(2, 3, 0)]);
+    model.apply(&decided(5, 1, RevalResult::Delete, DelReason::FlowIdle));
+    model.apply(&decided(5, 2, RevalResult::Modify, DelReason::None));
+    assert_eq!(flow(&model, 1), (None, None), "not deleted yet");
+    model.apply_all(&[deleted(6, 1, 0), deleted(6, 2, 0), deleted(6, 3, -2)]);
+    assert_eq!(flow(&model, 1), (Some(6), Some(DelReason::FlowIdle)));
+    assert_eq!(flow(&model, 2), (Some(6), None), "another decision is no reason");
+    assert_eq!(flow(&model, 3), (None, None), "it could not be deleted");
+
+    // It comes back, and goes by another hand.
+    model.apply(&decided(7, 1, RevalResult::Delete, DelReason::Purge));
+    model.apply_all(&[put(8, 1, 0), deleted(9, 1, 0)]);
+    assert_eq!(flow(&model, 1), (Some(9), None));
+    assert_eq!(model.revalidators().deleted(), [(DelReason::FlowIdle, 1), (DelReason::Purge, 1)]);
+}
+
+#[test]
+fn the_last_round_of_revalidators_is_the_one_that_began_last() {
+    let mut model = Model::default();
+    for (ts, took_ns) in [(10, 5), (30, 7), (20, 9)] {
+        let round = Revalidation { took_ns, n_flows: 3, interval_ms: 500 };
+        model.apply(&Event::host(ts, Body::Revalidation(round)));
+    }
+    let seen = model.revalidators();
+    assert_eq!(seen.last.as_ref().map(|(ts, round)| (*ts, round.took_ns)), Some((30, 7)));
+    assert_eq!((seen.rounds, seen.longest), (3, 9));
 }

@@ -12,7 +12,7 @@ use ovscope::{
         source::FromSource,
         state::{Effect, State},
     },
-    event::{Body, Capability, CapabilityState, DaemonState, Event},
+    event::{Body, Capability, CapabilityState, DaemonState, DelReason, Event, FlowResult, RevalResult, Revalidation},
     ui::{Choice, Mode, Theme},
 };
 use proptest::prelude::*;
@@ -284,6 +284,24 @@ fn a_missing_probe_is_said_where_its_numbers_would_be() {
     let shown = text(&frame(&mut state, 80, 24));
     let line = shown.lines().find(|line| line.starts_with(" lookups")).expect("the rate's line");
     assert!(line.contains("no probe flow_lookup"), "{line}");
+}
+
+#[test]
+fn what_a_daemon_tells_of_its_revalidators_is_a_line_above_its_handlers() {
+    let mut events = storm();
+    let now = events.iter().map(|event| event.ts).max().expect("events");
+    let gone = FlowResult { ufid: None, result: RevalResult::Delete, reason: DelReason::FlowIdle, sweep: false };
+    let round = Revalidation { took_ns: 28_000_000, n_flows: 3000, interval_ms: 500 };
+    events.push(Event::host(now, Body::FlowResult(gone)));
+    events.push(Event::host(now - 2_028_000_000, Body::Revalidation(round)));
+    let mut state = state(Choice::Auto, false, events);
+    press(&mut state, "5");
+    for (width, height) in [(80, 24), (120, 40)] {
+        let shown = text(&frame(&mut state, width, height));
+        let line = shown.lines().find(|line| line.starts_with(" revalidators")).unwrap_or_else(|| panic!("{shown}"));
+        assert!(line.contains("28 ms for 3 000 flows, 2 s ago · deleted: 1 idle"), "{line}");
+        assert!(shown.contains("handler3/130"), "{shown}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where};
 use crate::{
     filter::Where,
-    probes::{Config, SNAPLEN_MAX},
+    probes::{Config, SNAPLEN_MAX, Usdt},
     ui::Choice,
 };
 
@@ -114,8 +114,12 @@ pub struct DaemonArgs {
 /// How upcalls are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Track {
-    /// In the kernel, on any build of Open vSwitch.
+    /// In the kernel, on any build of Open vSwitch; with what the daemon tells where it has USDT probes.
     Auto,
+    /// In the kernel alone.
+    Kernel,
+    /// In the kernel, and by the daemon's USDT probes whatever they cost.
+    Usdt,
     /// Not at all: counters only, at the least cost.
     Off,
 }
@@ -128,13 +132,17 @@ impl ProbeArgs {
 
     /// The probes' part of it. Names are looked up among the host's datapaths, where there are any to look up.
     pub fn config(&self) -> anyhow::Result<Config> {
-        let sample = if self.track == Track::Auto { self.sample } else { 0 };
         if self.buffer.rounded {
             eprintln!("ovscope: --buffer is rounded up to {}: the kernel wants a power of two", self.buffer);
         }
         Ok(Config {
-            follow: self.track == Track::Auto,
-            sample,
+            follow: self.track != Track::Off,
+            usdt: match self.track {
+                Track::Auto => Usdt::WhereThereIs,
+                Track::Usdt => Usdt::Wanted,
+                Track::Kernel | Track::Off => Usdt::Off,
+            },
+            sample: if self.track == Track::Off { 0 } else { self.sample },
             snaplen: self.snaplen,
             event_budget: self.event_budget,
             filter: filters::programs(self)?,

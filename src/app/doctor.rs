@@ -170,7 +170,11 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
         line(out, state, &capability.name, why)?;
     }
 
-    let bad = findings.capabilities.iter().filter(|c| c.state != CapabilityState::Attached).count();
+    let bad = findings
+        .capabilities
+        .iter()
+        .filter(|c| matches!(c.state, CapabilityState::Missing | CapabilityState::Degraded))
+        .count();
     let verdict = match (findings.can_trace, bad) {
         (false, _) => "ovscope cannot trace here yet: see what is MISSING above. ovscope demo and replay work.",
         (true, 0) => "Everything that ovscope traces can be traced here: sudo ovscope",

@@ -9,7 +9,7 @@ use super::{cli::DaemonArgs, source::FromSource};
 use crate::{
     event::Event,
     ovs_rpc::{self, Ask},
-    probes::{self, Config, Running, monotonic_now},
+    probes::{self, Config, Running, Usdt, monotonic_now},
 };
 
 /// Batches that wait for their reader: some seconds of a storm.
@@ -34,9 +34,15 @@ impl Session {
         let (asks, asked) = mpsc::channel(ASKS);
         let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
         let last = Last(out.clone());
+        let usdt_wanted = config.usdt == Usdt::Wanted;
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
         let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));
         let probes = starting.await.context("starting the probes")??;
+        if usdt_wanted
+            && let Some(missing) = probes.capabilities().iter().find(|c| c.is_missing() && c.name.starts_with("usdt"))
+        {
+            eprintln!("ovscope: --track usdt: {}", missing.why);
+        }
         Ok(Self { events, asks, probes: Some(probes), daemon })
     }
 

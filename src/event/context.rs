@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Comm, DpIfindex, FlowPtr, Nanos, PortNo, Ufid, UpcallCmd};
+use super::{Comm, DpIfindex, DropCounter, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
-/// The kernel side's exact counters, summed over CPUs, since the probes were attached (not since the datapath was
+/// The kernel side's exact counters, summed over CPUs but for upcalls, since the probes were attached (not since the datapath was
 /// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Lookups, by datapath.
     pub datapaths: Vec<DpCounters>,
-    /// Upcalls by datapath, port, reason, handler and outcome.
+    /// Upcalls by datapath, port, reason, handler, CPU and outcome.
     pub upcalls: Vec<UpcallCounter>,
     /// `ovs_flow_cmd_new` and `_set` by outcome.
     pub puts: Vec<ErrnoCounter>,
@@ -24,6 +24,15 @@ pub struct Counters {
     pub flows: Vec<FlowCounter>,
     /// Hits of flows that had no room in the kernel's table, or whose entry was taken by another.
     pub flow_hits_uncounted: u64,
+    /// What the datapath dropped, by its own reasons; always empty before Linux 6.6, which has none.
+    #[serde(default)]
+    pub drops: Vec<DropCounter>,
+    /// What the scheduler did with each handler's thread; empty where that is not looked at.
+    #[serde(default)]
+    pub handlers: Vec<HandlerSched>,
+    /// How long the stages of all upcalls took so far. Read once a second, and empty in between.
+    #[serde(default)]
+    pub stages: Vec<StageCounter>,
 }
 
 /// What one datapath looked up.
@@ -55,6 +64,9 @@ pub struct UpcallCounter {
     pub cmd: UpcallCmd,
     /// The handler's netlink port.
     pub port: u32,
+    /// The CPU that they were made on; none in recordings that did not tell CPUs apart.
+    #[serde(default)]
+    pub cpu: Option<u32>,
     /// 0, or minus an errno: what `ovs_dp_upcall` returned. What is not 0 was lost.
     pub ret: i32,
     /// How many.
@@ -84,6 +96,9 @@ pub struct FlowCounter {
     pub ufid: Option<Ufid>,
     /// Hits so far.
     pub hits: u64,
+    /// Bytes of the packets that hit it, as the kernel counts them for a flow; none where they are not counted.
+    #[serde(default)]
+    pub bytes: Option<u64>,
     /// When the hits were seen to have grown: the last hit is at most one reading (a second) older.
     pub last: Nanos,
 }
@@ -97,6 +112,10 @@ pub struct Loss {
     pub over_budget: u64,
     /// Upcalls left out because the event budget was spent. Their counters are right.
     pub upcalls_over_budget: u64,
+    /// What the daemon told by its USDT probes that belongs to no recorded upcall, left out because the event budget was
+    /// spent.
+    #[serde(default)]
+    pub told_over_budget: u64,
     /// Packets that hit a flow, left out by `-f`, `--where` or `--datapath`. Their counters are right.
     #[serde(default)]
     pub filtered_out: u64,
@@ -225,6 +244,13 @@ pub struct Capability {
     pub why: String,
     /// What it has cost so far, where the kernel says so.
     pub cost: Option<ProbeCost>,
+}
+
+impl Capability {
+    /// Whether it was asked for and is not there.
+    pub fn is_missing(&self) -> bool {
+        self.state == CapabilityState::Missing
+    }
 }
 
 /// How a capability stands.

@@ -6,21 +6,30 @@
 
 mod action;
 mod context;
+mod drop;
 mod ids;
 mod names;
 mod path;
+mod stage;
+mod usdt;
 
-pub use action::{Action, ActionError, ActionExecute, decode_action};
+pub use action::{
+    Action, ActionError, ActionExecute, AddMpls, Attribute, CheckPktLen, Cookie, Ct, EthAddr, Family, Labels, Mark,
+    MplsLse, Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
+};
 pub use context::{
     Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
+pub use drop::{Drop, DropCounter, HandlerSched};
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
 pub use path::{
     DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd, UpcallEnqueue,
     UpcallRecv, UpcallReturn,
 };
+pub use stage::{STAGE_BUCKETS, Stage, StageCounter, bucket_bounds, bucket_of};
+pub use usdt::{DelReason, FlowOperation, FlowResult, OpType, RecvUpcall, RevalResult, Revalidation};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +82,19 @@ pub enum Body {
     FlowDel(FlowOp),
     /// The datapath executed one action on a packet.
     ActionExecute(ActionExecute),
+    /// The kernel dropped a packet, or a clone of it.
+    Drop(Drop),
     /// The first bytes of a packet, once for each packet.
     PacketBytes(PacketBytes),
+
+    /// The daemon says that it received an upcall.
+    RecvUpcall(RecvUpcall),
+    /// The daemon says what it asks of the datapath.
+    FlowOperation(FlowOperation),
+    /// The daemon says what becomes of a flow, and why.
+    FlowResult(FlowResult),
+    /// The daemon went through all its flows.
+    Revalidation(Revalidation),
 
     /// The kernel's exact counters so far, a few times a second.
     Counters(Box<Counters>),
@@ -121,7 +141,12 @@ impl Event {
             Body::FlowExec(_) => "flow_exec",
             Body::FlowDel(_) => "flow_del",
             Body::ActionExecute(_) => "action_execute",
+            Body::Drop(_) => "drop",
             Body::PacketBytes(_) => "packet_bytes",
+            Body::RecvUpcall(_) => "recv_upcall",
+            Body::FlowOperation(_) => "flow_operation",
+            Body::FlowResult(_) => "flow_result",
+            Body::Revalidation(_) => "revalidation",
             Body::Counters(_) => "counters",
             Body::Loss(_) => "loss",
             Body::Session(_) => "session",
@@ -161,8 +186,41 @@ mod tests {
                 queue_id: 0,
                 action: Action::Output { port: 2 },
             }),
+            Body::Drop(Drop {
+                reason: 0x3_0005,
+                name: "OVS_DROP_METER".to_owned(),
+                location: "do_execute_actions+0x3a [openvswitch]".to_owned(),
+            }),
             Body::Counters(Box::default()),
             Body::Loss(Loss::default()),
+            Body::RecvUpcall(RecvUpcall {
+                cmd: UpcallCmd::Miss,
+                pkt_size: 60,
+                key_size: 132,
+                queue_id: 7,
+                batch_ts: 1,
+                batch_idx: 2,
+            }),
+            Body::FlowOperation(FlowOperation {
+                op_type: OpType::Exec,
+                ufid: None,
+                queue_id: 7,
+                batch_ts: 1,
+                batch_idx: 2,
+            }),
+            Body::FlowResult(FlowResult {
+                ufid: Some(Ufid([1, 2, 3, 4])),
+                result: RevalResult::Delete,
+                reason: DelReason::FlowIdle,
+                sweep: false,
+            }),
+            Body::FlowResult(FlowResult {
+                ufid: None,
+                result: RevalResult::Other(3),
+                reason: DelReason::Other(99),
+                sweep: true,
+            }),
+            Body::Revalidation(Revalidation { took_ns: 5, n_flows: 3, interval_ms: 500 }),
             Body::Session(Box::default()),
             Body::Datapaths { datapaths: vec![Datapath::default()] },
             Body::Probes { capabilities: vec![] },
@@ -173,7 +231,7 @@ mod tests {
                 in_port: PortNo(1),
                 recirc_id: 0,
                 queue_id: 0,
-                action: Action::Userspace { pid: Some(3), userdata: None },
+                action: Action::Userspace(Box::new(Userspace { pid: Some(3), ..Userspace::default() })),
             }),
         ];
         for body in bodies {

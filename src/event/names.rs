@@ -52,20 +52,20 @@ pub fn errno_meaning(errno: i32) -> Option<&'static str> {
     })
 }
 
-/// The name of an OVS drop reason by its place in subsystem 3 (`net/openvswitch/drop.h`), from 1.
+/// The name of an OVS drop reason by its place in its subsystem (`net/openvswitch/drop.h`), from 1.
 pub fn drop_reason_name(place: u16) -> Option<&'static str> {
     const NAMES: [&str; 11] = [
-        "OVS_LAST_ACTION",
-        "OVS_ACTION_ERROR",
-        "OVS_EXPLICIT",
-        "OVS_EXPLICIT_WITH_ERROR",
-        "OVS_METER",
-        "OVS_RECURSION_LIMIT",
-        "OVS_DEFERRED_LIMIT",
-        "OVS_FRAG_L2_TOO_LONG",
-        "OVS_FRAG_INVALID_PROTO",
-        "OVS_CONNTRACK",
-        "OVS_IP_TTL",
+        "OVS_DROP_LAST_ACTION",
+        "OVS_DROP_ACTION_ERROR",
+        "OVS_DROP_EXPLICIT",
+        "OVS_DROP_EXPLICIT_WITH_ERROR",
+        "OVS_DROP_METER",
+        "OVS_DROP_RECURSION_LIMIT",
+        "OVS_DROP_DEFERRED_LIMIT",
+        "OVS_DROP_FRAG_L2_TOO_LONG",
+        "OVS_DROP_FRAG_INVALID_PROTO",
+        "OVS_DROP_CONNTRACK",
+        "OVS_DROP_IP_TTL",
     ];
     place.checked_sub(1).and_then(|index| NAMES.get(usize::from(index)).copied())
 }

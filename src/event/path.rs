@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DpIfindex, FlowPtr, Name, Nanos, PortNo, Ufid};
+use super::{Cookie, DpIfindex, FlowPtr, Name, Nanos, PortNo, Ufid};
 
 /// A generic point of the network stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,6 +127,9 @@ pub struct Upcall {
     pub len: u32,
     /// The packet's flow hash in the kernel, `skb->hash`.
     pub skb_hash: u32,
+    /// What the daemon put into the action that makes it, which says why; only with `cmd` action.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cookie: Option<Box<Cookie>>,
 }
 
 /// One message on a handler's socket, or the failure to put it there: the return of `queue_userspace_packet`.

@@ -10,7 +10,8 @@ use super::{
     summary::PacketSummary,
 };
 use crate::event::{
-    DpIfindex, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketId, PortNo, PutKind, Ufid,
+    Datapath, DelReason, DpIfindex, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketId,
+    PortNo, PutKind, RevalResult, Ufid,
 };
 
 /// A flow's identity on the screen: it stays the same when the flow gets new actions, or is deleted and comes back.
@@ -62,6 +63,8 @@ pub struct Flow {
     pub puts_failed: u32,
     /// When it was deleted, if it was not put or hit since.
     pub deleted: Option<Nanos>,
+    /// Why, where the daemon told.
+    pub deleted_because: Option<DelReason>,
     /// Masks that were tried when a recorded packet last hit it.
     pub masks_tried: Option<u32>,
     /// The last recorded packet that hit it or made it.
@@ -71,12 +74,18 @@ pub struct Flow {
     /// What that packet looked like.
     pub summary: Option<PacketSummary>,
     hits: Meter,
+    /// Of the packets that hit it; none where they are not counted.
+    bytes: Option<Meter>,
     /// Hits of those that had this UFID before: another address, or the same counted anew.
     hits_before: u64,
+    /// The same of their bytes.
+    bytes_before: u64,
     /// What the kernel side last counted, and for which address.
     counted: Option<(FlowPtr, u64)>,
     /// Distinguishes flows by when they came, so that equal ones keep one order.
     serial: u64,
+    /// A revalidator decided to delete it: when, and why.
+    doomed: Option<(Nanos, DelReason)>,
     /// Met since the evicting hand last passed.
     touched: bool,
 }
@@ -118,14 +127,18 @@ impl Flow {
             last_put: None,
             puts_failed: 0,
             deleted: None,
+            deleted_because: None,
             masks_tried: None,
             last_packet: None,
             in_port: None,
             summary: None,
             hits: Meter::default(),
+            bytes: None,
+            bytes_before: 0,
             hits_before: 0,
             counted: None,
             serial,
+            doomed: None,
             touched: true,
         }
     }
@@ -133,6 +146,11 @@ impl Flow {
     /// Hits per second as of the counters' reading at `now`.
     pub(super) fn hit_rate(&self, now: Nanos) -> f64 {
         self.hits.rate(now)
+    }
+
+    /// Bytes per second, likewise; none where they are not counted.
+    pub(super) fn byte_rate(&self, now: Nanos) -> Option<f64> {
+        self.bytes.map(|bytes| bytes.rate(now))
     }
 
     fn set_actions(&mut self, flow: FlowPtr, sf_acts: FlowPtr) {
@@ -170,6 +188,11 @@ impl Flow {
     /// [`Counters::flow_hits_uncounted`](crate::event::Counters::flow_hits_uncounted).
     pub fn hits(&self) -> u64 {
         self.hits.value()
+    }
+
+    /// Bytes of the packets that hit it, likewise; none where they are not counted.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes.map(|bytes| bytes.value())
     }
 }
 
@@ -283,6 +306,7 @@ impl Flows {
             flow.last_put = Some(LastPut { ts, kind: e.kind, ret: e.op.ret, took_ns: e.op.took_ns });
         }
         if e.op.ret == 0 {
+            flow.doomed = flow.doomed.filter(|(decided, _)| *decided > ts);
             flow.deleted = flow.deleted.filter(|&deleted| deleted > ts);
         } else {
             flow.puts_failed = flow.puts_failed.saturating_add(1);
@@ -298,6 +322,17 @@ impl Flows {
             && let Some(flow) = self.by_key.get_mut(&FlowKey::Ufid(e.dp, ufid))
         {
             flow.deleted = Some(ts);
+            flow.deleted_because = flow.doomed.take_if(|(decided, _)| *decided <= ts).map(|(_, reason)| reason);
+        }
+    }
+
+    /// A revalidator decided about a flow. It does not say of which datapath; a UFID is of one.
+    pub fn result(&mut self, ts: Nanos, e: &FlowResult, datapaths: &[Datapath]) {
+        let Some(ufid) = e.ufid.filter(|_| e.result == RevalResult::Delete) else { return };
+        for dp in datapaths.iter().map(|datapath| datapath.dp).chain([DpIfindex(0)]) {
+            if let Some(flow) = self.by_key.get_mut(&FlowKey::Ufid(dp, ufid)) {
+                flow.doomed = Some((ts, e.reason));
+            }
         }
     }
 
@@ -316,12 +351,21 @@ impl Flows {
         let is_same = |&(ptr, hits): &(FlowPtr, u64)| ptr == e.flow && hits <= e.hits;
         if !flow.counted.as_ref().is_none_or(is_same) {
             flow.hits_before = flow.hits.value();
+            flow.bytes_before = flow.bytes.map_or(0, |bytes| bytes.value());
         }
         let hits = flow.hits_before.saturating_add(e.hits);
         match before {
             // Where nothing was evicted, a flow that is new here had no hits at the reading before.
             Some(before) if flow.counted.is_some() || complete => flow.hits.set(before, ts, hits),
             _ => flow.hits.start(ts, hits),
+        }
+        if let Some(bytes) = e.bytes {
+            let bytes = flow.bytes_before.saturating_add(bytes);
+            let meter = flow.bytes.get_or_insert_default();
+            match before {
+                Some(before) if flow.counted.is_some() || complete => meter.set(before, ts, bytes),
+                _ => meter.start(ts, bytes),
+            }
         }
         flow.counted = Some((e.flow, e.hits));
         flow.last_hit = flow.last_hit.max(Some(e.last));
@@ -332,6 +376,8 @@ impl Flows {
     pub fn restart(&mut self) {
         for flow in self.by_key.values_mut() {
             flow.hits = Meter::default();
+            flow.bytes = None;
+            flow.bytes_before = 0;
             flow.hits_before = 0;
             flow.counted = None;
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::event::{DpIfindex, Nanos, PortNo, UpcallCmd, UpcallCounter};
 
 /// What a counter counts.
-type Kind = (DpIfindex, PortNo, UpcallCmd, u32, i32);
+type Kind = (DpIfindex, PortNo, UpcallCmd, u32, Option<u32>, i32);
 
 /// One talker's upcalls.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +57,8 @@ pub struct UpcallKinds {
     cmds: IndexMap<UpcallCmd, Tally, RandomState>,
     outcomes: IndexMap<i32, Tally, RandomState>,
     sockets: IndexMap<u32, SocketTally, RandomState>,
+    /// Of those whose CPU is known.
+    cpus: IndexMap<u32, Tally, RandomState>,
 }
 
 impl UpcallKinds {
@@ -73,7 +75,7 @@ impl UpcallKinds {
             *self = Self::default();
         }
         for counter in counters {
-            let kind = (counter.dp, counter.in_port, counter.cmd, counter.port, counter.ret);
+            let kind = (counter.dp, counter.in_port, counter.cmd, counter.port, counter.cpu, counter.ret);
             if !self.counts.contains_key(&kind) && self.counts.len() >= limits.upcall_kinds.max(1) {
                 evicted.upcall_kinds += 1;
                 continue;
@@ -105,10 +107,11 @@ impl UpcallKinds {
         };
         let cmd = self.cmds.entry(counter.cmd).or_default();
         let outcome = self.outcomes.entry(counter.ret).or_default();
+        let cpu = counter.cpu.map(|cpu| self.cpus.entry(cpu).or_default());
         let lost = (counter.ret != 0).then_some([&mut port.lost, &mut socket.lost]);
         // When the upcalls before the first reading were is not known: they are in the sums and not in the seconds.
         let recent = if matches!(reading, Reading::After(_)) { grown } else { 0 };
-        for tally in [by_cmd, &mut socket.all, cmd, outcome].into_iter().chain(lost.into_iter().flatten()) {
+        for tally in [by_cmd, &mut socket.all, cmd, outcome].into_iter().chain(cpu).chain(lost.into_iter().flatten()) {
             tally.sum = tally.sum.saturating_add(grown);
             tally.recent.add(ts / SECOND, recent);
         }
@@ -140,6 +143,10 @@ impl UpcallKinds {
 
     pub fn by_outcome(&self, second: u64) -> Vec<(TalkerKey, u64)> {
         self.outcomes.iter().map(|(&ret, tally)| (TalkerKey::Errno(ret), tally.recent.total(second))).collect()
+    }
+
+    pub fn by_cpu(&self, second: u64) -> Vec<(TalkerKey, u64)> {
+        self.cpus.iter().map(|(&cpu, tally)| (TalkerKey::Cpu(cpu), tally.recent.total(second))).collect()
     }
 
     pub fn by_socket(&self, second: u64) -> impl Iterator<Item = (u32, u64)> {

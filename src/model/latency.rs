@@ -2,49 +2,9 @@
 
 use hdrhistogram::Histogram;
 
-use super::meter::SECOND;
-use crate::event::Nanos;
-
-/// A stage of an upcall's way. Each upcall counts once in each stage that was seen of it; of one that made several
-/// messages (GSO), the first message counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// From the return of the lookup that missed to the upcall.
-    Lookup,
-    /// From the upcall to its message's being given to the handler's socket. Only where it could be.
-    Enqueue,
-    /// In the socket's queue: until the handler received it.
-    Wait,
-    /// From the receive to the first answer's begin, put or execute: the handler at work, also on the other messages of
-    /// the batch.
-    Translate,
-    /// In the kernel, installing the flow.
-    Put,
-    /// From the execute's begin to the first action.
-    Execute,
-    /// From the lookup that missed (or the upcall, where there was no miss) to the first action on the packet given
-    /// back; where it had no action, to the execute's end.
-    Whole,
-}
-
-impl Stage {
-    /// All, in their order.
-    pub const ALL: [Self; 7] =
-        [Self::Lookup, Self::Enqueue, Self::Wait, Self::Translate, Self::Put, Self::Execute, Self::Whole];
-
-    /// A word or two for a table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lookup => "lookup",
-            Self::Enqueue => "enqueue",
-            Self::Wait => "wait for handler",
-            Self::Translate => "translate",
-            Self::Put => "put",
-            Self::Execute => "execute",
-            Self::Whole => "whole",
-        }
-    }
-}
+use super::{counted::Counted, meter::SECOND};
+pub use crate::event::Stage;
+use crate::event::{Nanos, StageCounter, bucket_bounds};
 
 /// Over which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,9 +15,11 @@ pub enum Window {
     Session,
 }
 
-/// Percentiles in nanoseconds, within 1 % (HDR, two digits; capped at 100 s); `max` is exact.
+/// Percentiles in nanoseconds (capped at 100 s).
 ///
-/// They are of the upcalls that were seen in detail. Where the event budget left some out
+/// Where the kernel side counts the stages ([`Model::counts_stages`](super::Model::counts_stages)) they are of all
+/// upcalls, within an eighth; `max` too, but for that of the session, which is exact. Else they are of the upcalls that
+/// were seen in detail, within 1 %, and where the event budget left some out
 /// ([`Loss::upcalls_over_budget`](crate::event::Loss::upcalls_over_budget)), that is a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percentiles {
@@ -187,6 +149,8 @@ pub fn percentiles(values: &Histogram<u32>, max: u64) -> Option<Percentiles> {
 #[derive(Debug, Clone)]
 pub struct Latency {
     stages: Vec<StageTimes>,
+    /// What the kernel side counted, from its first reading on.
+    counted: Option<Counted>,
     /// By second modulo their number.
     heat: Vec<HeatColumn>,
     /// The first second that has any.
@@ -198,7 +162,7 @@ impl Latency {
     pub fn new() -> Self {
         let stages = Stage::ALL.iter().map(|_| StageTimes::new()).collect();
         let column = HeatColumn { second: 0, counts: [0; HEAT_BUCKETS] };
-        Self { stages, heat: vec![column; HEAT_SECONDS], first: None, now: 0 }
+        Self { stages, counted: None, heat: vec![column; HEAT_SECONDS], first: None, now: 0 }
     }
 
     /// A stage took so long, and was over at `ts`.
@@ -206,15 +170,55 @@ impl Latency {
         let second = ts / SECOND;
         self.advance(second);
         self.stages[stage as usize].record(self.now, second, took);
-        if stage == Stage::Whole && self.now - second < HEAT_SECONDS as u64 {
-            self.first = Some(self.first.map_or(second, |first| first.min(second)));
-            let column = &mut self.heat[(second % HEAT_SECONDS as u64) as usize];
-            if column.second != second {
-                *column = HeatColumn { second, counts: [0; HEAT_BUCKETS] };
-            }
-            let count = &mut column.counts[heat_bucket(took)];
-            *count = count.saturating_add(1);
+        if stage == Stage::Whole && self.counted.is_none() {
+            self.heat_up(second, took, 1);
         }
+    }
+
+    fn heat_up(&mut self, second: u64, took: Nanos, count: u64) {
+        if self.now.saturating_sub(second) >= HEAT_SECONDS as u64 {
+            return;
+        }
+        self.first = Some(self.first.map_or(second, |first| first.min(second)));
+        let column = &mut self.heat[(second % HEAT_SECONDS as u64) as usize];
+        if column.second != second {
+            *column = HeatColumn { second, counts: [0; HEAT_BUCKETS] };
+        }
+        let cell = &mut column.counts[heat_bucket(took)];
+        *cell = cell.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// The kernel side's counts of all upcalls, read at `ts`. When those of a `first` reading were is not known.
+    pub fn count(&mut self, first: bool, ts: Nanos, stages: &[StageCounter]) {
+        if first {
+            self.counted = None;
+        }
+        if stages.is_empty() {
+            return;
+        }
+        let mut counted = self.counted.take().unwrap_or_else(|| {
+            // From here on the map is of all.
+            self.heat.fill(HeatColumn { second: 0, counts: [0; HEAT_BUCKETS] });
+            self.first = None;
+            Counted::new()
+        });
+        // What is read was counted in the second before.
+        let second = ts.saturating_sub(SECOND / 2) / SECOND;
+        self.advance(second);
+        for counter in stages {
+            counted.apply(counter, (!first).then_some(second), |bucket, grown| {
+                if counter.stage == Stage::Whole {
+                    let (from, to) = bucket_bounds(bucket);
+                    self.heat_up(second, from + (to.min(LONGEST).saturating_sub(from)) / 2, grown);
+                }
+            });
+        }
+        self.counted = Some(counted);
+    }
+
+    /// Whether percentiles and heat map are of all upcalls, as the kernel side counted them.
+    pub fn is_counted(&self) -> bool {
+        self.counted.is_some()
     }
 
     /// The running second is at least this.
@@ -228,7 +232,10 @@ impl Latency {
     }
 
     pub fn percentiles(&self, stage: Stage, window: Window) -> Option<Percentiles> {
-        self.stages[stage as usize].percentiles(window)
+        match &self.counted {
+            Some(counted) => counted.percentiles(stage, window, self.now),
+            None => self.stages[stage as usize].percentiles(window),
+        }
     }
 
     pub fn heat(&self) -> Vec<HeatColumn> {

@@ -18,7 +18,7 @@ pub struct Limits {
     pub flows: usize,
     /// Distinct sources, and distinct destinations, that are told apart within ten seconds.
     pub talkers: usize,
-    /// Distinct (datapath, in-port, reason, handler, outcome) of upcall counters.
+    /// Distinct (datapath, in-port, reason, handler, CPU, outcome) of upcall counters.
     pub upcall_kinds: usize,
     /// Handler threads.
     pub handlers: usize,

@@ -6,7 +6,9 @@
 
 mod answers;
 mod condition;
+mod counted;
 mod counting;
+mod drops;
 mod flows;
 mod host;
 mod kinds;
@@ -18,26 +20,30 @@ mod packets;
 mod rates;
 mod read;
 mod recent;
+mod revalidators;
 mod summary;
 mod tables;
 mod talkers;
 mod upcalls;
 
 pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
+pub use drops::DropRow;
 pub use flows::{Flow, FlowKey, FlowSort, LastPut};
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use packets::{Fate, Packet};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
+pub use revalidators::Revalidators;
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
-pub use tables::{HandlerRow, PortRow};
+pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
 use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
 use answers::Answers;
 use counting::{Counting, Reading};
+use drops::Drops;
 use flows::Flows;
 use host::Host;
 use kinds::UpcallKinds;
@@ -63,11 +69,13 @@ pub struct Model {
     /// The first reading of the counters that the ten seconds of `kinds` can begin with.
     counted_from: Option<Nanos>,
     latency: Latency,
+    drops: Drops,
     packets: Packets,
     upcalls: Recent<UpcallId, Upcall>,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
+    revalidators: Revalidators,
     sources: Sketch,
     destinations: Sketch,
 }
@@ -93,11 +101,13 @@ impl Model {
             kinds: UpcallKinds::default(),
             counted_from: None,
             latency: Latency::new(),
+            drops: Drops::default(),
             packets: Packets::default(),
             upcalls: Recent::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
+            revalidators: Revalidators::default(),
             sources: Sketch::default(),
             destinations: Sketch::default(),
         }
@@ -183,6 +193,9 @@ impl Model {
             }
             Reading::After(before) => Some(before),
         };
+        self.latency.count(before.is_none(), ts, &counters.stages);
+        self.drops.apply(before, ts, &counters.drops);
+        self.handlers.schedule(before, ts, &counters.handlers);
         self.kinds.apply(reading, ts, &counters.upcalls, &self.limits, &mut self.evicted);
         if self.host.learn_tables(&counters.datapaths) {
             self.flows.forget_unknown_datapath();
@@ -227,6 +240,11 @@ impl Model {
                 self.flows.put(event.ts, e, event.upcall.is_some(), packet, limits, evicted);
             }
             Body::FlowDel(e) => self.flows.del(event.ts, e),
+            Body::FlowResult(e) => {
+                self.revalidators.result(e);
+                self.flows.result(event.ts, e, &self.host.datapaths);
+            }
+            Body::Revalidation(e) => self.revalidators.round(event.ts, e),
             Body::UpcallRecv(e) => self.handlers.apply(event, e, limits, evicted),
             Body::Upcall(_) => self.count_ends(event),
             _ => {}

@@ -12,7 +12,7 @@ use super::{
     recent::{Recent, reserve_within},
     summary::PacketSummary,
 };
-use crate::event::{Action, Body, Event, Nanos, PacketBytes, PacketId};
+use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId};
 
 /// A packet with its place in the queue of events.
 #[derive(Debug, Clone)]
@@ -97,10 +97,9 @@ impl Packets {
 
     fn keep_event(&mut self, id: PacketId, event: &Event, limits: &Limits, evicted: &mut Evicted) {
         let heap = match &event.body {
-            Body::ActionExecute(e) => match &e.action {
-                Action::Userspace { userdata: Some(cookie), .. } => cookie.len(),
-                _ => 0,
-            },
+            Body::ActionExecute(e) => e.action.heap_bytes(),
+            Body::Upcall(e) => e.cookie.as_ref().map_or(0, |cookie| size_of::<Cookie>() + cookie.heap_bytes()),
+            Body::Drop(e) => e.name.len() + e.location.len(),
             _ => 0,
         };
         // Room is made before the event is placed: it may be the packet itself that goes.
@@ -154,7 +153,10 @@ impl Packets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{DevPoint, DevStep, Name};
+    use crate::{
+        event::{ActionExecute, DevPoint, DevStep, DpIfindex, Name, PortNo},
+        model::Fate,
+    };
 
     fn step(id: u64, ts: Nanos) -> Event {
         let step = DevStep { point: DevPoint::NetifRx, dev: Name::new("p1_l"), ifindex: 1, netns: 1, len: 98, ret: 0 };
@@ -163,6 +165,31 @@ mod tests {
 
     fn times(packets: &Packets, id: u64) -> Vec<Nanos> {
         packets.timeline(PacketId(id)).map(|e| e.ts).collect()
+    }
+
+    #[test]
+    fn what_the_datapath_drops_for_a_reason_of_its_own_is_dropped_for_that() {
+        let drop = |reason: u32, name: &str| {
+            let drop = crate::event::Drop { reason, name: name.to_owned(), location: "f+0x1".to_owned() };
+            Event { packet: Some(PacketId(1)), ..Event::host(5, Body::Drop(drop)) }
+        };
+        let fate = |events: &[Event]| {
+            let (mut packets, mut evicted) = (Packets::default(), Evicted::default());
+            events.iter().for_each(|e| packets.apply(PacketId(1), e, &Limits::default(), &mut evicted));
+            packets.get(PacketId(1)).map(|packet| packet.fate(None, 5))
+        };
+        assert_eq!(fate(&[step(1, 4), drop(2, "NOT_SPECIFIED")]), Some(Fate::InFlight));
+        assert_eq!(fate(&[step(1, 4), drop(0x3_0005, "OVS_DROP_METER")]), Some(Fate::DroppedFor));
+        let output = ActionExecute {
+            dp: DpIfindex(3),
+            in_port: PortNo(1),
+            recirc_id: 0,
+            queue_id: 0,
+            action: Action::Output { port: 2 },
+        };
+        let output = Event { packet: Some(PacketId(1)), ..Event::host(4, Body::ActionExecute(output)) };
+        // A clone of it went out.
+        assert_eq!(fate(&[output, drop(0x3_0001, "OVS_DROP_LAST_ACTION")]), Some(Fate::Forwarded));
     }
 
     #[test]

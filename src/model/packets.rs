@@ -6,7 +6,8 @@ use super::{
     upcalls::{Upcall, UpcallEnd},
 };
 use crate::event::{
-    Action, Body, DpIfindex, Event, FlowPtr, Name, Nanos, PacketBytes, PacketId, PortNo, Ufid, UpcallCmd, UpcallId,
+    Action, Body, DpIfindex, Drop, Event, FlowPtr, Name, Nanos, PacketBytes, PacketId, PortNo, Ufid, UpcallCmd,
+    UpcallId,
 };
 
 /// A packet: the original, its clones and what was given back after an upcall.
@@ -49,6 +50,8 @@ pub struct Packet {
     pub events_cut: u32,
     /// Actions executed on it.
     pub(super) actions: u32,
+    /// The last time that the datapath dropped it, or a clone of it, for a reason of its own: since Linux 6.6.
+    pub dropped: Option<Drop>,
     /// The reason of a `drop` action.
     pub(super) drop: Option<u32>,
     /// A lookup that missed, until its upcall comes.
@@ -78,6 +81,7 @@ impl Packet {
             outputs_cut: 0,
             events_cut: 0,
             actions: 0,
+            dropped: None,
             drop: None,
             pending_miss: None,
         }
@@ -114,6 +118,7 @@ impl Packet {
                     _ => {}
                 }
             }
+            Body::Drop(e) if e.is_ovs() => self.dropped = Some(e.clone()),
             Body::Dev(e) => {
                 if is_first || self.first_dev.is_none() {
                     self.first_dev = Some(e.dev);
@@ -148,6 +153,9 @@ impl Packet {
         if let Some(reason) = self.drop {
             return Fate::Dropped { reason };
         }
+        if self.dropped.is_some() {
+            return Fate::DroppedFor;
+        }
         match end {
             Some(UpcallEnd::Refused { ret }) => Fate::Lost { ret },
             Some(UpcallEnd::ExecFailed { ret }) => Fate::ExecFailed { ret },
@@ -178,6 +186,8 @@ pub enum Fate {
         /// As the flow gives it.
         reason: u32,
     },
+    /// The datapath dropped it, for the reason that it gave: [`Packet::dropped`].
+    DroppedFor,
     /// Actions were due (it hit a flow, or was given back) and none was executed: a flow that drops, unless events
     /// were lost ([`Loss::any`](crate::event::Loss::any)).
     NoAction,

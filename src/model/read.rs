@@ -1,9 +1,9 @@
 //! What the screen reads of a model.
 
 use super::{
-    Condition, DatapathRow, Dimension, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits, Metric,
-    Model, Packet, Percentiles, PortRow, Rates, SECOND, Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window,
-    tables::Handler, talkers::Sketch,
+    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits,
+    Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers, Totals,
+    Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -91,6 +91,11 @@ impl Model {
         self.host.daemon.as_ref()
     }
 
+    /// What the revalidators did, as far as a daemon with USDT probes tells.
+    pub fn revalidators(&self) -> &Revalidators {
+        &self.revalidators
+    }
+
     /// What is missing in the events.
     pub fn loss(&self) -> &Loss {
         &self.host.loss
@@ -135,6 +140,17 @@ impl Model {
     /// How long a stage takes; none where no upcall had it in that time.
     pub fn latency(&self, stage: Stage, window: Window) -> Option<Percentiles> {
         self.latency.percentiles(stage, window)
+    }
+
+    /// Whether [`Model::latency`] and [`Model::heat`] are of all upcalls, as the kernel side counted them; else they are
+    /// of those that were seen in detail.
+    pub fn counts_stages(&self) -> bool {
+        self.latency.is_counted()
+    }
+
+    /// What the datapath dropped for reasons of its own, the most of them first. Exact.
+    pub fn drops(&self) -> Vec<DropRow<'_>> {
+        self.drops.rows(self.counted_at())
     }
 
     /// The whole latency over the last 120 seconds, one column for each second since the first that has any, the oldest
@@ -226,6 +242,11 @@ impl Model {
         flow.hit_rate(self.counted_at())
     }
 
+    /// Bytes per second of the packets that hit a flow, likewise; none where they are not counted.
+    pub fn byte_rate(&self, flow: &Flow) -> Option<f64> {
+        flow.byte_rate(self.counted_at())
+    }
+
     /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
     pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
         let ufid = flow.ufid?;
@@ -300,6 +321,7 @@ impl Model {
             wait_p50: waits.map(|(p50, _)| p50),
             wait_p99: waits.map(|(_, p99)| p99),
             last: handler.last,
+            scheduled: self.handlers.scheduled(handler.tid, self.counted_at()),
         }
     }
 
@@ -310,6 +332,7 @@ impl Model {
             Dimension::InPort => self.kinds.by_port(second),
             Dimension::Cmd => self.kinds.by_cmd(second),
             Dimension::Errno => self.kinds.by_outcome(second),
+            Dimension::Cpu => self.kinds.by_cpu(second),
             Dimension::Handler => {
                 let key = |port| TalkerKey::Handler { port, task: self.handlers.of_port(port) };
                 self.kinds.by_socket(second).map(|(port, count)| (key(port), count)).collect()

@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use super::{
     latency::{nanos_histogram, percentiles},
     limits::{Evicted, Limits},
-    meter::{LastTen, SECOND},
+    meter::{LastTen, Meter, SECOND},
 };
-use crate::event::{Comm, DpIfindex, Event, Nanos, PortNo, UpcallRecv};
+use crate::event::{Comm, DpIfindex, Event, HandlerSched, Nanos, PortNo, UpcallRecv};
 
 /// A port's upcalls, exact (kernel side counters).
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,34 @@ pub struct HandlerRow {
     pub wait_p99: Option<u64>,
     /// When it last received.
     pub last: Nanos,
+    /// What the scheduler did with it; none where that is not looked at.
+    pub scheduled: Option<Scheduled>,
 }
+
+/// What a thread did over the last second or two, exact: parts of the time, 0 to 1, that add up to about 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Scheduled {
+    /// It slept: it had nothing to do, or waited for something.
+    pub asleep: f64,
+    /// It was woken or preempted, and did not get a CPU.
+    pub runnable: f64,
+    /// It ran.
+    pub running: f64,
+    /// The longest it was runnable without a break since it first received an upcall, in nanoseconds.
+    pub runnable_max_ns: u64,
+}
+
+/// A thread's times so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    asleep: Meter,
+    runnable: Meter,
+    running: Meter,
+    runnable_max_ns: u64,
+}
+
+/// Threads whose times are kept: as many as the kernel side looks at.
+const TIMES_MAX: usize = 512;
 
 /// What was seen of a handler's thread.
 #[derive(Debug, Clone)]
@@ -159,6 +186,8 @@ pub struct Handlers {
     by_tid: IndexMap<u32, Handler, RandomState>,
     /// Who last received on a netlink port.
     by_port: IndexMap<u32, u32, RandomState>,
+    /// What the scheduler did with each thread.
+    times: IndexMap<u32, Times, RandomState>,
 }
 
 impl Handlers {
@@ -183,6 +212,35 @@ impl Handlers {
         self.by_tid.entry(event.tid).or_insert_with(|| Handler::new(event.tid)).note(event, e);
     }
 
+    /// Takes a reading at `ts`, after the one at `before`, if there was one.
+    pub fn schedule(&mut self, before: Option<Nanos>, ts: Nanos, readings: &[HandlerSched]) {
+        let mut last = std::mem::take(&mut self.times);
+        for reading in readings.iter().take(TIMES_MAX) {
+            let mut times = last.swap_remove(&reading.tid).unwrap_or_default();
+            let values = [reading.asleep_ns, reading.runnable_ns, reading.running_ns];
+            for (meter, value) in [&mut times.asleep, &mut times.runnable, &mut times.running].into_iter().zip(values) {
+                match before {
+                    Some(before) if value >= meter.value() => meter.set(before, ts, value),
+                    _ => meter.start(ts, value),
+                }
+            }
+            times.runnable_max_ns = reading.runnable_max_ns;
+            self.times.insert(reading.tid, times);
+        }
+    }
+
+    /// What the scheduler did with a thread, as of the counters' reading at `now`.
+    pub fn scheduled(&self, tid: u32, now: Nanos) -> Option<Scheduled> {
+        let times = self.times.get(&tid)?;
+        let share = |meter: &Meter| meter.rate(now) / SECOND as f64;
+        Some(Scheduled {
+            asleep: share(&times.asleep),
+            runnable: share(&times.runnable),
+            running: share(&times.running),
+            runnable_max_ns: times.runnable_max_ns,
+        })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Handler> {
         self.by_tid.values()
     }
@@ -196,5 +254,33 @@ impl Handlers {
     /// The netlink ports that a thread last received on.
     pub fn ports_of(&self, tid: u32) -> impl Iterator<Item = u32> + '_ {
         self.by_port.iter().filter(move |(_, of)| **of == tid).map(|(port, _)| *port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threads_time_is_parted_into_what_it_did() {
+        let reading = |n: u64| HandlerSched {
+            tid: 7,
+            asleep_ns: n * SECOND / 2,
+            runnable_ns: n * SECOND * 3 / 8,
+            running_ns: n * SECOND / 8,
+            runnable_max_ns: 5_000_000,
+            switches: n,
+        };
+        let mut handlers = Handlers::default();
+        handlers.schedule(None, SECOND, &[reading(1)]);
+        for n in 2..=5 {
+            handlers.schedule(Some((n - 1) * SECOND), n * SECOND, &[reading(n)]);
+        }
+        let scheduled = handlers.scheduled(7, 5 * SECOND).expect("it is looked at");
+        let expected = Scheduled { asleep: 0.5, runnable: 0.375, running: 0.125, runnable_max_ns: 5_000_000 };
+        assert_eq!(scheduled, expected);
+        assert_eq!(handlers.scheduled(8, 5 * SECOND), None);
+        handlers.schedule(Some(5 * SECOND), 6 * SECOND, &[]);
+        assert_eq!(handlers.scheduled(7, 6 * SECOND), None, "a thread that is gone");
     }
 }

@@ -22,6 +22,8 @@ pub enum Dimension {
     Errno,
     /// The handler's netlink port. Exact.
     Handler,
+    /// The CPU that they were made on. Exact.
+    Cpu,
     /// Where the packets come from: IP source and protocol, else Ethernet source. Of the upcalls seen in detail.
     Source,
     /// Where they go. Of the upcalls seen in detail.
@@ -44,6 +46,8 @@ pub enum TalkerKey {
         /// Thread id and name.
         task: Option<(u32, Comm)>,
     },
+    /// A CPU.
+    Cpu(u32),
     /// An IP address and a protocol's number.
     Ip(IpAddr, u8),
     /// An Ethernet address.

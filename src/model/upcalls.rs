@@ -83,6 +83,8 @@ pub struct Upcall {
     pub in_port: Option<PortNo>,
     /// Why; none where it was not seen.
     pub cmd: Option<UpcallCmd>,
+    /// What in the daemon's action makes it, in a word (`controller`, `sFlow`, ...); none for a miss.
+    pub made_by: Option<&'static str>,
     /// The netlink port of the handler it goes to; none where it was not seen.
     pub port: Option<u32>,
     /// Bytes in the packet; 0 where its beginning was not seen.
@@ -181,6 +183,7 @@ impl Upcall {
             dp: None,
             in_port: None,
             cmd: None,
+            made_by: None,
             port: None,
             len: 0,
             enqueue: None,
@@ -297,6 +300,7 @@ impl Upcall {
                 self.dp = Some(e.dp);
                 self.in_port = Some(e.in_port);
                 self.cmd = Some(e.cmd);
+                self.made_by = e.cookie.as_ref().map(|cookie| cookie.name());
                 self.port = Some(e.port);
                 self.len = e.len;
                 self.lookup = miss.filter(|&miss| e.cmd == UpcallCmd::Miss && miss <= event.ts);

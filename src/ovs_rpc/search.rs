@@ -9,6 +9,8 @@ use std::{
 
 use tokio::{net::UnixStream, time::timeout};
 
+use crate::processes::{self, FileId, file_id};
+
 /// Where Open vSwitch keeps its sockets when nothing else is said (`--with-rundir` of the distributions).
 const DEFAULT_DIRS: [&str; 2] = ["/var/run/openvswitch", "/run/openvswitch"];
 /// Sockets of one directory that are tried at most; left over ones are tried too, and each daemon leaves one at most.
@@ -20,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     places: Vec<PathBuf>,
+    /// Then where the daemons that run have theirs, whatever namespaces they run in.
+    of_daemons: bool,
 }
 
 /// A socket that accepted a connection.
@@ -64,13 +68,15 @@ enum Why {
 
 impl Search {
     /// Looks only at `explicit` (a directory, or the socket itself) where it is given; else in `$OVS_RUNDIR`,
-    /// `/var/run/openvswitch` and `/run/openvswitch`.
+    /// `/var/run/openvswitch` and `/run/openvswitch`, then in the run directories of every ovs-vswitchd that runs, in a
+    /// container too.
     pub fn new(explicit: Option<PathBuf>) -> Self {
         Self::with_rundir(explicit, std::env::var_os("OVS_RUNDIR"))
     }
 
     /// The same, with the value of `$OVS_RUNDIR` passed in.
     pub fn with_rundir(explicit: Option<PathBuf>, rundir: Option<OsString>) -> Self {
+        let of_daemons = explicit.is_none();
         let places = match explicit {
             Some(path) => vec![path],
             None => rundir
@@ -80,7 +86,7 @@ impl Search {
                 .chain(DEFAULT_DIRS.map(PathBuf::from))
                 .collect(),
         };
-        Self { places }
+        Self { places, of_daemons }
     }
 
     /// Connects to the first daemon that accepts. In a directory: the one that `ovs-vswitchd.pid` names, else any
@@ -88,26 +94,44 @@ impl Search {
     pub async fn find(&self) -> Result<Found, NotFound> {
         let (mut tried, mut seen) = (Vec::new(), Vec::new());
         for place in &self.places {
-            // /var/run is a link to /run on most hosts: the same directory is not tried, or told of, twice.
-            let real = place.canonicalize().unwrap_or_else(|_| place.clone());
-            if seen.contains(&real) {
-                continue;
+            if let Some(found) = look_in(place, &mut seen, &mut tried).await {
+                return Ok(found);
             }
-            seen.push(real);
-            match sockets(place) {
-                Err(why) => tried.push(Tried { path: place.clone(), why }),
-                Ok(paths) => {
-                    for path in paths {
-                        match connect(&path).await {
-                            Ok(stream) => return Ok(Found { pid: daemon_pid(&path, &stream), path, stream }),
-                            Err(why) => tried.push(Tried { path, why }),
-                        }
-                    }
+        }
+        if self.of_daemons {
+            let places = processes::daemons().into_iter().flat_map(|daemon| daemon.run_directories());
+            // Only some of them are there.
+            for place in places.filter(|place| place.exists()) {
+                if let Some(found) = look_in(&place, &mut seen, &mut tried).await {
+                    return Ok(found);
                 }
             }
         }
         Err(NotFound { tried })
     }
+}
+
+/// The first daemon at a place that accepts. /var/run is a link to /run on most hosts, and processes share their
+/// directories: what was `seen` is not tried, or told of, twice.
+async fn look_in(place: &Path, seen: &mut Vec<FileId>, tried: &mut Vec<Tried>) -> Option<Found> {
+    if let Some(id) = file_id(place) {
+        if seen.contains(&id) {
+            return None;
+        }
+        seen.push(id);
+    }
+    match sockets(place) {
+        Err(why) => tried.push(Tried { path: place.to_owned(), why }),
+        Ok(paths) => {
+            for path in paths {
+                match connect(&path).await {
+                    Ok(stream) => return Some(Found { pid: daemon_pid(&path, &stream), path, stream }),
+                    Err(why) => tried.push(Tried { path, why }),
+                }
+            }
+        }
+    }
+    None
 }
 
 /// The sockets to try at a place.
@@ -260,7 +284,10 @@ mod tests {
     async fn what_was_tried_and_what_to_do_is_said() {
         let dir = rundir();
         drop(listen(dir.path(), "ovs-vswitchd.7.ctl"));
-        let search = Search { places: vec![dir.path().to_owned(), dir.path().join("."), dir.path().join("none")] };
+        let search = Search {
+            of_daemons: false,
+            places: vec![dir.path().to_owned(), dir.path().join("."), dir.path().join("none")],
+        };
         let text = search.find().await.expect_err("no daemon").to_string();
         let (dir, told) = (dir.path().display(), "refuses, left over from a daemon that is gone");
         assert_eq!(

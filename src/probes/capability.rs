@@ -29,10 +29,16 @@ pub enum Wanted {
     Follow,
     /// While packets that are not upcalled are recorded.
     Generic,
+    /// While daemons are listened to that were built with USDT probes: loaded with the others, attached as daemons are
+    /// found (usdt.rs).
+    Usdt,
 }
 
 /// The capability that all following of packets around OVS rests on.
 pub const PACKET_END: &str = "packet_end";
+
+/// The capability that says what the scheduler does with handlers.
+pub const HANDLER_SCHED: &str = "handler_sched";
 
 /// Every capability, in the order it is shown and attached: what frees packets comes before what names them, and the
 /// way of an upcall from its end to its begin, so that nothing is seen half.
@@ -149,13 +155,62 @@ pub const PLANS: &[Plan] = &[
         wanted: Wanted::Follow,
         without: "the lookups of single packets are not seen",
     },
+    Plan {
+        name: "drop",
+        probe: "tp_btf skb:kfree_skb",
+        programs: &["drop", "drop_twin"],
+        functions: &[],
+        wanted: Wanted::Follow,
+        without: "where and why packets are dropped is not seen",
+    },
+    Plan {
+        name: HANDLER_SCHED,
+        probe: "tp_btf sched:sched_switch, sched:sched_wakeup",
+        programs: &["sched_switch", "sched_wakeup"],
+        functions: &[],
+        wanted: Wanted::Follow,
+        without: "whether handlers sleep, run or wait for a CPU is not seen",
+    },
     point("net_dev_xmit", "tp_btf net:net_dev_xmit", &["net_dev_xmit"], &[]),
     point("net_dev_start_xmit", "tp_btf net:net_dev_start_xmit", &["net_dev_start_xmit"], &[]),
     point("netif_rx", "tp_btf net:netif_rx", &["netif_rx"], &[]),
     point("netif_receive_skb", "tp_btf net:netif_receive_skb", &["netif_receive_skb"], &[]),
     point("skb_scrub_packet", "fentry skb_scrub_packet", &["skb_scrub_packet"], &["skb_scrub_packet"]),
     point("net_dev_queue", "tp_btf net:net_dev_queue", &["net_dev_queue"], &[]),
+    usdt(
+        "usdt_recv",
+        "usdt dpif_recv:recv_upcall",
+        &["usdt_recv_upcall"],
+        "the daemon's own word of what it received is not seen",
+    ),
+    usdt(
+        "usdt_ops",
+        "usdt dpif_netlink_operate__:op_flow_put, op_flow_execute, op_flow_del",
+        &["usdt_flow_put", "usdt_flow_execute", "usdt_flow_del"],
+        "the daemon's own word of what it asks of the datapath is not seen",
+    ),
+    usdt(
+        "usdt_flow_result",
+        "usdt revalidate:flow_result, revalidator_sweep__:flow_sweep_result",
+        &["usdt_flow_result", "usdt_sweep_result"],
+        "why flows are deleted is not seen",
+    ),
+    usdt(
+        "usdt_revalidator",
+        "usdt udpif_revalidator:start_dump, sweep_done",
+        &["usdt_start_dump", "usdt_sweep_done"],
+        "how long revalidators take is not seen",
+    ),
 ];
+
+const fn usdt(
+    name: &'static str,
+    probe: &'static str,
+    programs: &'static [&'static str],
+    without: &'static str,
+) -> Plan {
+    Plan { name, probe, programs, functions: &[], wanted: Wanted::Usdt, without }
+}
 
 const fn point(
     name: &'static str,

@@ -19,13 +19,15 @@ use libbpf_rs::{
 };
 
 use super::{
-    Config, Error, Sink,
-    capability::{PACKET_END, PLANS, Plan, Wanted, missing_functions},
+    Config, Error, Sink, Usdt,
+    capability::{HANDLER_SCHED, PACKET_END, PLANS, Plan, Wanted, missing_functions},
     counters::{CounterReader, read_loss},
     datapaths::{read_datapaths, read_stats},
     decode::Decoder,
     host::{monotonic_now, session},
+    reasons::Reasons,
     skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
+    usdt::{self, Listener},
     wire,
 };
 use crate::{
@@ -70,19 +72,21 @@ type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
     libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let (skel, capabilities, links) = match load_and_attach(config) {
+    let (skel, mut capabilities, links) = match load_and_attach(config) {
         Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
         }
     };
+    let mut listener = Listener::new(config.usdt, &capabilities);
+    listener.look(&skel, &mut capabilities);
     let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command))))];
     if !sink(begun) {
         return;
     }
     if ready.send(Ok(capabilities.clone())).is_ok() {
-        read(&skel, capabilities, sink, stopped);
+        read(&skel, capabilities, listener, sink, stopped);
     }
     drop(links);
 }
@@ -181,6 +185,7 @@ fn open<'obj>(
         settings.cfg_follow = config.follow;
         settings.cfg_generic = generic(config, why_not);
         settings.cfg_filter = config.filter.is_some();
+        settings.cfg_sched = config.follow && !why_not.contains_key(HANDLER_SCHED);
     }
     open.maps
         .ring
@@ -207,6 +212,7 @@ fn is_wanted(plan: &Plan, config: &Config, why_not: &BTreeMap<&'static str, Stri
     match plan.wanted {
         Wanted::Always => true,
         Wanted::Follow => config.follow,
+        Wanted::Usdt => config.follow && config.usdt != Usdt::Off,
         Wanted::Generic => generic(config, why_not),
     }
 }
@@ -229,9 +235,14 @@ fn attach(
             let why = match plan.wanted {
                 Wanted::Generic if config.sample > 0 => "needs packet_end".to_owned(),
                 Wanted::Generic if config.follow => "--sample 0".to_owned(),
+                Wanted::Usdt if config.follow => "--track kernel".to_owned(),
                 _ => "--track off".to_owned(),
             };
             capabilities.push(plan.state(CapabilityState::Off, why));
+            continue;
+        }
+        if plan.wanted == Wanted::Usdt {
+            capabilities.push(plan.state(CapabilityState::Off, usdt::WAITING.to_owned()));
             continue;
         }
         let mut whole = Vec::new();
@@ -263,7 +274,13 @@ struct Surroundings {
     missed_runs: u64,
 }
 
-fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
+fn read(
+    skel: &OvscopeSkel<'_>,
+    mut capabilities: Vec<Capability>,
+    mut listener: Listener,
+    mut sink: Sink,
+    stopped: &mpsc::Receiver<()>,
+) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
     let decoder = RefCell::new(Decoder::default());
@@ -307,12 +324,13 @@ fn read(skel: &OvscopeSkel<'_>, mut capabilities: Vec<Capability>, mut sink: Sin
         around.undecoded = *undecoded.borrow();
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
+            listener.look(skel, &mut capabilities);
             slow(skel, &mut around, &mut capabilities, &mut events);
             with_flows = true;
         }
         if stop || now >= next_counters {
             next_counters = now + COUNTER_PERIOD;
-            quick(&skel.maps, &mut counters, with_flows, &mut around, &mut events);
+            quick(&skel.maps, &mut counters, with_flows, decoder.borrow_mut().reasons(), &mut around, &mut events);
             with_flows = false;
         }
         if (!events.is_empty() && !sink(events)) || stop {
@@ -333,12 +351,13 @@ fn quick(
     maps: &OvscopeMaps<'_>,
     counters: &mut CounterReader,
     with_flows: bool,
+    reasons: &mut Reasons,
     around: &mut Surroundings,
     events: &mut Vec<Event>,
 ) {
     let now = monotonic_now();
     let stats = read_stats().unwrap_or_default();
-    if let Ok(counters) = counters.read(maps, stats, now, with_flows) {
+    if let Ok(counters) = counters.read(maps, stats, now, with_flows, reasons) {
         events.push(Event::host(now, Body::Counters(Box::new(counters))));
     }
     if let Ok(loss) = read_loss(maps) {
@@ -371,6 +390,7 @@ fn forget_dead_handlers(maps: &OvscopeMaps<'_>) {
             let tid = wire::read::<u32>(&key).unwrap_or_default();
             if !Path::new(&format!("/proc/{tid}")).exists() {
                 let _ = maps.handlers.delete(&key);
+                let _ = maps.scheds.delete(&key);
             }
         }
     }

@@ -6,17 +6,18 @@ use bytemuck::{Pod, Zeroable};
 use libbpf_rs::{MapCore, MapFlags};
 
 use super::{
+    reasons::Reasons,
     skeleton::OvscopeMaps,
     wire::{
-        self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome,
-        TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED, TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET,
-        TALLY_RECEIVED, TALLY_RING_FULL, TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET,
-        TableCount, UpcallKind,
+        self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP,
+        SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
+        TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET,
+        TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
     },
 };
 use crate::event::{
-    Counters, DpCounters, DpIfindex, DpStats, ErrnoCounter, FlowCounter, FlowPtr, Loss, Nanos, PortNo, Ufid, UpcallCmd,
-    UpcallCounter,
+    Counters, DpCounters, DpIfindex, DpStats, DropCounter, ErrnoCounter, FlowCounter, FlowPtr, HandlerSched, Loss,
+    Nanos, PortNo, Stage, StageCounter, Ufid, UpcallCmd, UpcallCounter,
 };
 
 /// Remembers what was read last, so that only what changed is reported, and nothing ever counts down.
@@ -56,14 +57,16 @@ impl FlowSum {
 }
 
 impl CounterReader {
-    /// The counters as they are now, those of single flows only `with_flows`: they are many to read. What is read
-    /// while packets pass may be off by those that pass between two maps. `stats` are the kernel's own counts.
+    /// The counters as they are now, those of single flows and of the stages only `with_flows`: they are many to read.
+    /// What is read while packets pass may be off by those that pass between two maps. `stats` are the kernel's own
+    /// counts.
     pub fn read(
         &mut self,
         maps: &OvscopeMaps<'_>,
         stats: BTreeMap<DpIfindex, DpStats>,
         now: Nanos,
         with_flows: bool,
+        reasons: &mut Reasons,
     ) -> libbpf_rs::Result<Counters> {
         let mut counters = Counters {
             received: tally(&maps.tallies, TALLY_RECEIVED)?,
@@ -79,14 +82,16 @@ impl CounterReader {
             self.flows(&flows, &slots, now, &mut counters);
         }
         for (kind, values) in per_cpu::<UpcallKind, u64>(&maps.upcall_counts)? {
-            counters.upcalls.push(UpcallCounter {
+            let made = values.iter().zip(0u32..).filter(|(count, _)| **count > 0);
+            counters.upcalls.extend(made.map(|(&count, cpu)| UpcallCounter {
                 dp: DpIfindex(kind.dp),
                 in_port: PortNo(kind.in_port),
                 cmd: UpcallCmd::from(kind.cmd as u8),
                 port: kind.portid,
+                cpu: Some(cpu),
                 ret: kind.ret,
-                count: values.iter().sum(),
-            });
+                count,
+            }));
         }
         for (outcome, values) in per_cpu::<OpOutcome, u64>(&maps.op_counts)? {
             let of = match outcome.op {
@@ -96,6 +101,13 @@ impl CounterReader {
                 _ => continue,
             };
             of.push(ErrnoCounter { ret: outcome.ret, count: values.iter().sum() });
+        }
+        for (reason, values) in per_cpu::<u32, u64>(&maps.drop_counts)? {
+            counters.drops.push(DropCounter { reason, name: reasons.name(reason), count: values.iter().sum() });
+        }
+        counters.handlers = handlers(&maps.scheds, now)?;
+        if with_flows {
+            counters.stages = stages(&maps.stage_times)?;
         }
         Ok(counters)
     }
@@ -170,11 +182,51 @@ impl CounterReader {
                 sf_acts: FlowPtr(sum.sf_acts),
                 ufid: (key.ufid != [0; 4]).then_some(Ufid(key.ufid)),
                 hits: sum.hits,
+                bytes: Some(sum.bytes),
                 last: now,
             });
         }
         self.flows = sums;
     }
+}
+
+/// What handlers' threads did up to `now`: the state that each is in lasts until then.
+fn handlers(map: &impl MapCore, now: Nanos) -> libbpf_rs::Result<Vec<HandlerSched>> {
+    let mut handlers = Vec::new();
+    for key in map.keys() {
+        let Some(value) = map.lookup(&key, MapFlags::ANY)? else { continue };
+        let (Some(tid), Some(sums)) = (wire::read::<u32>(&key), wire::read::<SchedSums>(&value)) else { continue };
+        let lasting = |state: u32| if sums.state == state { now.saturating_sub(sums.since) } else { 0 };
+        let waiting = lasting(SCHED_RUNNABLE);
+        handlers.push(HandlerSched {
+            tid,
+            asleep_ns: sums.asleep + lasting(SCHED_ASLEEP),
+            runnable_ns: sums.runnable + waiting,
+            running_ns: sums.running + lasting(SCHED_RUNNING),
+            runnable_max_ns: sums.runnable_max.max(waiting),
+            switches: sums.switches,
+        });
+    }
+    handlers.sort_unstable_by_key(|handler| handler.tid);
+    Ok(handlers)
+}
+
+fn stages(map: &impl MapCore) -> libbpf_rs::Result<Vec<StageCounter>> {
+    let mut stages = Vec::new();
+    for (stage, place) in Stage::ALL.into_iter().zip(0u32..) {
+        let (mut max, mut buckets) = (0, BTreeMap::new());
+        for value in map.lookup_percpu(&place.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default() {
+            let Some(times) = wire::read::<StageTimes>(&value) else { continue };
+            max = max.max(times.max);
+            for (&count, bucket) in times.counts.iter().zip(0u16..).filter(|(count, _)| **count > 0) {
+                *buckets.entry(bucket).or_insert(0) += count;
+            }
+        }
+        if !buckets.is_empty() {
+            stages.push(StageCounter { stage, max, buckets: buckets.into_iter().collect() });
+        }
+    }
+    Ok(stages)
 }
 
 /// The flows that each CPU counts by itself at the moment.
@@ -198,6 +250,7 @@ pub fn read_loss(maps: &OvscopeMaps<'_>) -> libbpf_rs::Result<Loss> {
         upcalls_filtered_out: tally(&maps.tallies, TALLY_UPCALLS_FILTERED_OUT)?,
         not_sampled: tally(&maps.tallies, TALLY_NOT_SAMPLED)?,
         untracked: tally(&maps.tallies, TALLY_UNTRACKED)?,
+        told_over_budget: tally(&maps.tallies, TALLY_TOLD_OVER_BUDGET)?,
         missed_runs: tally(&maps.tallies, TALLY_MISSED)?,
         ..Loss::default()
     })

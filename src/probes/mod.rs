@@ -8,9 +8,14 @@ mod collect;
 mod counters;
 mod datapaths;
 mod decode;
+mod decode_action;
 mod host;
+mod reasons;
 mod skeleton;
+mod symbols;
+mod told;
 mod trace;
+mod usdt;
 mod wire;
 
 use std::{sync::mpsc, thread};
@@ -29,6 +34,8 @@ pub use host::{monotonic_now, session};
 pub struct Config {
     /// Follow upcalls through the daemon's threads.
     pub follow: bool,
+    /// While it does, listen to daemons that were built with USDT probes.
+    pub usdt: Usdt,
     /// Of so many packets that are not upcalled one is recorded; 0: none, and the points before and after OVS are not
     /// attached at all.
     pub sample: u32,
@@ -44,6 +51,17 @@ pub struct Config {
     pub command: String,
 }
 
+/// Whether daemons that were built with USDT probes are listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usdt {
+    /// Not at all.
+    Off,
+    /// Where there is one, and as long as it costs little.
+    WhereThereIs,
+    /// It is asked for: what is not there is missing, and it costs what it costs.
+    Wanted,
+}
+
 /// The most bytes of a packet that are kept; `SNAPLEN_MAX` in bpf/events.h.
 pub const SNAPLEN_MAX: u32 = wire::SNAPLEN_MAX as u32;
 
@@ -56,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             follow: true,
+            usdt: Usdt::WhereThereIs,
             sample: 1,
             snaplen: 128,
             event_budget: 100_000,

@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::wire::{
-    STEP_ACTION, STEP_LOOKUP, STEPS_SHORT, WireDevice, WireFlow, WireLongTrace, WireStep, WireTask, WireTrace, read,
+use super::{
+    reasons::Reasons,
+    symbols::Symbols,
+    wire::{
+        STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEPS_SHORT, WireDevice, WireFlow, WireLongTrace, WireStep, WireTask,
+        WireTrace, read,
+    },
 };
 use crate::event::{
-    ActionExecute, Body, Comm, DevPoint, DevStep, DpIfindex, Event, FlowLookup, FlowPtr, Name, Nanos, PacketId, PortNo,
-    Ufid, UpcallId, decode_action,
+    ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name, Nanos,
+    PacketId, PortNo, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
@@ -22,6 +27,9 @@ pub struct Names {
     tasks: ByNumber<Task>,
     devices: ByNumber<Device>,
     flows: ByNumber<Flow>,
+    /// Of drops.
+    pub reasons: Reasons,
+    symbols: Symbols,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,7 +89,7 @@ impl Names {
     }
 
     /// All steps of a trace; none when it is not one.
-    pub fn trace(&self, bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
+    pub fn trace(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
         let trace: WireTrace = read(bytes)?;
         let count = trace.count as usize;
         if count <= STEPS_SHORT {
@@ -92,7 +100,7 @@ impl Names {
         self.steps(&trace, long.more.get(..count - STEPS_SHORT)?, events)
     }
 
-    fn steps(&self, trace: &WireTrace, steps: &[WireStep], events: &mut Vec<Event>) -> Option<()> {
+    fn steps(&mut self, trace: &WireTrace, steps: &[WireStep], events: &mut Vec<Event>) -> Option<()> {
         let packet = (trace.packet != 0).then_some(PacketId(trace.packet));
         let upcall = (trace.upcall != 0).then_some(UpcallId(trace.upcall));
         for step in steps {
@@ -100,6 +108,7 @@ impl Names {
             let body = match step.what {
                 STEP_LOOKUP => self.lookup(trace, step),
                 STEP_ACTION => action(trace, step)?,
+                STEP_DROP => self.drop(step),
                 _ => self.dev(step)?,
             };
             let event = self.event(ts, step.cpu.into(), step.task);
@@ -122,6 +131,12 @@ impl Names {
         })
     }
 
+    fn drop(&mut self, step: &WireStep) -> Body {
+        let address = u64::from(step.c) << 32 | u64::from(step.b);
+        let (name, location) = (self.reasons.name(step.a), self.symbols.name(address));
+        Body::Drop(Drop { reason: step.a, name, location })
+    }
+
     fn dev(&self, step: &WireStep) -> Option<Body> {
         let point = match step.what {
             0 => DevPoint::NetDevQueue,
@@ -139,12 +154,14 @@ impl Names {
 
 fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
     let args = [step.b.to_ne_bytes(), step.c.to_ne_bytes()].concat();
+    let args = args.get(..step.a as usize)?;
+    let attribute = Attribute { nla_type: step.detail.into(), args, cut: false, set_to_masked: None };
     Some(Body::ActionExecute(ActionExecute {
         dp: DpIfindex(trace.dp),
         in_port: PortNo(trace.in_port),
         recirc_id: trace.recirc_id,
         queue_id: trace.queue_id,
-        action: decode_action(step.detail.into(), args.get(..step.a as usize)?).ok()?,
+        action: decode_action(&attribute).ok()?,
     }))
 }
 

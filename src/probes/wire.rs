@@ -3,9 +3,16 @@
 //! A test compares every size and offset with the compiled object's BTF.
 use bytemuck::{Pod, Zeroable};
 
+use crate::event::STAGE_BUCKETS;
+
 pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
+pub const ACTION_LONG_MAX: usize = 512;
+pub const USERDATA_MAX: usize = 64;
+pub const LABELS_LEN: usize = 16;
+pub const HELPER_LEN: usize = 16;
+pub const TIMEOUT_LEN: usize = 32;
 
 pub const STEPS_SHORT: usize = 10;
 pub const STEPS_MAX: usize = 20;
@@ -25,13 +32,30 @@ pub const WIRE_PACKET: u32 = 11;
 pub const WIRE_TASK: u32 = 12;
 pub const WIRE_DEVICE: u32 = 13;
 pub const WIRE_FLOW: u32 = 14;
+pub const WIRE_ACTION_LONG: u32 = 15;
+pub const WIRE_ACTION_CT: u32 = 16;
+pub const WIRE_ACTION_TUNNEL: u32 = 17;
+pub const WIRE_UPCALL_ACTION: u32 = 18;
+
+pub const CT_COMMIT: u32 = 1 << 0;
+pub const CT_FORCE: u32 = 1 << 1;
+pub const CT_NAT_SHIFT: u32 = 2;
 
 pub const STEP_LOOKUP: u8 = 16;
 pub const STEP_ACTION: u8 = 17;
+pub const STEP_DROP: u8 = 18;
+pub const WIRE_RECV_UPCALL: u32 = 20;
+pub const WIRE_FLOW_OPERATION: u32 = 21;
+pub const WIRE_FLOW_RESULT: u32 = 22;
+pub const WIRE_REVALIDATION: u32 = 23;
 
 pub const OP_PUT: u32 = 0;
 pub const OP_EXEC: u32 = 1;
 pub const OP_DEL: u32 = 2;
+
+pub const SCHED_ASLEEP: u32 = 1;
+pub const SCHED_RUNNABLE: u32 = 2;
+pub const SCHED_RUNNING: u32 = 3;
 
 pub const TALLY_RING_FULL: u32 = 0;
 pub const TALLY_OVER_BUDGET: u32 = 1;
@@ -41,8 +65,9 @@ pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
 pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
 pub const TALLY_MISSED: u32 = 7;
-pub const TALLY_FILTERED_OUT: u32 = 8;
-pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 9;
+pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
+pub const TALLY_FILTERED_OUT: u32 = 9;
+pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 10;
 
 pub const FILTER_INSNS: usize = 512;
 pub const FILTER_BYTES: u32 = 0;
@@ -157,6 +182,13 @@ wire! {
         len: u32,
         skb_hash: u32,
     }
+    /// `struct wire_upcall_action`.
+    struct WireUpcallAction {
+        upcall: WireUpcall,
+        userdata_len: u32,
+        pad: u32,
+        userdata: [u8; USERDATA_MAX],
+    }
     /// `struct wire_enqueue`.
     struct WireEnqueue {
         head: WireHead,
@@ -201,8 +233,8 @@ wire! {
         set: u32,
         len: u32,
     }
-    /// `struct wire_action`.
-    struct WireAction {
+    /// `struct wire_action_head`.
+    struct WireActionHead {
         head: WireHead,
         queue_id: u64,
         dp: u32,
@@ -210,7 +242,51 @@ wire! {
         recirc_id: u32,
         nla_type: u16,
         args_len: u16,
+    }
+    /// `struct wire_action`.
+    struct WireAction {
+        action: WireActionHead,
         args: [u8; ACTION_ARGS_MAX],
+    }
+    /// `struct wire_action_long`.
+    struct WireActionLong {
+        action: WireActionHead,
+        set_to_masked: u32,
+        pad: u32,
+        args: [u8; ACTION_LONG_MAX],
+    }
+    /// `struct wire_action_ct`.
+    struct WireActionCt {
+        action: WireActionHead,
+        zone: u16,
+        family: u16,
+        flags: u32,
+        mark: u32,
+        mark_mask: u32,
+        labels: [u8; LABELS_LEN],
+        labels_mask: [u8; LABELS_LEN],
+        nat_flags: u32,
+        min_port: u16,
+        max_port: u16,
+        min_addr: [u8; 16],
+        max_addr: [u8; 16],
+        helper: [u8; HELPER_LEN],
+        timeout: [u8; TIMEOUT_LEN],
+    }
+    /// `struct wire_action_tunnel`.
+    struct WireActionTunnel {
+        action: WireActionHead,
+        tun_id: u64,
+        src: [u8; 16],
+        dst: [u8; 16],
+        flags: u32,
+        tp_src: u16,
+        tp_dst: u16,
+        tos: u8,
+        ttl: u8,
+        mode: u8,
+        options_len: u8,
+        pad: u32,
     }
     /// `struct wire_packet`.
     struct WirePacket {
@@ -224,6 +300,44 @@ wire! {
         cpu: u32,
         kind: u32,
         data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct wire_recv_upcall`.
+    struct WireRecvUpcall {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        batch_idx: u32,
+        upcall_type: u32,
+        pkt_size: u32,
+        key_size: u32,
+    }
+    /// `struct wire_flow_operation`.
+    struct WireFlowOperation {
+        head: WireHead,
+        queue_id: u64,
+        batch_ts: u64,
+        ufid: [u32; 4],
+        batch_idx: u32,
+        op: u32,
+        ufid_len: u32,
+        pad: u32,
+    }
+    /// `struct wire_flow_result`.
+    struct WireFlowResult {
+        head: WireHead,
+        ufid: [u32; 4],
+        ufid_len: u32,
+        result: u32,
+        reason: u32,
+        sweep: u32,
+    }
+    /// `struct wire_revalidation`.
+    struct WireRevalidation {
+        head: WireHead,
+        took_ns: u64,
+        n_flows: u64,
+        interval_ms: u32,
+        pad: u32,
     }
     /// `struct table_count`, a value of `table_counts`.
     struct TableCount {
@@ -274,6 +388,22 @@ wire! {
         cmd: u32,
         portid: u32,
         ret: i32,
+    }
+    /// `struct sched_sums`, a value of `scheds`.
+    struct SchedSums {
+        since: u64,
+        asleep: u64,
+        runnable: u64,
+        running: u64,
+        runnable_max: u64,
+        switches: u64,
+        state: u32,
+        pad: u32,
+    }
+    /// `struct stage_times`, a value of `stage_times`.
+    struct StageTimes {
+        max: u64,
+        counts: [u64; STAGE_BUCKETS],
     }
     /// `struct op_outcome`, a key of `op_counts`.
     struct OpOutcome {

@@ -6,12 +6,14 @@ use super::{
     actions::{self, Numbers},
     dictionary::{Malformed, Named, at_place},
     proto::{self, Kind},
+    sums, usdt,
     writer::MESSAGE_EVENTS,
 };
 use crate::event::{
-    ActionExecute, Body, Comm, Counters, DevPoint, DevStep, DpCounters, DpIfindex, ErrnoCounter, Event, FlowCounter,
-    FlowLookup, FlowOp, FlowPtr, FlowPut, Nanos, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Comm, Cookie, Counters, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, Drop,
+    ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr, FlowPut, FlowResult, Nanos, PacketBytes, PacketExec,
+    PacketId, PortNo, PutKind, RevalResult, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
+    UpcallRecv, UpcallReturn,
 };
 
 /// What was passed over in messages because a newer version wrote it.
@@ -66,7 +68,7 @@ fn fits(column: usize, rows: usize) -> bool {
 }
 
 /// A column's value in a row; 0 where the writer did not have the column.
-fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
+pub(super) fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
     column.get(row).copied().unwrap_or_default()
 }
 
@@ -78,11 +80,17 @@ struct Decoder<'a> {
     tasks: Vec<(u32, u32, Comm)>,
     devices: Vec<(Comm, u32, u32)>,
     ufids: Vec<Ufid>,
+    /// None is one that a newer version wrote in a form that this one does not know.
+    actions: Vec<Option<Action>>,
+    cookies: Vec<Option<Cookie>>,
     packets: Named,
     upcalls: Named,
     queue: Named,
     upcall_times: Named,
     batch_times: Named,
+    /// Of the last rows of the daemon's receives and operations.
+    received: usdt::Before,
+    operated: usdt::Before,
     /// How many of the packets' bytes were given.
     bytes: usize,
 }
@@ -117,16 +125,31 @@ impl<'a> Decoder<'a> {
             n_mask_hit,
             n_cache_hit
         );
-        check!(m.upcall_rows, rows(Kind::Upcall), dp, in_port, recirc_id, cmd, port, mru, len, skb_hash);
+        check!(m.upcall_rows, rows(Kind::Upcall), dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie);
         check!(m.upcall_enqueue, rows(Kind::UpcallEnqueue), ret, cmd, port, upcall_ts, upcall_cpu, queue_id, index);
         check!(m.upcall_return, rows(Kind::UpcallReturn), ret, upcall_ts, upcall_cpu);
         check!(m.upcall_recv, rows(Kind::UpcallRecv), port, pkt_size, key_size, queue_id, wait_ns, batch_ts, batch_idx);
         check!(m.flow_put, rows(Kind::FlowPut), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id, set);
         check!(m.flow_del, rows(Kind::FlowDel), dp, ret, ufid, took_ns, batch_ts, batch_idx, queue_id);
         check!(m.flow_exec, rows(Kind::FlowExec), dp, ret, len, took_ns, batch_ts, batch_idx, queue_id);
-        check!(m.action_execute, rows(Kind::ActionExecute), dp, in_port, recirc_id, queue_id, action, first, second);
+        check!(
+            m.action_execute,
+            rows(Kind::ActionExecute),
+            dp,
+            in_port,
+            recirc_id,
+            queue_id,
+            action,
+            first,
+            second,
+            whole
+        );
         check!(m.packet_bytes, rows(Kind::PacketBytes), len, size);
+        check!(m.drop, rows(Kind::Drop), reason, name, location);
         check!(m.dev, rows(Kind::Dev), point, device, len, ret);
+        check!(m.recv_upcall, rows(Kind::RecvUpcall), cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx);
+        check!(m.flow_operation, rows(Kind::FlowOperation), op_type, ufid, queue_id, batch_ts, batch_idx);
+        check!(m.flow_result, rows(Kind::FlowResult), ufid, result, reason, sweep);
         if m.counters.len() != rows(Kind::Counters) || m.json.len() != rows(Kind::Json) {
             return Err(RAGGED);
         }
@@ -142,11 +165,15 @@ impl<'a> Decoder<'a> {
                 .collect(),
             devices: m.devices.as_ref().map_or(Ok(vec![]), |d| named_pairs(&d.name, &d.ifindex, &d.netns))?,
             ufids: ufids.iter().map(ufid).collect(),
+            actions: m.actions.iter().map(|json| serde_json::from_str(json).ok()).collect(),
+            cookies: m.cookies.iter().map(|json| serde_json::from_str(json).ok()).collect(),
             packets: Named::from_ids(m.packets.as_ref())?,
             upcalls: Named::from_ids(m.upcalls.as_ref())?,
             queue: Named::from_ids(m.messages.as_ref())?,
             upcall_times: Named::from_times(m.base_ts, &m.upcall_times),
             batch_times: Named::from_times(m.base_ts, &m.batch_times),
+            received: usdt::Before::default(),
+            operated: usdt::Before::default(),
             bytes: 0,
             message: m,
         })
@@ -181,6 +208,7 @@ impl<'a> Decoder<'a> {
                 mru: at(&c.mru, row),
                 len: at(&c.len, row),
                 skb_hash: at(&c.skb_hash, row),
+                cookie: at_place(&self.cookies, at(&c.cookie, row))?.flatten().map(Box::new),
             }),
             (Kind::UpcallEnqueue, proto::Events { upcall_enqueue: Some(c), .. }) => {
                 Body::UpcallEnqueue(UpcallEnqueue {
@@ -233,7 +261,10 @@ impl<'a> Decoder<'a> {
                     in_port: PortNo(at(&c.in_port, row)),
                     recirc_id: at(&c.recirc_id, row),
                     queue_id: self.queue.get(at(&c.queue_id, row))?.unwrap_or(0),
-                    action: actions::from_numbers(numbers, |place| at_place(&m.strings, place))?,
+                    action: match at_place(&self.actions, at(&c.whole, row))?.flatten() {
+                        Some(whole) => whole,
+                        None => actions::from_numbers(numbers, |place| at_place(&m.strings, place))?,
+                    },
                 })
             }
             (Kind::PacketBytes, proto::Events { packet_bytes: Some(c), .. }) => {
@@ -243,12 +274,32 @@ impl<'a> Decoder<'a> {
                 let data = data.ok_or(Malformed("a packet's bytes that are cut off"))?;
                 Body::PacketBytes(PacketBytes { len: at(&c.len, row), data: data.into() })
             }
+            (Kind::Drop, proto::Events { drop: Some(c), .. }) => Body::Drop(Drop {
+                reason: at(&c.reason, row),
+                name: at_place(&m.strings, at(&c.name, row))?.unwrap_or_default(),
+                location: at_place(&m.strings, at(&c.location, row))?.unwrap_or_default(),
+            }),
             (Kind::Dev, proto::Events { dev: Some(c), .. }) => {
                 let device = self.devices.get(at(&c.device, row) as usize);
                 let &(dev, ifindex, netns) = device.ok_or(Malformed("a device that is not there"))?;
                 let Some(point) = point(at(&c.point, row)) else { return Ok(None) };
                 Body::Dev(DevStep { point, dev, ifindex, netns, len: at(&c.len, row), ret: at(&c.ret, row) })
             }
+            (Kind::RecvUpcall, proto::Events { recv_upcall: Some(c), .. }) => {
+                let cmd = cmd(at(&c.cmd, row))?;
+                Body::RecvUpcall(usdt::recv(c, row, &mut self.received, cmd))
+            }
+            (Kind::FlowOperation, proto::Events { flow_operation: Some(c), .. }) => {
+                let ufid = at_place(&self.ufids, at(&c.ufid, row))?;
+                let Some(operation) = usdt::operation(c, row, &mut self.operated, ufid) else { return Ok(None) };
+                Body::FlowOperation(operation)
+            }
+            (Kind::FlowResult, proto::Events { flow_result: Some(c), .. }) => Body::FlowResult(FlowResult {
+                ufid: at_place(&self.ufids, at(&c.ufid, row))?,
+                result: RevalResult::from(at(&c.result, row)),
+                reason: DelReason::from(at(&c.reason, row)),
+                sweep: at(&c.sweep, row) != 0,
+            }),
             (Kind::Counters, _) => {
                 let counters = m.counters.get(row).ok_or(RAGGED)?;
                 Body::Counters(Box::new(self.counters(ts, counters)?))
@@ -282,6 +333,10 @@ impl<'a> Decoder<'a> {
                 in_port: PortNo(c.in_port),
                 cmd: cmd(c.cmd)?,
                 port: c.port,
+                cpu: match c.cpu {
+                    0 => None,
+                    n => Some(u32::try_from(n - 1).map_err(|_| Malformed("a CPU that is too big"))?),
+                },
                 ret: c.ret,
                 count: c.count,
             })
@@ -303,12 +358,18 @@ impl<'a> Decoder<'a> {
             received: c.received,
             flows: c.flows.as_ref().map_or(Ok(vec![]), |flows| self.flows(ts, flows))?,
             flow_hits_uncounted: c.flow_hits_uncounted,
+            drops: c.drops.iter().map(sums::to_drop).collect(),
+            handlers: c.handlers.iter().map(sums::to_handler).collect(),
+            stages: c.stages.iter().map(sums::to_stage).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
         })
     }
 
     fn flows(&self, ts: Nanos, c: &proto::FlowCounters) -> Result<Vec<FlowCounter>, Malformed> {
         let rows = c.hits.len();
-        if [&c.table, &c.flow, &c.sf_acts, &c.ufid].iter().any(|c| !fits(c.len(), rows)) || !fits(c.last.len(), rows) {
+        if [&c.table, &c.flow, &c.sf_acts, &c.ufid].iter().any(|c| !fits(c.len(), rows))
+            || !fits(c.last.len(), rows)
+            || !fits(c.bytes.len(), rows)
+        {
             return Err(RAGGED);
         }
         let pointer = |place| Ok(at_place(&self.message.pointers, place)?.unwrap_or(0));
@@ -320,6 +381,7 @@ impl<'a> Decoder<'a> {
                     sf_acts: FlowPtr(pointer(at(&c.sf_acts, row))?),
                     ufid: at_place(&self.ufids, at(&c.ufid, row))?,
                     hits: at(&c.hits, row),
+                    bytes: at(&c.bytes, row).checked_sub(1),
                     last: ts.wrapping_sub(at(&c.last, row).cast_unsigned()),
                 })
             })

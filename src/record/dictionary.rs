@@ -172,7 +172,8 @@ mod tests {
                 let mut named = if times {
                     Named::from_times(77, &recent.take_times(77))
                 } else {
-                    Named::from_ids(recent.take_ids().as_ref()).expect("whole")
+                    let ids = recent.take_ids().map(|ids| proto::Ids { cpu: ids.cpu, sequence: ids.sequence });
+                    Named::from_ids(ids.as_ref()).expect("whole")
                 };
                 let back: Vec<Option<u64>> = references.iter().map(|&r| named.get(r).expect("inside")).collect();
                 prop_assert_eq!(back, numbers.iter().copied().map(Some).collect::<Vec<_>>());

@@ -3,11 +3,14 @@
 use prost::Message as _;
 
 use super::{
-    actions,
+    actions::{self, Wholes},
     columns::{self as proto, Kind},
     dictionary::{Places, Recent},
+    sums, usdt,
 };
-use crate::event::{Body, Comm, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid};
+use crate::event::{
+    Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid,
+};
 
 /// Collects events, and gives them as one encoded message.
 #[derive(Debug, Default)]
@@ -29,6 +32,11 @@ pub(super) struct Encoder {
     ufids: Places<Ufid>,
     strings: Places<String>,
     devices: Places<(Comm, u32, u32)>,
+    /// Of the last rows of the daemon's receives and operations.
+    received: usdt::Before,
+    operated: usdt::Before,
+    actions: Wholes<Action>,
+    cookies: Wholes<Cookie>,
 }
 
 /// A message that is ready to be written.
@@ -58,6 +66,13 @@ impl Encoder {
         let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, .. } =
             std::mem::take(self);
         let events = message.kinds.len() as u64;
+        // A column of zeros need not be there.
+        if let Some(c) = message.upcall_rows.as_mut().filter(|_| message.cookies.is_empty()) {
+            c.cookie.clear();
+        }
+        if let Some(c) = message.action_execute.as_mut().filter(|_| message.actions.is_empty()) {
+            c.whole.clear();
+        }
         message.packets = packets.take_ids();
         message.upcalls = upcalls.take_ids();
         message.messages = queue.take_ids();
@@ -95,6 +110,8 @@ impl Encoder {
         match body {
             Body::FlowLookup(row) => self.lookup(row),
             Body::Upcall(row) => {
+                let entries = &mut self.message.cookies;
+                let cookie = row.cookie.as_deref().map_or(0, |cookie| self.cookies.place(cookie, entries));
                 let c = self.message.upcall_rows.get_or_insert_default();
                 c.dp.push(row.dp.0);
                 c.in_port.push(row.in_port.0);
@@ -104,6 +121,7 @@ impl Encoder {
                 c.mru.push(row.mru);
                 c.len.push(row.len);
                 c.skb_hash.push(row.skb_hash);
+                c.cookie.push(cookie);
                 Kind::Upcall
             }
             Body::UpcallEnqueue(row) => {
@@ -163,6 +181,11 @@ impl Encoder {
                 let numbers = actions::to_numbers(&row.action, |text| {
                     self.strings.place(text.to_owned(), |text| self.message.strings.push(text.clone()))
                 });
+                let whole = if actions::has_more(&row.action) {
+                    self.actions.place(&row.action, &mut self.message.actions)
+                } else {
+                    0
+                };
                 let c = self.message.action_execute.get_or_insert_default();
                 varint(&mut c.dp, row.dp.0);
                 varint(&mut c.in_port, row.in_port.0);
@@ -171,6 +194,7 @@ impl Encoder {
                 varint(&mut c.action, numbers.action);
                 varint(&mut c.first, numbers.first);
                 varint(&mut c.second, numbers.second);
+                varint(&mut c.whole, whole);
                 Kind::ActionExecute
             }
             Body::PacketBytes(row) => {
@@ -181,10 +205,39 @@ impl Encoder {
                 self.size += row.data.len();
                 Kind::PacketBytes
             }
+            Body::Drop(row) => {
+                let [name, location] = [&row.name, &row.location]
+                    .map(|text| self.strings.place(text.clone(), |text| self.message.strings.push(text.clone())));
+                let c = self.message.drop.get_or_insert_default();
+                c.reason.push(row.reason);
+                c.name.push(name);
+                c.location.push(location);
+                Kind::Drop
+            }
             Body::Dev(row) => self.dev(row),
+            Body::RecvUpcall(row) => {
+                usdt::push_recv(self.message.recv_upcall.get_or_insert_default(), &mut self.received, row);
+                Kind::RecvUpcall
+            }
+            Body::FlowOperation(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_operation.get_or_insert_default();
+                usdt::push_operation(c, &mut self.operated, row, ufid);
+                Kind::FlowOperation
+            }
+            Body::FlowResult(row) => {
+                let ufid = self.ufid(row.ufid);
+                let c = self.message.flow_result.get_or_insert_default();
+                c.ufid.push(ufid);
+                c.result.push(row.result.into());
+                c.reason.push(row.reason.into());
+                c.sweep.push(row.sweep.into());
+                Kind::FlowResult
+            }
             Body::Counters(row) => self.counters(ts, row),
             Body::Loss(_)
             | Body::Session(_)
+            | Body::Revalidation(_)
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
@@ -250,9 +303,14 @@ impl Encoder {
             flows.sf_acts.push(self.pointer(Some(flow.sf_acts)));
             flows.ufid.push(self.ufid(flow.ufid));
             flows.hits.push(flow.hits);
+            flows.bytes.push(flow.bytes.map_or(0, |n| n.saturating_add(1)));
             flows.last.push(ts.wrapping_sub(flow.last).cast_signed());
         }
+        if flows.bytes.iter().all(|&n| n == 0) {
+            flows.bytes.clear();
+        }
         self.size += 32 * (row.datapaths.len() + row.upcalls.len() + row.flows.len());
+        self.size += 32 * (row.drops.len() + row.handlers.len() + 8 * row.stages.len());
         self.message.counters.push(proto::Counters {
             datapaths: row
                 .datapaths
@@ -276,6 +334,7 @@ impl Encoder {
                     port: c.port,
                     ret: c.ret,
                     count: c.count,
+                    cpu: c.cpu.map_or(0, |cpu| u64::from(cpu) + 1),
                 })
                 .collect(),
             puts: errnos(&row.puts),
@@ -284,6 +343,9 @@ impl Encoder {
             received: row.received,
             flow_hits_uncounted: row.flow_hits_uncounted,
             flows: (!row.flows.is_empty()).then_some(flows),
+            drops: row.drops.iter().map(sums::from_drop).collect(),
+            handlers: row.handlers.iter().map(sums::from_handler).collect(),
+            stages: row.stages.iter().map(sums::from_stage).collect(),
         });
         Kind::Counters
     }

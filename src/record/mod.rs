@@ -11,6 +11,8 @@ mod preamble;
 mod reader;
 mod recorder;
 mod sink;
+mod sums;
+mod usdt;
 mod writer;
 
 pub use content::Batch;

@@ -22,7 +22,14 @@ impl Preamble {
             Body::Loss(_) => 5,
             _ => return,
         };
-        self.latest[place] = Some(event.clone());
+        let before = self.latest[place].replace(event.clone());
+        // Stages are not in every reading: the last one that has them holds on.
+        if let (Some(Body::Counters(now)), Some(Body::Counters(before))) =
+            (self.latest[place].as_mut().map(|e| &mut e.body), before.map(|e| e.body))
+            && now.stages.is_empty()
+        {
+            now.stages = before.stages;
+        }
     }
 
     /// The latest of each, the session first.

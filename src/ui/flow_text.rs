@@ -37,6 +37,9 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     };
     let rate = format!("{}   {}/s", format::count(flow.hits()), format::rate(model.hit_rate(flow)));
     field("hits", rate, theme.text);
+    if let (Some(bytes), Some(rate)) = (flow.bytes(), model.byte_rate(flow)) {
+        field("bytes", format!("{}   {}/s", format::bytes(bytes), format::bytes(rate as u64)), theme.text);
+    }
     let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
     field("last hit", format!("{hit}, first seen {}", ago(flow.first_seen)), theme.text);
     field("upcalls", format!("{} answered with a put of it", format::count(flow.upcalls)), theme.text);
@@ -57,7 +60,8 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
         field("puts failed", format::count(u64::from(flow.puts_failed)), theme.bad);
     }
     if let Some(deleted) = flow.deleted {
-        field("deleted", ago(deleted), theme.strong);
+        let why = flow.deleted_because.map_or_else(String::new, |reason| format!(": {reason}"));
+        field("deleted", format!("{}{why}", ago(deleted)), theme.strong);
     }
     if flow.generations > 0 {
         field("actions", format!("changed {} times", flow.generations), theme.text);

@@ -5,25 +5,33 @@ use super::{
     pen::Pen,
     table::{Cell, Column, Layout},
 };
-use crate::{event::task_name, model::HandlerRow};
+use crate::{
+    event::task_name,
+    model::{HandlerRow, Scheduled},
+};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 14] = [
     Column::words("thread", 12, 24, 0),
     Column::number("upcalls/s", 9, 0),
     Column::number("upcalls", 9, 2),
     Column::number("lost", 7, 0),
     Column::number("wait p50", 8, 1),
     Column::number("wait p99", 8, 0),
+    Column::number("running", 7, 6),
+    Column::number("runnable", 8, 4),
+    Column::number("asleep", 6, 8),
+    Column::number("longest", 8, 7),
     Column::number("in a batch", 10, 3),
-    Column::number("most", 5, 5),
-    Column::number("last", 6, 4),
-    Column::number("portid", 10, 6),
+    Column::number("most", 5, 9),
+    Column::number("last", 6, 5),
+    Column::number("portid", 10, 10),
 ];
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let theme = *pen.theme;
-    let page = usize::from(pen.height().saturating_sub(2));
+    let top = 1 + revalidators(pen, screen, 1);
+    let page = usize::from(pen.height().saturating_sub(top + 1));
     let rows = lists::handlers(screen.model, screen.view.handler_order);
     let x = pen.pieces(1, 0, &[("handlers  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
     let note = match screen.model.loss().upcalls_are() {
@@ -34,7 +42,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     pen.put(x, 0, note, theme.text);
     if rows.is_empty() {
         let words = "no handler was seen to receive an upcall so far";
-        pen.paragraph(1, 2, words, theme.text);
+        pen.paragraph(1, top + 1, words, theme.text);
         return Drawn { page, scroll_max: 0 };
     }
     let ids: Vec<u32> = rows.iter().map(|row| row.tid).collect();
@@ -46,17 +54,42 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         HandlerSort::Rate => 1,
         HandlerSort::Wait => 5,
     };
-    layout.head(pen, 1, &COLUMNS, Some((sorted, order.largest_first)));
+    layout.head(pen, top, &COLUMNS, Some((sorted, order.largest_first)));
     for (handler, i) in rows.iter().skip(window.first).take(page).zip(0..) {
         let selected = window.first + i == window.selected;
-        layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, handler), selected);
+        layout.row(pen, i as u16 + top + 1, &COLUMNS, &row(screen, handler), selected);
     }
     Drawn { page, scroll_max: 0 }
+}
+
+/// What a daemon with USDT probes tells of its revalidators, in one line; returns how many lines that takes.
+fn revalidators(pen: &mut Pen<'_>, screen: &Screen<'_>, y: u16) -> u16 {
+    let theme = *pen.theme;
+    let done = screen.model.revalidators();
+    let Some((ts, last)) = &done.last else { return 0 };
+    let took = format::duration(last.took_ns);
+    let over = ts.saturating_add(last.took_ns);
+    let reasons: Vec<String> =
+        done.deleted().iter().map(|(reason, count)| format!("{} {reason}", format::short_count(*count))).collect();
+    let deleted = if reasons.is_empty() { String::new() } else { format!(" · deleted: {}", reasons.join(", ")) };
+    let flows = format!(" for {} flows, ", format::count(last.n_flows));
+    let ago = match format::age(screen.model.now().saturating_sub(over)) {
+        age if age == "now" => age,
+        age => format!("{age} ago"),
+    };
+    let x = pen.pieces(1, y, &[("revalidators  ", theme.heading), (took.trim_end(), theme.strong)]);
+    pen.put_in(x, y, pen.width().saturating_sub(x + 1), &format!("{flows}{ago}{deleted}"), theme.text);
+    1
 }
 
 fn row(screen: &Screen<'_>, handler: &HandlerRow) -> Vec<Cell> {
     let theme = screen.theme;
     let wait = |ns: Option<u64>| ns.map_or_else(|| "–   ".to_owned(), format::duration);
+    // A thread that gets no CPU is what is looked for here.
+    let share = |of: fn(&Scheduled) -> f64| match &handler.scheduled {
+        Some(scheduled) => (format::share(of(scheduled)), theme.text),
+        None => ("–".to_owned(), theme.quiet),
+    };
     let lost = match handler.lost {
         0 => ("0".to_owned(), theme.quiet),
         n => (format!("▲ {}", format::short_count(n)), theme.bad),
@@ -68,6 +101,10 @@ fn row(screen: &Screen<'_>, handler: &HandlerRow) -> Vec<Cell> {
         lost,
         (wait(handler.wait_p50), theme.text),
         (wait(handler.wait_p99), theme.strong),
+        share(|s| s.running),
+        share(|s| s.runnable),
+        share(|s| s.asleep),
+        (wait(handler.scheduled.map(|s| s.runnable_max_ns)), theme.text),
         (if handler.batches > 0 { format!("{:.1}", handler.batch_mean) } else { "–".to_owned() }, theme.text),
         (handler.batch_max.to_string(), theme.text),
         (format::age(screen.model.now().saturating_sub(handler.last)), theme.text),

@@ -67,6 +67,7 @@ pub fn talker(model: &Model, key: TalkerKey) -> String {
         TalkerKey::Port(dp, number) => port(model, Some(dp), number),
         TalkerKey::Cmd(reason) => cmd(reason),
         TalkerKey::Errno(ret) => outcome_meaning(ret),
+        TalkerKey::Cpu(cpu) => format!("cpu {cpu}"),
         TalkerKey::Handler { task: Some((tid, comm)), .. } => task_name(comm, tid),
         TalkerKey::Handler { port: 0, task: None } => "nobody listens".to_owned(),
         TalkerKey::Handler { port, task: None } => format!("portid {port}"),
@@ -94,6 +95,10 @@ pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
         }
         Fate::Dropped { reason: 0 } => ("dropped by its flow".to_owned(), false),
         Fate::Dropped { reason } => (format!("dropped, {}", outcome(reason.cast_signed())), false),
+        Fate::DroppedFor => match &packet.dropped {
+            Some(drop) => (format!("dropped, {}", drop_reason(drop.reason, &drop.name)), false),
+            None => ("dropped".to_owned(), false),
+        },
         Fate::NoAction => ("no action: dropped".to_owned(), false),
         Fate::NotGivenBack => ("not given back: dropped".to_owned(), false),
         Fate::Lost { ret } => (format!("LOST {}", outcome(ret)), true),
@@ -103,6 +108,15 @@ pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
         Fate::ExecFailed { ret } => (format!("EXECUTE FAILED {}", outcome(ret)), true),
         Fate::Consumed => ("actions, no output".to_owned(), false),
         Fate::InFlight => ("on its way".to_owned(), false),
+    }
+}
+
+/// A drop's reason by its name, or by its number where the kernel did not name it.
+pub fn drop_reason(reason: u32, name: &str) -> String {
+    match (name, reason >> 16) {
+        ("", 0) => format!("reason {reason}"),
+        ("", subsystem) => format!("reason {} of subsystem {subsystem}", reason & 0xffff),
+        (name, _) => name.to_owned(),
     }
 }
 

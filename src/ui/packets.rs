@@ -5,7 +5,7 @@ use super::{
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
-    timeline,
+    text, timeline,
 };
 use crate::model::Packet;
 
@@ -162,6 +162,14 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Draw
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
     let flow = line_flow(screen, packet).and_then(|key| screen.model.flow(key));
     let mut about = flow.map_or_else(Lines::new, |flow| flow_text::answers(screen, flow, usize::from(wide)));
+    let line = timeline::cursor(&screen.view.timeline);
+    if let Some((name, words)) = timeline::line_arguments(screen.model, packet, line) {
+        let rows = text::wrap(&words, usize::from(wide).saturating_sub(12)).into_iter().zip(0..);
+        about.extend(rows.map(|(row, i)| {
+            let name = if i == 0 { name } else { "" };
+            vec![(format!(" {name:<9} "), screen.theme.quiet), (row, screen.theme.text)]
+        }));
+    }
     if !about.is_empty() {
         about.push(Vec::new());
     }

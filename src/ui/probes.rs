@@ -82,6 +82,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let left_out = [
         (loss.over_budget, "packets left out as the event budget was spent; their counts are right"),
         (loss.upcalls_over_budget, "upcalls left out as the event budget was spent; their counts are right"),
+        (loss.told_over_budget, "words of the daemon's USDT probes left out as the event budget was spent"),
         (loss.filtered_out, "packets left out by -f, --where or --datapath; their counts are right"),
         (loss.upcalls_filtered_out, "upcalls left out by -f, --where or --datapath; their counts are right"),
         (loss.not_sampled, "packets left out by sampling; their counts are right"),

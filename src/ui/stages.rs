@@ -16,7 +16,11 @@ const NUMBER: u16 = 8;
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let model = screen.model;
-    let sample = model.loss().upcalls_are().map(|word| format!(", {word}")).unwrap_or_default();
+    let sample = match (model.counts_stages(), model.loss().upcalls_are()) {
+        (true, _) => ", all".to_owned(),
+        (false, Some(word)) => format!(", {word}"),
+        (false, None) => String::new(),
+    };
     let all: Vec<(Stage, Option<Percentiles>)> =
         Stage::ALL.into_iter().map(|stage| (stage, model.latency(stage, Window::Last10))).collect();
     if all.iter().all(|(_, found)| found.is_none()) {

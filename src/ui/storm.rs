@@ -87,6 +87,12 @@ fn culprit(model: &Model, rates: &Rates) -> Vec<String> {
     {
         parts.push(format!("{} end with {}", format::share(share), label::outcome_meaning(ret)));
     }
+    let drops = model.drops();
+    let dropped: f64 = drops.iter().map(|row| row.rate).sum();
+    if let Some(most) = drops.iter().max_by(|a, b| a.rate.total_cmp(&b.rate)).filter(|_| dropped > 0.0) {
+        let (rate, reason) = (format::rate(dropped), label::drop_reason(most.reason, most.name));
+        parts.push(format!("{rate} dropped/s, {} {reason}", format::share(most.rate / dropped)));
+    }
     if rates.upcalls > 0.0 {
         if let Some(first) = model.talkers(Dimension::InPort, 1).top.first() {
             parts.push(format!("{} come in by {}", format::share(first.share), label::talker(model, first.key)));

@@ -4,13 +4,14 @@ use super::{Screen, chart, format, label, pen::Pen, text};
 use crate::model::{Dimension, TalkerKey, Talkers};
 
 /// The dimensions in the order of their use to somebody who looks for a culprit.
-const DIMENSIONS: [(Dimension, &str); 6] = [
+const DIMENSIONS: [(Dimension, &str); 7] = [
     (Dimension::InPort, "in port"),
     (Dimension::Source, "from"),
     (Dimension::Errno, "outcome"),
     (Dimension::Handler, "handler"),
     (Dimension::Destination, "to"),
     (Dimension::Cmd, "reason"),
+    (Dimension::Cpu, "made on"),
 ];
 
 /// Draws the biggest of each dimension: one each where there is little room, more of the first where there is more.

@@ -30,6 +30,15 @@ pub fn line_flow(model: &Model, packet: &Packet, line: usize) -> Option<FlowKey>
     model.flow(key).map(|flow| flow.key)
 }
 
+/// All that a line's action, or what made its upcall, says: on the line itself there may be no room for it.
+pub fn line_arguments(model: &Model, packet: &Packet, line: usize) -> Option<(&'static str, String)> {
+    match &model.timeline(packet).nth(line)?.body {
+        Body::ActionExecute(executed) => Some(("action", executed.action.to_string())),
+        Body::Upcall(upcall) => upcall.cookie.as_ref().map(|cookie| ("because", cookie.to_string())),
+        _ => None,
+    }
+}
+
 /// The first line of the window of `height` lines around the cursor.
 pub fn first(screen: &Screen<'_>, packet: &Packet, height: usize) -> usize {
     let lines = screen.model.timeline(packet).len();
@@ -77,6 +86,8 @@ fn in_bracket(event: &Event) -> Option<UpcallId> {
             | Body::UpcallRecv(_)
             | Body::FlowPut(_)
             | Body::FlowExec(_)
+            | Body::RecvUpcall(_)
+            | Body::FlowOperation(_)
     );
     event.upcall.filter(|_| of_upcall)
 }
@@ -205,7 +216,8 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
                 port => format!("→ portid {port}"),
             };
             let style = if upcall.port == 0 { theme.bad } else { theme.strong };
-            (format!("{} {to}", label::cmd(upcall.cmd)), style)
+            let why = upcall.cookie.as_ref().map_or_else(String::new, |cookie| format!(" · {}", cookie.brief()));
+            (format!("{} {to}{why}", label::cmd(upcall.cmd)), style)
         }
         Body::UpcallEnqueue(queued) => {
             let which = if queued.index > 0 { format!(" · segment {}", queued.index + 1) } else { String::new() };
@@ -224,7 +236,15 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
             (format!("{} in {}", outcome(exec.ret), took.trim_end()), good_or_bad(exec.ret))
         }
         Body::FlowDel(op) => (outcome(op.ret), good_or_bad(op.ret)),
+        Body::RecvUpcall(recv) => (format!("daemon has it: {} B, key {} B", recv.pkt_size, recv.key_size), theme.text),
+        Body::FlowOperation(asked) => {
+            let ufid = asked.ufid.map_or_else(String::new, |ufid| format!(" · ufid {}", short(&ufid.to_string())));
+            (format!("daemon asks: {}{ufid}", asked.op_type.name()), theme.text)
+        }
         Body::ActionExecute(executed) => (action(model, executed), theme.text),
+        Body::Drop(drop) => {
+            (format!("{} in {}", label::drop_reason(drop.reason, &drop.name), drop.location), theme.strong)
+        }
         _ => (String::new(), theme.text),
     }
 }
@@ -250,24 +270,19 @@ fn ordinal(place: u32) -> String {
     format!("{n}{ending}")
 }
 
+/// The action as the daemon prints it, but with a port's name, and with why it goes to userspace instead of where.
 fn action(model: &Model, executed: &crate::event::ActionExecute) -> String {
-    let name = executed.action.name();
     match &executed.action {
         Action::Output { port } => {
             let port = crate::event::PortNo(*port);
-            format!("{name} {} ({})", port.0, label::port(model, Some(executed.dp), port))
+            format!("output {} ({})", port.0, label::port(model, Some(executed.dp), port))
         }
-        Action::Userspace { pid: Some(pid), .. } => format!("{name} portid {pid}"),
-        Action::PushVlan { tpid, tci } => format!("{name} {} tpid 0x{tpid:04x}", tci & 0xfff),
-        Action::Hash { algorithm, basis } => format!("{name} algorithm {algorithm} basis {basis}"),
-        Action::PushMpls { lse, ethertype } => format!("{name} label {} type 0x{ethertype:04x}", lse >> 12),
-        Action::PopMpls { ethertype } => format!("{name} type 0x{ethertype:04x}"),
-        Action::Trunc { max_len } => format!("{name} to {max_len} B"),
-        Action::Recirc { id } | Action::Meter { id } => format!("{name} {id}"),
-        Action::Drop { reason: 0 } => name.to_owned(),
-        Action::Drop { reason } => format!("{name} reason {reason}"),
-        Action::Unknown { number } => format!("action {number}"),
-        _ => name.to_owned(),
+        Action::Userspace(to) => match (&to.cookie, to.pid) {
+            (Some(cookie), _) => format!("userspace({})", cookie.brief()),
+            (None, Some(pid)) => format!("userspace portid {pid}"),
+            (None, None) => "userspace".to_owned(),
+        },
+        other => other.to_string(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Arbitrary events: every kind, with few identities so that they meet, and numbers of every size.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, Session, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonState,
+    Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event,
+    FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType,
+    PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session,
+    Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Userspace,
 };
 use proptest::prelude::*;
 
@@ -37,6 +39,11 @@ fn cmd() -> impl Strategy<Value = UpcallCmd> {
     (0u8..5).prop_map(UpcallCmd::from)
 }
 
+/// What made an action upcall.
+fn why(cmd: UpcallCmd) -> Option<Box<Cookie>> {
+    (cmd == UpcallCmd::Action).then(|| Box::new(Cookie::read(&[5; 48])))
+}
+
 fn bytes() -> impl Strategy<Value = Box<[u8]>> {
     let ethernet = |rest: Vec<u8>| [&[2; 12], &[8, 0, 0x45][..], &rest].concat().into_boxed_slice();
     prop::collection::vec(any::<u8>(), 0..80).prop_map(ethernet)
@@ -59,9 +66,12 @@ fn op() -> impl Strategy<Value = FlowOp> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         word().prop_map(|port| Action::Output { port }),
-        Just(Action::Ct),
+        Just(Action::Ct { args: None }),
         word().prop_map(|reason| Action::Drop { reason }),
-        "[0-9a-f]{0,300}".prop_map(|cookie| Action::Userspace { pid: None, userdata: Some(cookie) }),
+        "[0-9a-f]{0,300}".prop_map(|cookie| {
+            let to = Userspace { cookie: Some(Cookie::read(cookie.as_bytes())), ..Userspace::default() };
+            Action::Userspace(Box::new(Userspace { userdata: Some(cookie), ..to }))
+        }),
     ]
 }
 
@@ -73,7 +83,17 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         },
     );
     let upcall = (dp(), 0u32..3, cmd(), word(), word()).prop_map(|(dp, in_port, cmd, port, len)| {
-        Body::Upcall(Upcall { dp, in_port: PortNo(in_port), recirc_id: 0, cmd, port, mru: 0, len, skb_hash: 0 })
+        Body::Upcall(Upcall {
+            dp,
+            in_port: PortNo(in_port),
+            recirc_id: 0,
+            cmd,
+            port,
+            mru: 0,
+            len,
+            skb_hash: 0,
+            cookie: None,
+        })
     });
     let enqueue = (errno(), cmd(), number(), number(), 0u32..3).prop_map(|(ret, cmd, upcall_ts, queue_id, index)| {
         Body::UpcallEnqueue(UpcallEnqueue { ret, cmd, port: 7, upcall_ts, upcall_cpu: 0, queue_id, index })
@@ -106,8 +126,31 @@ fn on_the_way() -> impl Strategy<Value = Body> {
         op().prop_map(Body::FlowDel),
         execute,
         dev,
+        prop_oneof![Just(2u32), 0x3_0000u32..0x3_000d, any::<u32>()].prop_map(|reason| {
+            let (name, location) = ("METER".to_owned(), "f+0x1".to_owned());
+            Body::Drop(Drop { reason, name, location })
+        }),
         (word(), bytes()).prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data })),
     ]
+}
+
+fn told() -> impl Strategy<Value = Body> {
+    let recv =
+        (cmd(), word(), number(), number(), word()).prop_map(|(cmd, pkt_size, queue_id, batch_ts, batch_idx)| {
+            Body::RecvUpcall(RecvUpcall { cmd, pkt_size, key_size: 1, queue_id, batch_ts, batch_idx })
+        });
+    let op_type = prop_oneof![Just(OpType::Put), Just(OpType::Exec), Just(OpType::Del)];
+    let operation =
+        (op_type, ufid(), number(), number(), word()).prop_map(|(op_type, ufid, queue_id, batch_ts, batch_idx)| {
+            Body::FlowOperation(FlowOperation { op_type, ufid, queue_id, batch_ts, batch_idx })
+        });
+    let result = (ufid(), word(), word(), any::<bool>()).prop_map(|(ufid, result, reason, sweep)| {
+        let (result, reason) = (RevalResult::from(result), DelReason::from(reason));
+        Body::FlowResult(FlowResult { ufid, result, reason, sweep })
+    });
+    let round = (number(), number(), word())
+        .prop_map(|(took_ns, n_flows, interval_ms)| Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms }));
+    prop_oneof![recv, operation, result, round]
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
@@ -115,19 +158,23 @@ fn counters() -> impl Strategy<Value = Counters> {
         DpCounters { dp, table, hits, misses, mask_hits, cache_hits: hits }
     });
     let upcall = (dp(), word(), cmd(), word(), errno(), number()).prop_map(|(dp, in_port, cmd, port, ret, count)| {
-        UpcallCounter { dp, in_port: PortNo(in_port), cmd, port, ret, count }
+        UpcallCounter { dp, in_port: PortNo(in_port), cmd, port, cpu: port.checked_sub(1), ret, count }
     });
     let outcome = (errno(), number()).prop_map(|(ret, count)| ErrnoCounter { ret, count });
-    let flow = (0u64..3, ptr(), ptr(), ufid(), number(), number())
-        .prop_map(|(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last });
+    let flow =
+        (0u64..3, ptr(), ptr(), ufid(), number(), number()).prop_map(|(table, flow, sf_acts, ufid, hits, last)| {
+            FlowCounter { table, flow, sf_acts, ufid, hits, bytes: hits.checked_sub(1), last }
+        });
     (
         prop::collection::vec(datapath, 0..4),
         prop::collection::vec(upcall, 0..6),
         prop::collection::vec(outcome, 0..3),
         prop::collection::vec(flow, 0..6),
         number(),
+        prop::collection::vec((0u32..4, number()), 0..3),
+        prop::collection::vec((prop::sample::select(&Stage::ALL[..]), number(), 0u16..400, number()), 0..4),
     )
-        .prop_map(|(datapaths, upcalls, outcomes, flows, received)| Counters {
+        .prop_map(|(datapaths, upcalls, outcomes, flows, received, pairs, stages)| Counters {
             datapaths,
             upcalls,
             puts: outcomes.clone(),
@@ -136,6 +183,15 @@ fn counters() -> impl Strategy<Value = Counters> {
             received,
             flows,
             flow_hits_uncounted: 0,
+            drops: pairs.iter().map(|&(reason, count)| DropCounter { reason, name: String::new(), count }).collect(),
+            handlers: pairs
+                .iter()
+                .map(|&(tid, ns)| HandlerSched { tid, asleep_ns: ns, running_ns: ns / 2, ..HandlerSched::default() })
+                .collect(),
+            stages: stages
+                .into_iter()
+                .map(|(stage, max, bucket, count)| StageCounter { stage, max, buckets: vec![(bucket, count)] })
+                .collect(),
         })
 }
 
@@ -145,7 +201,15 @@ fn around() -> impl Strategy<Value = Body> {
         Body::Session(Box::new(Session { host, clock, ..Session::default() }))
     });
     let datapath = (dp(), word(), prop::option::of(number())).prop_map(|(dp, port, n)| {
-        let stats = n.map(|n| DpStats { n_hit: n, n_missed: n, n_lost: n, n_flows: n, n_masks: n as u32 });
+        let stats = n.map(|n| DpStats {
+            n_hit: n,
+            n_missed: n,
+            n_lost: n,
+            n_flows: n,
+            n_mask_hit: n,
+            n_cache_hit: n,
+            n_masks: n as u32,
+        });
         let port = Port { port: PortNo(port), name: "p".to_owned(), kind: "netdev".to_owned(), ifindex: 1 };
         Datapath { dp, name: "d".to_owned(), ports: vec![port], stats }
     });
@@ -174,7 +238,7 @@ fn around() -> impl Strategy<Value = Body> {
 /// Any event.
 pub fn event() -> impl Strategy<Value = Event> {
     let id = || prop::option::weighted(0.9, number());
-    (number(), 0u32..4, id(), id(), prop_oneof![3 => on_the_way(), 1 => around()]).prop_map(
+    (number(), 0u32..4, id(), id(), prop_oneof![6 => on_the_way(), 2 => around(), 1 => told()]).prop_map(
         |(ts, tid, packet, upcall, body)| Event {
             tid,
             packet: packet.map(PacketId),

@@ -47,6 +47,7 @@ pub fn upcalled_packet(n: u64, ts: u64) -> Vec<Event> {
                 mru: 0,
                 len: 114,
                 skb_hash: 7,
+                cookie: None,
             }),
         ),
         (

@@ -29,11 +29,18 @@ impl Guest {
     /// Runs `tests/lab/SCRIPT.sh` as root on this kernel, with the program on its PATH; panics with all that was said
     /// when it fails.
     pub fn run(kernel: &str, script: &str) -> Self {
+        Self::run_with(kernel, script, &[])
+    }
+
+    /// The same, with more options for `lab/run`.
+    pub fn run_with(kernel: &str, script: &str, options: &[&str]) -> Self {
         let _turn = in_turn();
         let out = tempfile::tempdir().expect("a directory for what the guest leaves");
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let done = Command::new(here.join("lab/run"))
-            .args(["--kernel", kernel, "--bin", env!("CARGO_BIN_EXE_ovscope"), "--out"])
+            .args(["--kernel", kernel])
+            .args(options)
+            .args(["--bin", env!("CARGO_BIN_EXE_ovscope"), "--out"])
             .arg(out.path())
             .arg(here.join("tests/lab").join(script).with_extension("sh"))
             .output()

@@ -2,6 +2,7 @@
 //! `make test`, which builds the lab first.
 
 mod actions;
+mod errors;
 mod exact;
 mod failing;
 mod filter;
@@ -10,6 +11,7 @@ mod live;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod usdt;
 
 /// Every kernel of the lab.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];

@@ -197,7 +197,15 @@ impl Host {
         match self.counters.upcalls.iter_mut().find(same) {
             Some(counter) => counter.count += count,
             None if count > 0 => {
-                self.counters.upcalls.push(UpcallCounter { dp: DP, in_port, cmd: UpcallCmd::Miss, port, ret, count });
+                self.counters.upcalls.push(UpcallCounter {
+                    dp: DP,
+                    in_port,
+                    cmd: UpcallCmd::Miss,
+                    port,
+                    cpu: None,
+                    ret,
+                    count,
+                });
             }
             None => {}
         }
@@ -256,6 +264,7 @@ impl Host {
                 mru: 0,
                 len: 114,
                 skb_hash: 0,
+                cookie: None,
             };
             tell(ts, upcall, None, Body::Upcall(begun));
             let refused = weather.lost > 0 && self.sequence.is_multiple_of(8);
@@ -298,6 +307,7 @@ impl Host {
                 sf_acts: FlowPtr(0xfff0_0000 + self.sequence * 64),
                 ufid: Some(ufid),
                 hits: 0,
+                bytes: None,
                 last: 0,
             });
         }

@@ -1,10 +1,13 @@
 //! Any events at all, for the properties.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath,
-    DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp, FlowPtr,
-    FlowPut, Loss, Name, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, Session, Ufid,
-    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Action, ActionExecute, Attribute, Body, Capability, CapabilityState, Clock, Cookie, Counters, Ct, DaemonAnswer,
+    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
+    ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult,
+    HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
+    ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage, StageCounter,
+    Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
+    decode_action,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -49,35 +52,81 @@ fn cmd() -> BoxedStrategy<UpcallCmd> {
     any::<u8>().prop_map(UpcallCmd::from).boxed()
 }
 
+/// What the kernel gives: bytes of netlink attributes, and others.
+fn decoded() -> BoxedStrategy<Action> {
+    let attribute = (0..30u16, vec(any::<u8>(), 0..60)).prop_map(|(kind, value)| {
+        let mut bytes = [(value.len() as u16 + 4).to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    });
+    let args = prop_oneof![vec(attribute, 0..4).prop_map(|list| list.concat()), vec(any::<u8>(), 0..100)];
+    let action = |(nla_type, args, cut): (u16, Vec<u8>, bool)| {
+        decode_action(&Attribute { nla_type, args: &args, cut, set_to_masked: Some(27) }).ok()
+    };
+    (0..30u16, args, any::<bool>()).prop_filter_map("too short", action).boxed()
+}
+
+fn conntrack() -> BoxedStrategy<Action> {
+    let nat =
+        (any::<(bool, [u8; 4], [u8; 16])>(), option::of(any::<u16>())).prop_map(|((v6, short, long), min_port)| Nat {
+            dir: min_port.map(|port| if port % 2 == 0 { NatDir::Src } else { NatDir::Dst }),
+            min_addr: Some(if v6 { long.into() } else { short.into() }),
+            max_addr: None,
+            min_port,
+            max_port: min_port,
+            persistent: v6,
+            random: false,
+            fully_random: !v6,
+        });
+    (any::<(u16, bool, bool, u16)>(), option::of(text()), any::<(u32, u128)>(), option::of(nat))
+        .prop_map(|((zone, commit, force, family), helper, (mark, labels), nat)| Ct {
+            zone,
+            commit,
+            force,
+            family: Family::from(family),
+            mark: Some(Mark { value: mark, mask: u32::MAX }).filter(|_| commit),
+            labels: Some(Labels { value: labels, mask: u128::MAX }).filter(|_| force),
+            timeout: helper.clone(),
+            helper,
+            nat,
+        })
+        .prop_map(|ct| Action::Ct { args: Some(Box::new(ct)) })
+        .boxed()
+}
+
+fn cookie() -> BoxedStrategy<Cookie> {
+    let known = (0..7u16, any::<[u8; 16]>(), any::<[u8; 28]>()).prop_map(|(kind, first, second)| {
+        let bytes = [&kind.to_ne_bytes()[..], &[0; 2], &first, &second].concat();
+        Cookie::read(&bytes)
+    });
+    prop_oneof![known, vec(any::<u8>(), 0..64).prop_map(|bytes| Cookie::read(&bytes))].boxed()
+}
+
 fn action() -> BoxedStrategy<Action> {
     prop_oneof![
-        int().prop_map(|port| Action::Output { port }),
-        (option::of(int()), option::of(text())).prop_map(|(pid, userdata)| Action::Userspace { pid, userdata }),
-        any::<(u16, u16)>().prop_map(|(tpid, tci)| Action::PushVlan { tpid, tci }),
-        int().prop_map(|id| Action::Recirc { id }),
-        (int(), int()).prop_map(|(algorithm, basis)| Action::Hash { algorithm, basis }),
-        (int(), any::<u16>()).prop_map(|(lse, ethertype)| Action::PushMpls { lse, ethertype }),
-        any::<u16>().prop_map(|ethertype| Action::PopMpls { ethertype }),
-        int().prop_map(|max_len| Action::Trunc { max_len }),
-        int().prop_map(|id| Action::Meter { id }),
-        int().prop_map(|reason| Action::Drop { reason }),
-        any::<u16>().prop_map(|number| Action::Unknown { number }),
-        prop::sample::select(vec![
-            Action::Set,
-            Action::PopVlan,
-            Action::Sample,
-            Action::SetMasked,
-            Action::Ct,
-            Action::PushEth,
-            Action::PopEth,
-            Action::CtClear,
-            Action::PushNsh,
-            Action::PopNsh,
-            Action::Clone,
-            Action::CheckPktLen,
-            Action::AddMpls,
-            Action::DecTtl,
-            Action::Psample,
+        1 => int().prop_map(|port| Action::Output { port }),
+        1 => (option::of(int()), option::of(text()), option::of(cookie()), any::<bool>()).prop_map(
+            |(pid, userdata, cookie, actions)| {
+                let to = Userspace { pid, userdata, cookie, egress_tun_port: pid, actions };
+                Action::Userspace(Box::new(to))
+            }
+        ),
+        1 => conntrack(),
+        8 => decoded(),
+        // As older versions recorded them.
+        1 => prop::sample::select(vec![
+            Action::Set { to: None },
+            Action::Sample { args: None },
+            Action::SetMasked { to: None },
+            Action::Ct { args: None },
+            Action::PushEth { addresses: None },
+            Action::PushNsh { header: None },
+            Action::Clone { actions: None },
+            Action::CheckPktLen { args: None },
+            Action::AddMpls { args: None },
+            Action::DecTtl { actions: None },
+            Action::Psample { args: None },
         ]),
     ]
     .boxed()
@@ -120,9 +169,9 @@ fn path() -> BoxedStrategy<Body> {
             .prop_map(|(dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit)| {
                 Body::FlowLookup(FlowLookup { dp, in_port, recirc_id, flow, sf_acts, ufid, n_mask_hit, n_cache_hit })
             }),
-        (dp(), port(), int(), cmd(), int(), int(), int(), int()).prop_map(
-            |(dp, in_port, recirc_id, cmd, port, mru, len, skb_hash)| {
-                Body::Upcall(Upcall { dp, in_port, recirc_id, cmd, port, mru, len, skb_hash })
+        (dp(), port(), int(), cmd(), int(), int(), int(), int(), option::of(cookie().prop_map(Box::new))).prop_map(
+            |(dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie)| {
+                Body::Upcall(Upcall { dp, in_port, recirc_id, cmd, port, mru, len, skb_hash, cookie })
             }
         ),
         (errno(), cmd(), int(), long(), int(), long(), int()).prop_map(
@@ -154,6 +203,7 @@ fn path() -> BoxedStrategy<Body> {
         }),
         (int(), vec(any::<u8>(), 0..40))
             .prop_map(|(len, data)| Body::PacketBytes(PacketBytes { len, data: data.into() })),
+        (int(), text(), text()).prop_map(|(reason, name, location)| Body::Drop(Drop { reason, name, location })),
         (points, name(), int(), int(), int(), errno()).prop_map(|(point, dev, ifindex, netns, len, ret)| Body::Dev(
             DevStep { point, dev, ifindex, netns, len, ret }
         )),
@@ -169,20 +219,53 @@ fn counters() -> BoxedStrategy<Counters> {
         }),
         0..3,
     );
-    let upcalls =
-        vec(
-            (dp(), port(), cmd(), int(), errno(), long())
-                .prop_map(|(dp, in_port, cmd, port, ret, count)| UpcallCounter { dp, in_port, cmd, port, ret, count }),
-            0..3,
-        );
+    let upcalls = vec(
+        (dp(), port(), cmd(), int(), option::of(int()), errno(), long()).prop_map(
+            |(dp, in_port, cmd, port, cpu, ret, count)| UpcallCounter { dp, in_port, cmd, port, cpu, ret, count },
+        ),
+        0..3,
+    );
     let flows = vec(
-        (long(), pointer(), pointer(), option::of(ufid()), long(), long()).prop_map(
-            |(table, flow, sf_acts, ufid, hits, last)| FlowCounter { table, flow, sf_acts, ufid, hits, last },
+        (long(), pointer(), pointer(), option::of(ufid()), long(), option::of(0..u64::MAX), long()).prop_map(
+            |(table, flow, sf_acts, ufid, hits, bytes, last)| FlowCounter {
+                table,
+                flow,
+                sf_acts,
+                ufid,
+                hits,
+                bytes,
+                last,
+            },
         ),
         0..4,
     );
-    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long())
-        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted)| Counters {
+    let drops =
+        vec((int(), text(), long()).prop_map(|(reason, name, count)| DropCounter { reason, name, count }), 0..3);
+    let handlers = vec(
+        (int(), long(), long(), long(), long(), long()).prop_map(
+            |(tid, asleep_ns, runnable_ns, running_ns, runnable_max_ns, switches)| HandlerSched {
+                tid,
+                asleep_ns,
+                runnable_ns,
+                running_ns,
+                runnable_max_ns,
+                switches,
+            },
+        ),
+        0..3,
+    );
+    let buckets = prop::collection::btree_map(0..STAGE_BUCKETS as u16, long(), 0..9);
+    let stages = vec(
+        (prop::sample::select(&Stage::ALL[..]), long(), buckets).prop_map(|(stage, max, buckets)| StageCounter {
+            stage,
+            max,
+            buckets: buckets.into_iter().collect(),
+        }),
+        0..3,
+    );
+    let new = (drops, handlers, stages);
+    (datapaths, upcalls, errnos(), errnos(), errnos(), long(), flows, long(), new)
+        .prop_map(|(datapaths, upcalls, puts, execs, dels, received, flows, flow_hits_uncounted, new)| Counters {
             datapaths,
             upcalls,
             puts,
@@ -191,6 +274,9 @@ fn counters() -> BoxedStrategy<Counters> {
             received,
             flows,
             flow_hits_uncounted,
+            drops: new.0,
+            handlers: new.1,
+            stages: new.2,
         })
         .boxed()
 }
@@ -202,7 +288,7 @@ fn context() -> BoxedStrategy<Body> {
     );
     let stats =
         option::of((long(), long(), long(), long(), int()).prop_map(|(n_hit, n_missed, n_lost, n_flows, n_masks)| {
-            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks }
+            DpStats { n_hit, n_missed, n_lost, n_flows, n_masks, n_mask_hit: n_hit, n_cache_hit: n_lost }
         }));
     let datapath =
         (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });
@@ -233,12 +319,12 @@ fn context() -> BoxedStrategy<Body> {
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
-        (long(), long(), long(), [long(), long()], long(), long(), long(), long(), long()).prop_map(
+        (long(), long(), long(), [long(), long(), long()], long(), long(), long(), long(), long()).prop_map(
             |(
                 ring_full,
                 over_budget,
                 upcalls_over_budget,
-                [filtered_out, upcalls_filtered_out],
+                [told_over_budget, filtered_out, upcalls_filtered_out],
                 not_sampled,
                 untracked,
                 missed_runs,
@@ -249,6 +335,7 @@ fn context() -> BoxedStrategy<Body> {
                     ring_full,
                     over_budget,
                     upcalls_over_budget,
+                    told_over_budget,
                     filtered_out,
                     upcalls_filtered_out,
                     not_sampled,
@@ -273,9 +360,34 @@ fn context() -> BoxedStrategy<Body> {
     .boxed()
 }
 
+/// What a daemon with USDT probes tells.
+fn told() -> BoxedStrategy<Body> {
+    let operations = prop_oneof![Just(OpType::Put), Just(OpType::Exec), Just(OpType::Del)];
+    prop_oneof![
+        (cmd(), int(), int(), long(), long(), int()).prop_map(
+            |(cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx)| {
+                Body::RecvUpcall(RecvUpcall { cmd, pkt_size, key_size, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (operations, option::of(ufid()), long(), long(), int()).prop_map(
+            |(op_type, ufid, queue_id, batch_ts, batch_idx)| {
+                Body::FlowOperation(FlowOperation { op_type, ufid, queue_id, batch_ts, batch_idx })
+            }
+        ),
+        (option::of(ufid()), int(), int(), any::<bool>()).prop_map(|(ufid, result, reason, sweep)| {
+            let (result, reason) = (RevalResult::from(result), DelReason::from(reason));
+            Body::FlowResult(FlowResult { ufid, result, reason, sweep })
+        }),
+        (long(), long(), int()).prop_map(|(took_ns, n_flows, interval_ms)| {
+            Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms })
+        }),
+    ]
+    .boxed()
+}
+
 /// Any event; most are of the packet path.
 pub fn event() -> BoxedStrategy<Event> {
-    let body = prop_oneof![4 => path(), 1 => context()];
+    let body = prop_oneof![4 => path(), 1 => told(), 1 => context()];
     let ids = (option::of(long().prop_map(PacketId)), option::of(long().prop_map(UpcallId)));
     (long(), int(), int(), int(), name(), ids, body)
         .prop_map(|(ts, cpu, tid, pid, comm, (packet, upcall), body)| Event {

@@ -43,7 +43,7 @@ fn a_line_looks_like_this() {
         String::from_utf8(lines).expect("text"),
         concat!(
             r#"{"ts":7,"cpu":0,"type":"loss","tid":0,"comm":"","pid":0,"ring_full":7,"over_budget":0,"#,
-            r#""upcalls_over_budget":0,"filtered_out":0,"upcalls_filtered_out":0,"not_sampled":0,"untracked":0,"missed_runs":0,"undecoded":0,"not_recorded":0}"#,
+            r#""upcalls_over_budget":0,"told_over_budget":0,"filtered_out":0,"upcalls_filtered_out":0,"not_sampled":0,"untracked":0,"missed_runs":0,"undecoded":0,"not_recorded":0}"#,
             "\n"
         )
     );

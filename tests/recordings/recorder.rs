@@ -111,7 +111,7 @@ impl Sink for Disk {
 #[test]
 fn a_disk_that_gets_full_keeps_what_is_whole() {
     let mut complete = 0;
-    for room in (9_000..70_000).step_by(1_500) {
+    for room in (12_000..90_000).step_by(1_500) {
         let disk = Disk { bytes: Arc::default(), room };
         let recorder =
             Recorder::to_sink("storm.mcap", Box::new(disk.clone()), &header(), &Preamble::default()).expect("room");

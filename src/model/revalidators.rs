@@ -1,0 +1,46 @@
+//! The revalidators, as far as a daemon with USDT probes tells: their rounds, and why they delete flows.
+
+use std::collections::BTreeMap;
+
+use crate::event::{DelReason, FlowResult, Nanos, RevalResult, Revalidation};
+
+/// Reasons that are told apart; only a daemon of a later version has as many.
+const REASONS: usize = 32;
+
+/// What the revalidators did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Revalidators {
+    /// The last round that is over, and when it began.
+    pub last: Option<(Nanos, Revalidation)>,
+    /// The longest round, in nanoseconds.
+    pub longest: u64,
+    /// Rounds seen.
+    pub rounds: u64,
+    deleted: BTreeMap<DelReason, u64>,
+}
+
+impl Revalidators {
+    /// A round is over.
+    pub(super) fn round(&mut self, ts: Nanos, e: &Revalidation) {
+        self.rounds += 1;
+        self.longest = self.longest.max(e.took_ns);
+        if self.last.as_ref().is_none_or(|(before, _)| *before <= ts) {
+            self.last = Some((ts, e.clone()));
+        }
+    }
+
+    /// They decided about a flow.
+    pub(super) fn result(&mut self, e: &FlowResult) {
+        if e.result == RevalResult::Delete && (self.deleted.len() < REASONS || self.deleted.contains_key(&e.reason)) {
+            *self.deleted.entry(e.reason).or_default() += 1;
+        }
+    }
+
+    /// Flows that were deleted, by reason, the most frequent first. Those over the event budget are not among them
+    /// ([`Loss::told_over_budget`](crate::event::Loss::told_over_budget)).
+    pub fn deleted(&self) -> Vec<(DelReason, u64)> {
+        let mut reasons: Vec<(DelReason, u64)> = self.deleted.iter().map(|(reason, count)| (*reason, *count)).collect();
+        reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
+        reasons
+    }
+}

@@ -1,0 +1,116 @@
+# Everything that can go wrong with an upcall, a put or an execute, and every reason to drop that can be provoked.
+set -euo pipefail
+. /lab/guest/lib.sh
+
+DATAPATH=system@ovs-system
+port_no() { ovs-dpctl show "${2:-$DATAPATH}" | sed -n "s/.*port \([0-9]*\): $1\b.*/\1/p"; }
+packets() { flood_between 1 2 --rate 500 --seq --size 100 "$@"; }
+# usage: datapath_flow add|mod|del DPORT [ACTIONS]: by hand, past the daemon
+datapath_flow() {
+    local match
+    match="in_port($in_port),eth(src=$(mac_of 1),dst=$(mac_of 2)),eth_type(0x0800),ipv4(proto=17,frag=no),udp(dst=$2)"
+    ovs-dpctl "$1-flow" "$DATAPATH" "$match" ${3+"$3"} 2>>/out/dpctl.err
+}
+
+start_ovs
+two_hosts
+add_host 3
+static_arp 1 2 3
+ip -n ns1 link set p1_r mtu 65535
+ip link set p1_l mtu 65535
+in_host 1 ping -c 1 -w 10 "$(ip_of 2)" >/dev/null
+in_port=$(port_no p1_l)
+settle
+
+ovscope record -o /out/errors.mcap 2>/out/record.err &
+recorder=$!
+wait_for 'grep -q "^recording" /out/record.err' 60
+# What the kernel itself says of each handler's time: on a CPU, on a run queue, and how often it was given a CPU.
+schedstat() {
+    local task
+    for task in /proc/"$(daemon_pid)"/task/*; do
+        [[ $(cat "$task/comm") != handler* ]] || echo "${task##*/} $(cat "$task/schedstat")"
+    done
+}
+schedstat >/out/schedstat-before
+ovs-dpctl show >/out/before
+
+# Drops, by what the flows say.
+ovs-ofctl -O OpenFlow13 add-meter br0 'meter=1,pktps,bands=type=drop,rate=1'
+ovs-appctl dpctl/ct-set-limits zone=7,limit=1
+ovs-ofctl -O OpenFlow13 add-flows br0 - <<'FLOWS'
+priority=200,udp,tp_dst=7001,actions=drop
+priority=200,udp,tp_dst=7002,actions=resubmit(,0)
+priority=200,udp,tp_dst=7003,actions=meter:1,NORMAL
+priority=200,udp,tp_dst=7004,actions=ct(commit,zone=7),NORMAL
+FLOWS
+for port in 7001 7002 7003; do packets --dport "$port" --count 20; done
+for sport in 5001 5002 5003; do packets --sport "$sport" --dport 7004 --count 4; done
+settle
+
+# Too big for a message.
+in_host 1 ping -c 1 -w 1 -s 65507 "$(ip_of 2)" >/dev/null || true
+# Nobody reads the sockets: they fill.
+flush_flows
+kill -STOP "$(daemon_pid)"
+in_host 1 ping -q -c 400 -i 0.002 -W 1 -s 60000 "$(ip_of 2)" >/dev/null || true
+kill -CONT "$(daemon_pid)"
+settle
+schedstat >/out/schedstat-after
+sleep 0.5
+
+# The daemon is gone, its sockets with it.
+kill_daemon
+packets --dport 11 --count 30
+# A datapath that never had one.
+ovs-dpctl add-dp system@lonely
+ovs-dpctl add-if system@lonely lonely0,type=internal
+ovs-dpctl del-if "$DATAPATH" p3_l
+ovs-dpctl add-if system@lonely p3_l
+in_host 3 ping -c 3 -i 0.1 -w 1 "$(ip_of 1)" >/dev/null || true
+
+# Flows by hand: one that is there already, one that is not; one without actions.
+datapath_flow add 7005 ''
+datapath_flow add 7005 '' || true
+datapath_flow mod 7006 '' || true
+datapath_flow del 7006 || true
+packets --dport 7005 --count 20
+
+# A packet given back with an action that there is none of, by hand.
+perl >/out/perl 2>&1 - "$(cat /sys/class/net/ovs-system/ifindex)" <<'PERL'
+use strict;
+sub attr { my ($type, $data) = @_; my $a = pack('SSa*', 4 + length $data, $type, $data); $a . "\0" x (-length($a) % 4) }
+socket(my $s, 16, 3, 16) or die "socket: $!"; # AF_NETLINK, SOCK_RAW, NETLINK_GENERIC
+bind($s, pack('SSLL', 16, 0, 0, 0)) or die "bind: $!";
+my $seq = 0;
+sub ask {
+    my ($family, $cmd, $version, $body) = @_;
+    my $m = pack('CCS', $cmd, $version, 0) . $body;
+    send($s, pack('LSSLL', 16 + length $m, $family, 5, ++$seq, 0) . $m, 0) or die "send: $!";
+    recv($s, my $answer, 65536, 0);
+    return $answer;
+}
+# CTRL_CMD_GETFAMILY of nlctrl (16); CTRL_ATTR_FAMILY_ID is 1, CTRL_ATTR_FAMILY_NAME 2.
+my $answer = ask(16, 3, 1, attr(2, "ovs_packet\0"));
+my ($at, $family) = (20, 0);
+while ($at + 4 <= length $answer) {
+    my ($len, $type) = unpack('SS', substr($answer, $at, 4));
+    last if $len < 4;
+    $family = unpack('S', substr($answer, $at + 4, 2)) if $type == 1;
+    $at += ($len + 3) & ~3;
+}
+die 'no family' unless $family;
+recv($s, my $ack, 65536, 0);
+my $frame = ("\2" x 12) . "\x08\x00" . ("\0" x 50);
+# OVS_PACKET_CMD_EXECUTE: PACKET 1, KEY 2 with IN_PORT 3, ACTIONS 3 with an action of number 99.
+my $refused = ask($family, 3, 1, pack('l', $ARGV[0]) . attr(1, $frame) . attr(2, attr(3, pack('L', 1))) . attr(3, attr(99, '')));
+printf "execute: %d\n", unpack('l', substr($refused, 16, 4));
+PERL
+
+sleep 1
+ovs-dpctl show >/out/after
+kill -INT "$recorder"
+wait "$recorder"
+ovscope export /out/errors.mcap >/out/errors.jsonl
+cat /out/dpctl.err /out/perl
+cat /out/before /out/after
