@@ -47,7 +47,8 @@ static __always_inline bool sets_tunnel(struct nlattr *nla)
 	       (key.nla_type & NLA_TYPE_MASK) == bpf_core_enum_value(enum ovs_key_attr, OVS_KEY_ATTR_TUNNEL_INFO);
 }
 
-TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key, struct nlattr *nla)
+TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
+      struct nlattr *nla)
 {
 	struct wire_step step = { .what = STEP_ACTION };
 	struct track *t;

@@ -318,7 +318,11 @@ struct wire_revalidation {
 struct table_count {
 	__u64 hits;   /* besides those in flow_lines */
 	__u64 misses;
-	__u32 dp;
+};
+
+struct table_key {
+	__u64 table; /* struct flow_table * */
+	__u32 dp;    /* a later datapath's may have the address */
 	__u32 pad;
 };
 
@@ -491,6 +495,7 @@ union wire_types {
 	struct wire_flow_result wire_flow_result;
 	struct wire_revalidation wire_revalidation;
 	struct table_count table_count;
+	struct table_key table_key;
 	struct flow_id flow_id;
 	struct flow_count flow_count;
 	struct flow_slot flow_slot;

@@ -164,7 +164,11 @@ struct hlist_head {
 struct flow_table {
 	unsigned int count;
 };
+struct callback_head {
+	struct callback_head *next;
+};
 struct datapath {
+	struct callback_head rcu;
 	struct flow_table table;
 	struct hlist_head *ports;
 };

@@ -8,7 +8,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 256);
-	__type(key, __u64); /* struct flow_table * */
+	__type(key, struct table_key);
 	__type(value, struct table_count);
 } table_counts SEC(".maps");
 
@@ -46,20 +46,19 @@ static __always_inline __u64 table_of(struct datapath *dp)
 
 static __always_inline struct table_count *table_count_of(__u64 table, __u32 dp)
 {
-	struct table_count *count = bpf_map_lookup_elem(&table_counts, &table);
+	struct table_key key = { .table = table, .dp = dp };
+	struct table_count *count = bpf_map_lookup_elem(&table_counts, &key);
 
 	if (!count) {
 		struct table_count zero = {};
 
-		bpf_map_update_elem(&table_counts, &table, &zero, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&table_counts, &table);
+		bpf_map_update_elem(&table_counts, &key, &zero, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&table_counts, &key);
 		if (!count) {
 			tally(TALLY_MISSED);
 			return NULL;
 		}
 	}
-	/* Each CPU has a value of its own. */
-	count->dp = dp;
 	return count;
 }
 

@@ -24,5 +24,6 @@
 #ifndef OVSCOPE_KPROBES
 #include "usdt.h"
 #endif
+#include "datapath.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -2,14 +2,15 @@
 //!
 //! Data has one road: a source (the probes, a recording) makes [`event::Event`]s, the [`model`] applies them, [`ui`]
 //! draws the model. `probes`, `record`, `model` and `ovs_rpc` know `event` and not each other (`probes` runs what `filter`
-//! compiles); `ui` reads `model`; only `app` knows everybody. `processes` finds the daemon for
-//! those that look for it.
+//! compiles); `ui` reads `model`; only `app` knows everybody. `processes` finds the daemon for those that look for it,
+//! and [`privileges`] is what is left of root's.
 
 pub mod app;
 pub mod event;
 pub mod filter;
 pub mod model;
 pub mod ovs_rpc;
+pub mod privileges;
 pub mod probes;
 mod processes;
 pub mod record;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where};
 use crate::{
     filter::Where,
-    probes::{Config, SNAPLEN_MAX, Usdt},
+    probes::{Attach, Config, SNAPLEN_MAX, Usdt},
     ui::Choice,
 };
 
@@ -98,6 +98,9 @@ pub struct ProbeArgs {
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
+    /// What the probes are attached with: the best that works for each, or only fentry, or only kprobes
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub attach: AttachName,
 }
 
 /// How the daemon is asked.
@@ -124,6 +127,17 @@ pub enum Track {
     Off,
 }
 
+/// What the probes are attached with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttachName {
+    /// The best that this kernel allows, for each probe by itself.
+    Auto,
+    /// fentry, fexit and typed tracepoints only.
+    Fentry,
+    /// kprobes and raw tracepoints only: they cost more and may leave runs out.
+    Kprobe,
+}
+
 impl ProbeArgs {
     /// The session's command line, for the record.
     pub fn command(&self) -> String {
@@ -144,6 +158,11 @@ impl ProbeArgs {
             },
             sample: if self.track == Track::Off { 0 } else { self.sample },
             snaplen: self.snaplen,
+            attach: match self.attach {
+                AttachName::Auto => Attach::Auto,
+                AttachName::Fentry => Attach::Fentry,
+                AttachName::Kprobe => Attach::Kprobe,
+            },
             event_budget: self.event_budget,
             filter: filters::programs(self)?,
             buffer: self.buffer.bytes,

@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{cli::DoctorArgs, session::ask_daemon, source::FromSource};
 use crate::{
     event::{Body, Capability, CapabilityState, DaemonState, Datapath},
-    probes::{self, Config, Missing, Prerequisite},
+    probes::{self, Config, Missing, Prepared, Prerequisite},
 };
 
 /// How long the daemon and the probes have to say how they stand.
@@ -29,7 +29,10 @@ struct Findings {
     prerequisites: Vec<Checked>,
     /// Why the probes could not start although nothing is missing.
     probes_failed: Option<String>,
+    /// How the probes stood while they were attached for a moment; else how they would stand, as far as it shows.
     capabilities: Vec<Capability>,
+    /// Whether they were attached.
+    attached: bool,
     datapaths: Vec<Datapath>,
     daemon: Option<DaemonState>,
 }
@@ -73,15 +76,20 @@ async fn examine(args: &DoctorArgs) -> anyhow::Result<Findings> {
     };
     if findings.can_trace {
         let attaching = tokio::task::spawn_blocking(|| {
-            probes::start(Config::default(), Box::new(|_| true)).map(|running| running.capabilities().to_vec())
+            let prepared = Prepared::new()?;
+            prepared.start(Config::default(), Box::new(|_| true)).map(|running| running.capabilities().to_vec())
         });
         match attaching.await.context("attaching the probes")? {
-            Ok(capabilities) => findings.capabilities = capabilities,
+            Ok(capabilities) => (findings.capabilities, findings.attached) = (capabilities, true),
             Err(error) => {
                 findings.can_trace = false;
                 findings.probes_failed = Some(error.to_string());
             }
         }
+    }
+    // Without the module nothing can be said about what is in it.
+    if !findings.attached && !missing.iter().any(|m| m.what == Prerequisite::Module) {
+        findings.capabilities = probes::survey();
     }
     findings.daemon = daemon(args).await;
     Ok(findings)
@@ -157,17 +165,24 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     }
 
     if !findings.capabilities.is_empty() {
-        writeln!(out, "\nProbes")?;
+        let how = if findings.attached { "" } else { ", as far as it shows without attaching any" };
+        writeln!(out, "\nProbes{how}")?;
     }
     for capability in &findings.capabilities {
         let state = match capability.state {
-            CapabilityState::Attached => "attached",
+            CapabilityState::Attached if findings.attached => "attached",
+            CapabilityState::Attached => "possible",
             CapabilityState::Degraded => "DEGRADED",
             CapabilityState::Missing => "MISSING",
             CapabilityState::Off => "off",
         };
-        let why = if capability.why.is_empty() { &capability.probe } else { &capability.why };
-        line(out, state, &capability.name, why)?;
+        let Capability { probe, why, .. } = capability;
+        let how = match capability.state {
+            CapabilityState::Attached => probe.clone(),
+            CapabilityState::Degraded => format!("{probe}; {why}"),
+            CapabilityState::Missing | CapabilityState::Off => why.clone(),
+        };
+        line(out, state, &capability.name, &how)?;
     }
 
     let bad = findings
@@ -178,7 +193,10 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     let verdict = match (findings.can_trace, bad) {
         (false, _) => "ovscope cannot trace here yet: see what is MISSING above. ovscope demo and replay work.",
         (true, 0) => "Everything that ovscope traces can be traced here: sudo ovscope",
-        (true, _) => "ovscope works here with the probes that are attached: sudo ovscope",
+        (true, _) => {
+            "ovscope works here with the probes that are attached: sudo ovscope. To have the others looked into, \
+                      send this page to the project."
+        }
     };
     writeln!(out, "\n{verdict}")
 }

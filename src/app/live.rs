@@ -15,11 +15,11 @@ use super::{
     cli::{DemoArgs, LiveArgs, LookArgs, ReplayArgs},
     export, replay,
     screen::{self, Inputs, Mode},
-    session::Session,
+    session::{Session, prepare},
     source::FromSource,
     tape::{Shared, Tape},
 };
-use crate::{probes, record::Reader};
+use crate::record::Reader;
 
 /// Batches between a source and the screen.
 const QUEUE: usize = 64;
@@ -33,10 +33,10 @@ const DEMO: &[u8] = include_bytes!("demo.mcap");
 /// `ovscope`.
 pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     need_terminal("to watch without one, a line per second: ovscope stat; to record: ovscope record -o FILE")?;
-    probes::look()?;
+    let prepared = prepare()?;
     let config = args.probes.config()?;
     eprint!("ovscope: attaching the probes …");
-    let started = Session::start(config, Some(&args.daemon)).await;
+    let started = Session::start(prepared, config, Some(&args.daemon)).await;
     // The line has done its work.
     eprint!("\r\x1b[K");
     let mut session = started?;

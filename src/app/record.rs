@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     cli::RecordArgs,
-    session::{Session, after, asked_to_end},
+    session::{Session, after, asked_to_end, prepare},
     source::FromSource,
 };
 use crate::{
@@ -30,11 +30,11 @@ const PROGRESS: Duration = Duration::from_millis(500);
 /// Records until it is told to end, the duration is over, or nothing can be written any more.
 pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     // Before a file is made: a host that cannot be traced leaves none behind.
-    probes::look()?;
+    let prepared = prepare()?;
     let config = args.probes.config()?;
     let host = probes::session(&config.command);
     let (recorder, name) = create(&args.output, &Header::from(&host))?;
-    let mut session = match Session::start(config, Some(&args.daemon)).await {
+    let mut session = match Session::start(prepared, config, Some(&args.daemon)).await {
         Ok(session) => session,
         Err(error) => {
             drop(recorder);

@@ -9,13 +9,21 @@ use super::{cli::DaemonArgs, source::FromSource};
 use crate::{
     event::Event,
     ovs_rpc::{self, Ask},
-    probes::{self, Config, Running, Usdt, monotonic_now},
+    privileges,
+    probes::{Config, Prepared, Running, Usdt, monotonic_now},
 };
 
 /// Batches that wait for their reader: some seconds of a storm.
 const QUEUE: usize = 256;
 /// Questions that wait for the daemon; the service itself keeps only the newest.
 const ASKS: usize = 64;
+
+/// Makes the thread of the probes, and gives up what all others need not be allowed. To be done before there are others.
+pub fn prepare() -> anyhow::Result<Prepared> {
+    let prepared = Prepared::new()?;
+    privileges::keep(privileges::SCREEN)?;
+    Ok(prepared)
+}
 
 /// What is running, and where its events come out.
 pub struct Session {
@@ -29,14 +37,14 @@ pub struct Session {
 
 impl Session {
     /// Attaches the probes, and looks for the daemon where `daemon` is given. Needs a runtime.
-    pub async fn start(config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
+    pub async fn start(prepared: Prepared, config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
         let (out, events) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(ASKS);
         let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
         let last = Last(out.clone());
         let usdt_wanted = config.usdt == Usdt::Wanted;
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
-        let starting = tokio::task::spawn_blocking(move || probes::start(config, sink));
+        let starting = tokio::task::spawn_blocking(move || prepared.start(config, sink));
         let probes = starting.await.context("starting the probes")??;
         if usdt_wanted
             && let Some(missing) = probes.capabilities().iter().find(|c| c.is_missing() && c.name.starts_with("usdt"))

@@ -8,13 +8,12 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{
     cli::StatArgs,
-    session::{Session, asked_to_end},
+    session::{Session, asked_to_end, prepare},
     source::FromSource,
 };
 use crate::{
     event::{Body, Event, Loss, Nanos},
     model::{Limits, Metric, Model, Percentiles, Stage, Totals, Window},
-    probes,
 };
 
 /// Lines between two headings on a terminal.
@@ -22,8 +21,8 @@ const HEADING_EVERY: u64 = 20;
 
 /// Prints until it is told to end or has printed its count.
 pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
-    probes::look()?;
-    let mut session = Session::start(args.probes.config()?, None).await?;
+    let prepared = prepare()?;
+    let mut session = Session::start(prepared, args.probes.config()?, None).await?;
     let mut stat = Stat::default();
     let mut ticks = interval_at(tokio::time::Instant::now() + args.interval, args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

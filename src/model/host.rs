@@ -46,9 +46,9 @@ impl Host {
         learned
     }
 
-    /// The datapath of a flow table; where that is not known and there is only one datapath, that; else 0.
+    /// The datapath of a flow table, the newest of those that had one at its address; where that is not known and there is only one datapath, that; else 0.
     pub fn datapath_of_table(&self, table: u64) -> DpIfindex {
-        let known = self.tables.iter().find(|(of, _)| *of == table).map(|(_, dp)| *dp).filter(|dp| dp.0 != 0);
+        let known = self.tables.iter().rev().find(|(of, _)| *of == table).map(|(_, dp)| *dp).filter(|dp| dp.0 != 0);
         self.known_datapath(known.unwrap_or_default())
     }
 

@@ -1,7 +1,8 @@
-//! What the program can see and with which BPF programs, and what a host must have for it.
+//! What the program can see and with which BPF programs.
 
-use std::{collections::BTreeMap, fmt, fs, path::Path};
+use std::collections::BTreeMap;
 
+use super::ladder::Rung;
 use crate::event::{Capability, CapabilityState};
 
 /// One capability: some programs that only make sense together.
@@ -171,6 +172,14 @@ pub const PLANS: &[Plan] = &[
         wanted: Wanted::Follow,
         without: "whether handlers sleep, run or wait for a CPU is not seen",
     },
+    Plan {
+        name: "datapath_end",
+        probe: "fentry destroy_dp_rcu",
+        programs: &["datapath_end"],
+        functions: &["destroy_dp_rcu"],
+        wanted: Wanted::Always,
+        without: "a datapath that is made anew in the place of a deleted one may be taken for it",
+    },
     point("net_dev_xmit", "tp_btf net:net_dev_xmit", &["net_dev_xmit"], &[]),
     point("net_dev_start_xmit", "tp_btf net:net_dev_start_xmit", &["net_dev_start_xmit"], &[]),
     point("netif_rx", "tp_btf net:netif_rx", &["netif_rx"], &[]),
@@ -223,9 +232,28 @@ const fn point(
 }
 
 impl Plan {
-    /// How it stands, with `why` it is not attached.
-    pub fn state(&self, state: CapabilityState, why: String) -> Capability {
-        Capability { name: self.name.to_owned(), state, probe: self.probe.to_owned(), why, cost: None }
+    /// The kernel's name of its tracepoint, where it is on one.
+    pub fn tracepoint(&self) -> Option<&'static str> {
+        self.probe.strip_prefix("tp_btf ")?.split_once(':').map(|(_, name)| name)
+    }
+
+    /// How it stands, with `why` it is not attached as it should be.
+    pub fn state(&self, state: CapabilityState, rung: Rung, why: String) -> Capability {
+        Capability { name: self.name.to_owned(), state, probe: self.probe_on(rung), why, cost: None }
+    }
+
+    /// What it is attached to on a rung.
+    pub fn probe_on(&self, rung: Rung) -> String {
+        match rung {
+            Rung::Fentry => self.probe.to_owned(),
+            // Readers that wait would hold a kretprobe's few places.
+            Rung::Kprobe if self.name == "upcall_recv" => "raw_tp skb:skb_copy_datagram_iovec".to_owned(),
+            Rung::Kprobe => {
+                let words = [("fentry", "kprobe"), ("fexit", "kprobe+kretprobe"), ("tp_btf", "raw_tp")];
+                let lower = words.iter().fold(self.probe.to_owned(), |text, (from, to)| text.replace(from, to));
+                lower.replace("kprobe+kprobe+kretprobe", "kprobe+kretprobe")
+            }
+        }
     }
 }
 
@@ -257,110 +285,6 @@ pub fn missing_functions(kallsyms: &str) -> BTreeMap<&'static str, String> {
             Some((plan.name, format!("no function {gone} to attach to ({how}): {}", plan.without)))
         })
         .collect()
-}
-
-/// Something a host must have before anything can be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prerequisite {
-    /// To load BPF programs.
-    Privilege,
-    /// Types of the running kernel.
-    KernelBtf,
-    /// The openvswitch module.
-    Module,
-    /// Types of the openvswitch module.
-    ModuleBtf,
-}
-
-impl Prerequisite {
-    /// All, in the order they are looked at.
-    pub const ALL: [Self; 4] = [Self::Privilege, Self::KernelBtf, Self::Module, Self::ModuleBtf];
-
-    /// What it is, for a list.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Privilege => "allowed to load BPF programs",
-            Self::KernelBtf => "the kernel describes its types",
-            Self::Module => "the openvswitch module is loaded",
-            Self::ModuleBtf => "the openvswitch module describes its types",
-        }
-    }
-}
-
-/// It is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// What.
-    pub what: Prerequisite,
-    /// How it stands, in a clause.
-    pub why: String,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.why, self.remedy())
-    }
-}
-
-impl std::error::Error for Missing {}
-
-impl Missing {
-    /// What to do.
-    pub fn remedy(&self) -> &'static str {
-        match self.what {
-            Prerequisite::Privilege => "run it as root: sudo ovscope",
-            Prerequisite::KernelBtf => {
-                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian 11, Ubuntu 20.10, RHEL 8.2 and later have it)"
-            }
-            Prerequisite::Module => {
-                "load it (modprobe openvswitch) or start Open vSwitch; to see what ovscope shows without one: ovscope demo"
-            }
-            Prerequisite::ModuleBtf => {
-                "use a kernel built with CONFIG_DEBUG_INFO_BTF_MODULES=y, and the openvswitch module that came with it"
-            }
-        }
-    }
-}
-
-/// By its bit, `include/uapi/linux/capability.h`. `CAP_BPF` and `CAP_PERFMON` do not suffice: the types of the openvswitch
-/// module are asked for by their id.
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-
-/// Looks at each prerequisite: what is missing, all of it.
-pub fn look_all() -> Vec<Missing> {
-    let mut missing = Vec::new();
-    let mut miss = |what, why: String| missing.push(Missing { what, why });
-    let effective = fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|s| s.lines().find_map(|l| l.strip_prefix("CapEff:").map(str::trim).map(str::to_owned)))
-        .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
-        .unwrap_or(0);
-    if effective & CAP_SYS_ADMIN == 0 {
-        miss(Prerequisite::Privilege, "not allowed to load BPF programs".to_owned());
-    }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        miss(
-            Prerequisite::KernelBtf,
-            "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)".to_owned(),
-        );
-    }
-    if !Path::new("/sys/module/openvswitch").exists() {
-        miss(
-            Prerequisite::Module,
-            "there is no openvswitch kernel datapath here (the module is not loaded)".to_owned(),
-        );
-    } else if !Path::new("/sys/kernel/btf/openvswitch").exists() {
-        miss(
-            Prerequisite::ModuleBtf,
-            "the openvswitch module does not describe its types (no /sys/kernel/btf/openvswitch)".to_owned(),
-        );
-    }
-    missing
-}
-
-/// Whether the probes can start at all: the first thing that is missing.
-pub fn look() -> Result<(), Missing> {
-    look_all().into_iter().next().map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

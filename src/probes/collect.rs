@@ -2,37 +2,29 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     fs,
-    mem::MaybeUninit,
-    os::fd::AsFd,
     path::Path,
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
-use bytemuck::Zeroable as _;
-use libbpf_rs::{
-    Link, MapCore as _, MapFlags, OpenObject, PrintLevel, Program, ProgramInput, ProgramMut, RingBufferBuilder,
-    query::ProgInfoIter,
-    skel::{OpenSkel, Skel, SkelBuilder},
-};
+use libbpf_rs::{MapCore as _, ProgramInput, RingBufferBuilder};
 
 use super::{
-    Config, Error, Sink, Usdt,
-    capability::{HANDLER_SCHED, PACKET_END, PLANS, Plan, Wanted, missing_functions},
+    Config, Error, Sink,
+    attach::{Attached, load_and_attach},
     counters::{CounterReader, read_loss},
     datapaths::{read_datapaths, read_stats},
     decode::Decoder,
     host::{monotonic_now, session},
     reasons::Reasons,
-    skeleton::{OvscopeMaps, OvscopeSkel, OvscopeSkelBuilder},
-    usdt::{self, Listener},
+    skeleton::{OvscopeMaps, OvscopeSkel},
+    usdt::Listener,
     wire,
 };
 use crate::{
-    event::{Body, Capability, CapabilityState, Datapath, Event, Loss, ProbeCost},
-    filter::Programs,
+    event::{Body, Capability, Datapath, Event, Loss},
+    privileges,
 };
 
 /// How often the ring buffer is emptied.
@@ -51,218 +43,34 @@ const BATCHES: usize = 64;
 /// kernel side knows them by.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// The program that user space runs, and that is attached to nothing.
-const SWEEP: &str = "sweep";
-
 /// A negative answer of the ring buffer's callback ends its reading early.
 const EARLY: i32 = 1;
-
-/// What libbpf says while it loads: it names the program that the kernel refused, and why.
-static LIBBPF_SAID: Mutex<String> = Mutex::new(String::new());
-
-#[expect(clippy::needless_pass_by_value, reason = "as libbpf calls it")]
-fn remember(_level: PrintLevel, message: String) {
-    if let Ok(mut said) = LIBBPF_SAID.lock() {
-        said.push_str(&message);
-    }
-}
 
 type Ready = mpsc::Sender<Result<Vec<Capability>, Error>>;
 
 /// Runs until `stopped` is hung up or the sink wants no more. What it could attach goes to `ready`, once.
 pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready: &Ready) {
-    libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let (skel, mut capabilities, links) = match load_and_attach(config) {
+    let done = load_and_attach(config).and_then(|mut attached| {
+        // The daemons that run now are attached to with all that root may do.
+        let mut listener = Listener::new(config.usdt, &attached.capabilities);
+        listener.look(&attached.skel, &mut attached.capabilities);
+        privileges::keep(privileges::PROBES)?;
+        Ok((attached, listener))
+    });
+    let (mut attached, listener) = match done {
         Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
         }
     };
-    let mut listener = Listener::new(config.usdt, &capabilities);
-    listener.look(&skel, &mut capabilities);
     let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command))))];
     if !sink(begun) {
         return;
     }
-    if ready.send(Ok(capabilities.clone())).is_ok() {
-        read(&skel, capabilities, listener, sink, stopped);
+    if ready.send(Ok(attached.capabilities.clone())).is_ok() {
+        read(&mut attached, listener, sink, stopped);
     }
-    drop(links);
-}
-
-type Attached = (OvscopeSkel<'static>, Vec<Capability>, Vec<Link>);
-
-fn load_and_attach(config: &Config) -> Result<Attached, Error> {
-    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let mut why_not = missing_functions(&symbols);
-    loop {
-        let mut skel = load(config, &mut why_not)?;
-        if let Some(filter) = &config.filter {
-            write_filter(&skel, filter).map_err(|source| Error::Kernel { what: "writing the filter", source })?;
-        }
-        let (capabilities, links) = attach(config, &mut skel, &why_not);
-        let generic_without_end = generic(config, &why_not)
-            && capabilities.iter().any(|c| c.name == PACKET_END && c.state == CapabilityState::Missing);
-        if !generic_without_end {
-            return Ok((skel, capabilities, links));
-        }
-        // It was loaded and could not be attached: once more, with all that rests on it left out.
-        let why = capabilities.iter().find(|c| c.name == PACKET_END).map(|c| c.why.clone()).unwrap_or_default();
-        why_not.insert(PACKET_END, why);
-    }
-}
-
-/// Loads every program that is wanted and can be. One that the kernel refuses is left out, with its reason, and the
-/// rest is loaded without it.
-fn load(config: &Config, why_not: &mut BTreeMap<&'static str, String>) -> Result<OvscopeSkel<'static>, Error> {
-    loop {
-        // A load that failed cannot be tried again: each try has an object of its own. Its storage, a pointer, stays.
-        let storage = Box::leak(Box::new(MaybeUninit::uninit()));
-        let error = match open(config, why_not, storage)?.load() {
-            Ok(skel) => return Ok(skel),
-            Err(error) => error,
-        };
-        let said = LIBBPF_SAID.lock().map(|s| s.clone()).unwrap_or_default();
-        let Some(plan) = PLANS.iter().find(|p| p.programs.iter().any(|name| refused(&said, name))) else {
-            return Err(Error::Kernel { what: "loading the probes", source: error });
-        };
-        // Each round leaves one more out, or ends it.
-        if why_not.contains_key(plan.name) || plan.wanted == Wanted::Always {
-            return Err(Error::Refused { probe: plan.probe, why: last_words(&said) });
-        }
-        why_not.insert(plan.name, format!("the kernel refused it ({}): {}", last_words(&said), plan.without));
-    }
-}
-
-/// Writes the programs of a filter, before anything runs them.
-fn write_filter(skel: &OvscopeSkel<'_>, filter: &Programs) -> libbpf_rs::Result<()> {
-    let places = [
-        (wire::FILTER_BYTES, &filter.bytes),
-        (wire::FILTER_LOOKUP, &filter.lookup),
-        (wire::FILTER_UPCALL, &filter.upcall),
-    ];
-    for (place, insns) in places {
-        let mut program = wire::FilterProgram { len: insns.len() as u32, ..wire::FilterProgram::zeroed() };
-        for (to, insn) in program.insns.iter_mut().zip(insns) {
-            *to = wire::FilterInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
-        }
-        skel.maps.filter_programs.update(&place.to_ne_bytes(), bytemuck::bytes_of(&program), MapFlags::ANY)?;
-    }
-    Ok(())
-}
-
-fn refused(said: &str, program: &str) -> bool {
-    said.contains(&format!("prog '{program}': failed to load"))
-        || said.contains(&format!("prog '{program}': BPF program load failed"))
-}
-
-/// The verifier's last words, which mostly are the reason.
-fn last_words(said: &str) -> String {
-    said.lines()
-        .rev()
-        .map(str::trim)
-        .find(|l| !l.is_empty() && !l.starts_with("libbpf:") && !l.starts_with("processed ") && !l.starts_with("--"))
-        .unwrap_or("it gave no reason")
-        .to_owned()
-}
-
-fn open<'obj>(
-    config: &Config,
-    why_not: &BTreeMap<&'static str, String>,
-    storage: &'obj mut MaybeUninit<OpenObject>,
-) -> Result<super::skeleton::OpenOvscopeSkel<'obj>, Error> {
-    if let Ok(mut said) = LIBBPF_SAID.lock() {
-        said.clear();
-    }
-    let mut open = OvscopeSkelBuilder::default()
-        .open(storage)
-        .map_err(|source| Error::Kernel { what: "opening the BPF object", source })?;
-    if let Some(settings) = open.maps.rodata_data.as_deref_mut() {
-        settings.cfg_snaplen = config.snaplen.min(super::SNAPLEN_MAX);
-        settings.cfg_sample = config.sample;
-        settings.cfg_budget = config.event_budget;
-        settings.cfg_follow = config.follow;
-        settings.cfg_generic = generic(config, why_not);
-        settings.cfg_filter = config.filter.is_some();
-        settings.cfg_sched = config.follow && !why_not.contains_key(HANDLER_SCHED);
-    }
-    open.maps
-        .ring
-        .set_max_entries(config.buffer)
-        .map_err(|source| Error::Kernel { what: "sizing the ring buffer", source })?;
-    for mut program in open.open_object_mut().progs_mut() {
-        let wanted = program.name() == SWEEP && config.follow
-            || PLANS
-                .iter()
-                .find(|p| p.programs.iter().any(|name| program.name() == *name))
-                .is_some_and(|plan| !why_not.contains_key(plan.name) && is_wanted(plan, config, why_not));
-        program.set_autoload(wanted);
-    }
-    Ok(open)
-}
-
-/// Packets are followed around OVS only where it is seen when they end: else a buffer's next owner would be taken for
-/// the last.
-fn generic(config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
-    config.sample > 0 && !why_not.contains_key(PACKET_END)
-}
-
-fn is_wanted(plan: &Plan, config: &Config, why_not: &BTreeMap<&'static str, String>) -> bool {
-    match plan.wanted {
-        Wanted::Always => true,
-        Wanted::Follow => config.follow,
-        Wanted::Usdt => config.follow && config.usdt != Usdt::Off,
-        Wanted::Generic => generic(config, why_not),
-    }
-}
-
-fn attach(
-    config: &Config,
-    skel: &mut OvscopeSkel<'_>,
-    why_not: &BTreeMap<&'static str, String>,
-) -> (Vec<Capability>, Vec<Link>) {
-    let mut links = Vec::new();
-    let mut programs: BTreeMap<String, ProgramMut<'_>> =
-        skel.object_mut().progs_mut().map(|p| (p.name().to_string_lossy().into_owned(), p)).collect();
-    let mut capabilities = Vec::new();
-    for plan in PLANS {
-        if let Some(why) = why_not.get(plan.name) {
-            capabilities.push(plan.state(CapabilityState::Missing, why.clone()));
-            continue;
-        }
-        if !is_wanted(plan, config, why_not) {
-            let why = match plan.wanted {
-                Wanted::Generic if config.sample > 0 => "needs packet_end".to_owned(),
-                Wanted::Generic if config.follow => "--sample 0".to_owned(),
-                Wanted::Usdt if config.follow => "--track kernel".to_owned(),
-                _ => "--track off".to_owned(),
-            };
-            capabilities.push(plan.state(CapabilityState::Off, why));
-            continue;
-        }
-        if plan.wanted == Wanted::Usdt {
-            capabilities.push(plan.state(CapabilityState::Off, usdt::WAITING.to_owned()));
-            continue;
-        }
-        let mut whole = Vec::new();
-        let mut failed = None;
-        for name in plan.programs {
-            match programs.get_mut(*name).map(|p| p.attach()) {
-                Some(Ok(link)) => whole.push(link),
-                Some(Err(error)) => failed = Some(format!("could not be attached ({error}): {}", plan.without)),
-                None => failed = Some(format!("program {name} is not in the object: {}", plan.without)),
-            }
-        }
-        // A capability's programs only make sense together: with one missing, what was attached of it is detached again.
-        capabilities.push(if let Some(why) = failed {
-            plan.state(CapabilityState::Missing, why)
-        } else {
-            links.append(&mut whole);
-            plan.state(CapabilityState::Attached, String::new())
-        });
-    }
-    (capabilities, links)
 }
 
 /// What is read slowly, and what it was last time.
@@ -274,13 +82,7 @@ struct Surroundings {
     missed_runs: u64,
 }
 
-fn read(
-    skel: &OvscopeSkel<'_>,
-    mut capabilities: Vec<Capability>,
-    mut listener: Listener,
-    mut sink: Sink,
-    stopped: &mpsc::Receiver<()>,
-) {
+fn read(attached: &mut Attached, mut listener: Listener, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
     let decoder = RefCell::new(Decoder::default());
@@ -293,7 +95,7 @@ fn read(
         // A full batch interrupts the reading, so that it can be passed on.
         if batch.len() >= BATCH { -EARLY } else { 0 }
     };
-    let Ok(ring) = builder.add(&skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
+    let Ok(ring) = builder.add(&attached.skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
         return;
     };
     let mut counters = CounterReader::default();
@@ -306,7 +108,7 @@ fn read(
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
         if stop || Instant::now() >= next_counters {
-            sweep(skel, if stop { 0 } else { QUIET_JIFFIES });
+            sweep(&attached.skel, if stop { 0 } else { QUIET_JIFFIES });
         }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
@@ -324,13 +126,14 @@ fn read(
         around.undecoded = *undecoded.borrow();
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
-            listener.look(skel, &mut capabilities);
-            slow(skel, &mut around, &mut capabilities, &mut events);
+            listener.look(&attached.skel, &mut attached.capabilities);
+            slow(attached, &mut around, &mut events);
             with_flows = true;
         }
         if stop || now >= next_counters {
             next_counters = now + COUNTER_PERIOD;
-            quick(&skel.maps, &mut counters, with_flows, decoder.borrow_mut().reasons(), &mut around, &mut events);
+            let maps = &attached.skel.maps;
+            quick(maps, &mut counters, with_flows, decoder.borrow_mut().reasons(), &mut around, &mut events);
             with_flows = false;
         }
         if (!events.is_empty() && !sink(events)) || stop {
@@ -369,7 +172,7 @@ fn quick(
     }
 }
 
-fn slow(skel: &OvscopeSkel<'_>, around: &mut Surroundings, capabilities: &mut [Capability], events: &mut Vec<Event>) {
+fn slow(attached: &mut Attached, around: &mut Surroundings, events: &mut Vec<Event>) {
     let now = monotonic_now();
     // An answer that did not come says nothing about the datapaths.
     if let Ok(datapaths) = read_datapaths()
@@ -378,9 +181,9 @@ fn slow(skel: &OvscopeSkel<'_>, around: &mut Surroundings, capabilities: &mut [C
         around.datapaths = Some(datapaths.clone());
         events.push(Event::host(now, Body::Datapaths { datapaths }));
     }
-    forget_dead_handlers(&skel.maps);
-    around.missed_runs = read_programs(skel, capabilities);
-    events.push(Event::host(now, Body::Probes { capabilities: capabilities.to_vec() }));
+    forget_dead_handlers(&attached.skel.maps);
+    around.missed_runs = attached.read_costs();
+    events.push(Event::host(now, Body::Probes { capabilities: attached.capabilities.clone() }));
 }
 
 /// Threads that are gone make room for those of the next daemon.
@@ -394,34 +197,4 @@ fn forget_dead_handlers(maps: &OvscopeMaps<'_>) {
             }
         }
     }
-}
-
-/// Runs and nanoseconds of each capability's programs, where the kernel's BPF statistics are on. Returns how many runs
-/// the kernel left out; those of a twin's other half are no loss.
-fn read_programs(skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) -> u64 {
-    let mut names: BTreeMap<u32, String> = BTreeMap::new();
-    for program in skel.object().progs() {
-        if let Ok(id) = Program::id_from_fd(program.as_fd()) {
-            names.insert(id, program.name().to_string_lossy().into_owned());
-        }
-    }
-    let mut missed = 0;
-    let mut costs = BTreeMap::new();
-    for info in ProgInfoIter::default() {
-        let Some(name) = names.get(&info.id) else { continue };
-        let has_twin = |name: &String| names.values().any(|other| *other == format!("{name}_twin"));
-        if !name.ends_with("_twin") && !has_twin(name) {
-            missed += info.recursion_misses;
-        }
-        costs.insert(name.clone(), ProbeCost { runs: info.run_cnt, ns: info.run_time_ns });
-    }
-    for (plan, capability) in PLANS.iter().zip(capabilities) {
-        let mut sum = ProbeCost::default();
-        for cost in plan.programs.iter().filter_map(|name| costs.get(*name)) {
-            sum.runs += cost.runs;
-            sum.ns += cost.ns;
-        }
-        capability.cost = (capability.state == CapabilityState::Attached && sum.runs > 0).then_some(sum);
-    }
-    missed
 }

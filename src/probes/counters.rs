@@ -12,7 +12,7 @@ use super::{
         self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP,
         SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
         TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET,
-        TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, UpcallKind,
+        TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, TableKey, UpcallKind,
     },
 };
 use crate::event::{
@@ -24,8 +24,8 @@ use crate::event::{
 #[derive(Debug, Default)]
 pub struct CounterReader {
     flows: HashMap<FlowKey, FlowSum, foldhash::fast::RandomState>,
-    /// Hits by table.
-    hits: HashMap<u64, u64>,
+    /// Each datapath's, by its table and number.
+    tables: HashMap<(u64, DpIfindex), DpCounters>,
     /// The kernel's own counts when this began.
     before: Option<BTreeMap<DpIfindex, DpStats>>,
 }
@@ -74,7 +74,7 @@ impl CounterReader {
             ..Counters::default()
         };
         // What moves from a slot to the maps meanwhile is missed this time, rather than counted twice.
-        let tables = per_cpu::<u64, TableCount>(&maps.table_counts)?;
+        let tables = per_cpu::<TableKey, TableCount>(&maps.table_counts)?;
         let flows = if with_flows { per_cpu::<FlowId, FlowCount>(&maps.flow_counts)? } else { Vec::new() };
         let slots = read_slots(maps)?;
         self.tables(&tables, &slots, stats, &mut counters);
@@ -114,31 +114,31 @@ impl CounterReader {
 
     fn tables(
         &mut self,
-        tables: &[(u64, Vec<TableCount>)],
+        tables: &[(TableKey, Vec<TableCount>)],
         slots: &[FlowSlot],
         stats: BTreeMap<DpIfindex, DpStats>,
         counters: &mut Counters,
     ) {
-        let mut sums: BTreeMap<u64, DpCounters> = BTreeMap::new();
-        let fresh = |table| DpCounters { table, ..DpCounters::default() };
-        for (table, values) in tables {
-            let sum = sums.entry(*table).or_insert_with(|| fresh(*table));
+        // The newer of two that had one address comes last: interface indices go up.
+        let mut sums: BTreeMap<(u64, u32), DpCounters> = BTreeMap::new();
+        let fresh = |table, dp| DpCounters { table, dp: DpIfindex(dp), ..DpCounters::default() };
+        for (TableKey { table, dp, .. }, values) in tables {
+            let sum = sums.entry((*table, *dp)).or_insert_with(|| fresh(*table, *dp));
             for value in values {
                 sum.hits += value.hits;
                 sum.misses += value.misses;
-                sum.dp = sum.dp.max(DpIfindex(value.dp));
             }
         }
         for slot in slots {
-            let sum = sums.entry(slot.table).or_insert_with(|| fresh(slot.table));
+            let sum = sums.entry((slot.table, slot.dp)).or_insert_with(|| fresh(slot.table, slot.dp));
             sum.hits += slot.hits;
-            sum.dp = sum.dp.max(DpIfindex(slot.dp));
         }
         let before = self.before.get_or_insert_with(|| stats.clone());
         for sum in sums.values_mut() {
-            let most = self.hits.entry(sum.table).or_default();
-            *most = sum.hits.max(*most);
-            sum.hits = *most;
+            let last = self.tables.entry((sum.table, sum.dp)).or_default();
+            sum.hits = sum.hits.max(last.hits);
+            // Those of a datapath that is gone stay as they were.
+            (sum.mask_hits, sum.cache_hits) = (last.mask_hits, last.cache_hits);
             if let Some(now) = stats.get(&sum.dp) {
                 // One that was made since, or made again, began with nothing.
                 let before =
@@ -146,6 +146,7 @@ impl CounterReader {
                 sum.mask_hits = now.n_mask_hit - before.n_mask_hit;
                 sum.cache_hits = now.n_cache_hit.saturating_sub(before.n_cache_hit);
             }
+            last.clone_from(sum);
         }
         counters.datapaths = sums.into_values().collect();
     }

@@ -1,17 +1,23 @@
 //! Loads and attaches the kernel side, reads its ring buffer and counters, and makes events of them.
 //!
-//! [`start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
+//! [`Prepared::start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
 //! thread ends, or the process dies, nothing stays in the kernel: no map or program is pinned.
 
+mod attach;
 mod capability;
 mod collect;
+mod cost;
 mod counters;
 mod datapaths;
 mod decode;
 mod decode_action;
+mod filter;
 mod host;
+mod ladder;
+mod prerequisite;
 mod reasons;
 mod skeleton;
+mod survey;
 mod symbols;
 mod told;
 mod trace;
@@ -23,11 +29,14 @@ use std::{sync::mpsc, thread};
 use crate::{
     event::{Capability, Event},
     filter::Programs,
+    privileges,
 };
 
-pub use capability::{Missing, Prerequisite, look, look_all};
 pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
+pub use ladder::Attach;
+pub use prerequisite::{Missing, Prerequisite, look, look_all};
+pub use survey::survey;
 
 /// What the probes are to do.
 #[derive(Debug, Clone)]
@@ -41,6 +50,8 @@ pub struct Config {
     pub sample: u32,
     /// Bytes of each recorded packet that are kept, at most [`SNAPLEN_MAX`].
     pub snaplen: u32,
+    /// What the probes may be attached with.
+    pub attach: Attach,
     /// Events per second at most.
     pub event_budget: u64,
     /// What is recorded one by one; none: everything.
@@ -77,6 +88,7 @@ impl Default for Config {
             usdt: Usdt::WhereThereIs,
             sample: 1,
             snaplen: 128,
+            attach: Attach::Auto,
             event_budget: 100_000,
             filter: None,
             buffer: BUFFER,
@@ -91,16 +103,17 @@ pub enum Error {
     /// Something without which nothing can be seen is not there.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// The kernel refused a program that nothing can be seen without.
+    /// The kernel refused every probe.
     #[error(
-        "the kernel refused {probe}: {why}\nWhat to do: send this line with the output of ovscope doctor to the project"
+        "nothing can be attached here; {why}\nWhat to do: look at the output of ovscope doctor, and send it to the project"
     )]
-    Refused {
-        /// What the program attaches to.
-        probe: &'static str,
-        /// The verifier's last words.
+    Nothing {
+        /// The first one and why.
         why: String,
     },
+    /// The privileges that are not needed any more could not be given up.
+    #[error(transparent)]
+    Privileges(#[from] privileges::Error),
     /// The kernel refused; the message says what it said.
     #[error("{what}: {source}")]
     Kernel {
@@ -115,6 +128,56 @@ pub enum Error {
 /// be out of order across CPUs). While it blocks, the ring buffer fills and the kernel side counts what is lost.
 /// Returning `false` ends the thread.
 pub type Sink = Box<dyn FnMut(Vec<Event>) -> bool + Send>;
+
+/// The thread of the probes, before it does anything. It has every privilege that this program has, so it is made before
+/// the others give theirs up. Dropped, it ends.
+#[derive(Debug)]
+pub struct Prepared {
+    orders: mpsc::Sender<Orders>,
+    thread: thread::JoinHandle<()>,
+}
+
+/// What the thread is told to do.
+struct Orders {
+    config: Config,
+    sink: Sink,
+    stopped: mpsc::Receiver<()>,
+    ready: mpsc::Sender<Result<Vec<Capability>, Error>>,
+}
+
+impl Prepared {
+    /// Makes the thread, where the probes can start at all.
+    pub fn new() -> Result<Self, Error> {
+        look()?;
+        let (orders, ordered) = mpsc::channel::<Orders>();
+        let work = move || {
+            if let Ok(Orders { config, sink, stopped, ready }) = ordered.recv() {
+                collect::run(&config, sink, &stopped, &ready);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("ovscope-probes".to_owned())
+            .spawn(work)
+            .map_err(|e| Error::Kernel { what: "starting the probes' thread", source: e.into() })?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Loads and attaches, and begins to send events to `sink`. Returns when everything is attached that can be.
+    pub fn start(self, config: Config, sink: Sink) -> Result<Running, Error> {
+        let (stop, stopped) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        // A thread that is gone hangs up.
+        let _ = self.orders.send(Orders { config, sink, stopped, ready });
+        match is_ready.recv() {
+            Ok(Ok(capabilities)) => Ok(Running { stop: Some(stop), thread: Some(self.thread), capabilities }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Kernel {
+                what: "attaching the probes",
+                source: std::io::Error::other("their thread ended unexpectedly").into(),
+            }),
+        }
+    }
+}
 
 /// The running probes. Dropping it detaches them.
 #[derive(Debug)]
@@ -147,24 +210,5 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.join();
-    }
-}
-
-/// Loads and attaches, and begins to send events to `sink`. Returns when everything is attached that can be.
-pub fn start(config: Config, sink: Sink) -> Result<Running, Error> {
-    look()?;
-    let (stop, stopped) = mpsc::channel();
-    let (ready, is_ready) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .name("ovscope-probes".to_owned())
-        .spawn(move || collect::run(&config, sink, &stopped, &ready))
-        .map_err(|e| Error::Kernel { what: "starting the probes' thread", source: e.into() })?;
-    match is_ready.recv() {
-        Ok(Ok(capabilities)) => Ok(Running { stop: Some(stop), thread: Some(thread), capabilities }),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Kernel {
-            what: "attaching the probes",
-            source: std::io::Error::other("their thread ended unexpectedly").into(),
-        }),
     }
 }

@@ -343,6 +343,10 @@ wire! {
     struct TableCount {
         hits: u64,
         misses: u64,
+    }
+    /// `struct table_key`, a key of `table_counts`.
+    struct TableKey {
+        table: u64,
         dp: u32,
         pad: u32,
     }

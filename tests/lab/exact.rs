@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{KERNELS, guest::Guest};
 
 /// Hits and misses of `ovs-dpctl show`.
-fn dpctl(text: &str) -> (u64, u64) {
+pub fn dpctl(text: &str) -> (u64, u64) {
     let line = text.lines().find(|l| l.contains("lookups:")).expect("a line of lookups");
     let number = |key: &str| {
         line.split_whitespace()

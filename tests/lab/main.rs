@@ -2,6 +2,7 @@
 //! `make test`, which builds the lab first.
 
 mod actions;
+mod attach;
 mod errors;
 mod exact;
 mod failing;
