@@ -12,6 +12,7 @@ use super::{
     Config, Error, Usdt,
     capability::{HANDLER_SCHED, PACKET_END, PLANS, Plan, Wanted, missing_functions},
     cost::read_costs,
+    filter,
     ladder::{Ladder, Rung},
     skeleton::{
         OpenOvscopeSkel, OvscopeSkel, OvscopeSkelBuilder,
@@ -67,6 +68,10 @@ pub fn load_and_attach(config: &Config) -> Result<Attached, Error> {
         let (kprobes, lost_end) = load_kprobes(config, &mut ladder, &skel, &settings);
         if lost_end {
             continue;
+        }
+        if let Some(programs) = &config.filter {
+            filter::write(&skel.maps, programs)
+                .map_err(|source| Error::Kernel { what: "writing the filter", source })?;
         }
         let mut attached = Attached { capabilities: Vec::new(), links: Vec::new(), skel, kprobes };
         if !attach(config, &mut ladder, &mut attached) {
@@ -187,6 +192,7 @@ fn open<'obj>(
         settings.cfg_follow = config.follow;
         settings.cfg_filter = config.filter.is_some();
         settings.cfg_generic = generic(config, ladder);
+        settings.cfg_filter = config.filter.is_some();
         let sched = PLANS.iter().find(|plan| plan.name == HANDLER_SCHED);
         settings.cfg_sched = config.follow && sched.is_some_and(|plan| ladder.rung(plan).is_some());
     }

@@ -11,6 +11,7 @@ mod counters;
 mod datapaths;
 mod decode;
 mod decode_action;
+mod filter;
 mod host;
 mod ladder;
 mod prerequisite;
