@@ -54,6 +54,7 @@ ENTRY(destroy_dp_rcu, datapath_end, struct callback_head *rcu)
 		return 0;
 	walk.dp = *number;
 	bpf_map_delete_elem(&dp_numbers, &dp);
+	__sync_fetch_and_add(&dp_epoch, 1);
 	bpf_loop(CPUS_MAX, end_cpu, &walk, 0);
 	return 0;
 }
