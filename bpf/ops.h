@@ -22,7 +22,6 @@ struct op {
 	__u32 done; /* its end was seen */
 	__u32 first; /* it answers its upcall's first message */
 	__u32 refused; /* as in struct message */
-	__u32 pad;
 };
 
 struct {

@@ -54,9 +54,9 @@ __u64 tracks_recorded;
 
 static __always_inline struct track_set *track_set_of(__u64 head)
 {
-	/* Newer kernels' verifiers hold that what comes of a packet's head is a pointer, which is kept in eight bytes: the key
-	 * is the first four of them. */
-	__u64 set = (head * 0x9e3779b97f4a7c15ULL) >> 53;
+	/* Newer kernels' verifiers hold that the product is still an address, of which no half may be stored; its bytes
+	 * in the other order are a number to them. The highest ones are the best mixed. */
+	__u32 set = __builtin_bswap64(head * 0x9e3779b97f4a7c15ULL) & (TRACK_SETS - 1);
 
 	return bpf_map_lookup_elem(&track_sets, &set);
 }

@@ -187,7 +187,7 @@ mod tests {
             in_port: PortNo(1),
             recirc_id: 0,
             queue_id: 0,
-            action: crate::event::Action::Output { port: 2 },
+            action: Action::Output { port: 2 },
         };
         let output = Event { packet: Some(PacketId(1)), ..Event::host(4, Body::ActionExecute(output)) };
         // A clone of it went out.
