@@ -179,6 +179,10 @@ static __noinline __u32 dp_find_number(struct datapath *dp)
 	return 0;
 }
 
+/* Results of looking at a flow, those that keep it too: each costs its revalidator a trap, and the reader may say that
+ * it is too much. */
+__u64 usdt_results;
+
 /* Goes up when a datapath goes: what was known by its address is no longer so. */
 __u32 dp_epoch;
 

@@ -195,10 +195,6 @@ int BPF_USDT(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
 	return told_operation(&op, OP_EXEC, NULL);
 }
 
-/* Results of looking at a flow, those that keep it too: each costs its revalidator a trap, and the reader may say that
- * it is too much. */
-__u64 usdt_results;
-
 #define UKEY_KEEP 0        /* enum reval_result */
 #define PMD_ID_NULL 0x7fffffff /* lib/dpif.h: of the flows of a kernel datapath */
 

@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 
 use ovscope::{
     event::Event,
-    probes::{Config, start},
+    probes::{Config, Prepared},
 };
 
 fn main() -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     let sink = Box::new(move |events: Vec<Event>| {
         count_only || events.iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
     });
-    let running = start(Config { sample, event_budget, ..Config::default() }, sink)?;
+    let running = Prepared::new()?.start(Config { sample, event_budget, ..Config::default() }, sink)?;
     eprintln!("attached");
     std::thread::sleep(Duration::from_secs(seconds));
     running.stop();

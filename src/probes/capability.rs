@@ -232,9 +232,10 @@ const fn point(
 }
 
 impl Plan {
-    /// The kernel's name of its tracepoint, where it is on one.
+    /// The kernel's name of its tracepoint, where it is on one; of the first, where it is on some.
     pub fn tracepoint(&self) -> Option<&'static str> {
-        self.probe.strip_prefix("tp_btf ")?.split_once(':').map(|(_, name)| name)
+        let (_, names) = self.probe.strip_prefix("tp_btf ")?.split_once(':')?;
+        names.split(',').next()
     }
 
     /// How it stands, with `why` it is not attached as it should be.

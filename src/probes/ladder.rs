@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_kept_to() {
         let ladder = Ladder::new(Attach::Kprobe, BTreeMap::new());
-        assert!(PLANS.iter().all(|plan| ladder.rung(plan) == Some(Rung::Kprobe)));
+        for plan in PLANS {
+            let asked = if plan.wanted == Wanted::Usdt { Rung::Fentry } else { Rung::Kprobe };
+            assert_eq!(ladder.rung(plan), Some(asked), "{}", plan.name);
+        }
         let mut ladder = Ladder::new(Attach::Fentry, BTreeMap::new());
         ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
         assert_eq!(ladder.rung(upcall_return()), None);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
-    capability::{PLANS, Plan, missing_functions},
+    capability::{PLANS, Plan, Wanted, missing_functions},
     ladder::{Attach, Ladder, Rung},
 };
 use crate::event::Capability;
@@ -57,6 +57,10 @@ fn why_not_fentry(plan: &Plan, names: &BTreeSet<&str>, described: &BTreeSet<&[u8
     if let Some(tracepoint) = plan.tracepoint() {
         let known = described.contains(format!("btf_trace_{tracepoint}").as_bytes());
         return (!known).then(|| format!("the kernel's types do not describe the tracepoint {tracepoint}"));
+    }
+    // A probe in a program of user space needs nothing of this.
+    if plan.wanted == Wanted::Usdt {
+        return None;
     }
     if !names.is_empty() && !names.contains(TRAMPOLINE) {
         return Some("this kernel has no BPF trampolines".to_owned());
@@ -125,7 +129,8 @@ mod tests {
         host.symbols = host.symbols.replace(TRAMPOLINE, "something");
         for (plan, capability) in PLANS.iter().zip(foresee(&host)) {
             let lower = capability.state == CapabilityState::Degraded;
-            assert_eq!(lower, plan.tracepoint().is_none(), "{capability:?}");
+            let on_function = plan.tracepoint().is_none() && plan.wanted != Wanted::Usdt;
+            assert_eq!(lower, on_function, "{capability:?}");
         }
     }
 }
