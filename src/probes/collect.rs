@@ -54,10 +54,12 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
         // The daemons that run now are attached to with all that root may do.
         let mut listener = Listener::new(config.usdt, &attached.capabilities);
         listener.look(&attached.skel, &mut attached.capabilities);
+        // It opens what only root may read.
+        let decoder = Decoder::default();
         privileges::keep(privileges::PROBES)?;
-        Ok((attached, listener))
+        Ok((attached, listener, decoder))
     });
-    let (mut attached, listener) = match done {
+    let (mut attached, listener, decoder) = match done {
         Ok(attached) => attached,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -69,7 +71,7 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
         return;
     }
     if ready.send(Ok(attached.capabilities.clone())).is_ok() {
-        read(&mut attached, listener, sink, stopped);
+        read(&mut attached, listener, decoder, sink, stopped);
     }
 }
 
@@ -82,10 +84,16 @@ struct Surroundings {
     missed_runs: u64,
 }
 
-fn read(attached: &mut Attached, mut listener: Listener, mut sink: Sink, stopped: &mpsc::Receiver<()>) {
+fn read(
+    attached: &mut Attached,
+    mut listener: Listener,
+    decoder: Decoder,
+    mut sink: Sink,
+    stopped: &mpsc::Receiver<()>,
+) {
     let batch = RefCell::new(Vec::with_capacity(BATCH));
     let undecoded = RefCell::new(0u64);
-    let decoder = RefCell::new(Decoder::default());
+    let decoder = RefCell::new(decoder);
     let mut builder = RingBufferBuilder::new();
     let callback = |bytes: &[u8]| {
         let mut batch = batch.borrow_mut();

@@ -1,13 +1,19 @@
 //! Names of places in the kernel's code, from /proc/kallsyms.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{Read as _, Seek as _},
+};
 
 /// The most places whose names are kept.
 const KNOWN_MAX: usize = 4096;
 
 /// Reads the symbols when the first name is asked for, and again when modules have come or gone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Symbols {
+    /// /proc/kallsyms: what its reader may see was decided when it was opened, before privileges were given up.
+    file: Option<File>,
     /// Functions by address, rising: where the name begins in `text`, and its length.
     functions: Vec<(u64, u32, u32)>,
     /// `name` or `name [module]` of all functions, one behind the other.
@@ -15,6 +21,18 @@ pub struct Symbols {
     /// /proc/modules when they were read.
     modules: Option<String>,
     known: HashMap<u64, String>,
+}
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Self {
+            file: File::open("/proc/kallsyms").ok(),
+            functions: Vec::new(),
+            text: String::new(),
+            modules: None,
+            known: HashMap::new(),
+        }
+    }
 }
 
 impl Symbols {
@@ -26,7 +44,11 @@ impl Symbols {
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
         if self.modules.as_ref() != Some(&modules) {
             self.modules = Some(modules);
-            self.read(&fs::read_to_string("/proc/kallsyms").unwrap_or_default());
+            let mut kallsyms = String::new();
+            if let Some(file) = &mut self.file {
+                let _ = file.rewind().and_then(|()| file.read_to_string(&mut kallsyms));
+            }
+            self.read(&kallsyms);
         }
         let name = self.find(address).unwrap_or_else(|| format!("{address:#x}"));
         if self.known.len() >= KNOWN_MAX {
