@@ -34,7 +34,7 @@ static long digest_word(__u32 i, struct digest_walk *walk)
 }
 
 /* Over the buffer's first bytes. */
-static __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
+__noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
 {
 	struct digest_walk walk = {
 		.buf = buf, .a = 0x9e3779b97f4a7c15ULL ^ len, .b = 0xc2b2ae3d27d4eb4fULL + len,
@@ -50,7 +50,7 @@ static __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct diges
 
 /* Of bytes that `read` copies, bpf_probe_read_kernel or bpf_probe_read_user. */
 #define DIGEST(name, read)                                                                      \
-	static __noinline int name(struct digest_buf *buf, const void *from, __u32 len, struct digest *out) \
+	__noinline int name(struct digest_buf *buf, __u64 from, __u32 len, struct digest *out) \
 	{                                                                                       \
 		if (!buf || !out)                                                               \
 			return -1;                                                              \
@@ -62,7 +62,7 @@ static __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct diges
 		/* The last word may be read in part: zero it first. */                         \
 		if (len & 7)                                                                    \
 			buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;                      \
-		if (read(buf->words, len, from))                                                \
+		if (read(buf->words, len, (void *)from))                                                \
 			return -1;                                                              \
 		return digest_buf(buf, len, out);                                               \
 	}

@@ -71,7 +71,7 @@ static __always_inline void count_miss(struct datapath *dp, __u32 number)
 }
 
 /* What a slot counted goes to the maps, where it is added to what other slots and times did. */
-static __noinline int slot_empty(struct flow_slot *slot)
+__noinline int slot_empty(struct flow_slot *slot)
 {
 	struct table_count *table;
 	struct flow_count *count;
@@ -165,7 +165,7 @@ static __always_inline struct flow_slot *slot_of(struct sw_flow *flow, struct sk
 }
 
 /* What the flow's hits are told by. */
-static __noinline __u32 tell_flow(struct flow_slot *slot)
+__noinline __u32 tell_flow(struct flow_slot *slot)
 {
 	struct wire_flow *e;
 	struct named *n;

@@ -46,8 +46,9 @@ static __always_inline __u32 next_number(__u32 *given)
 	return (bpf_get_smp_processor_id() << 20) | (n ? n : ++*given & 0xfffff);
 }
 
-static __noinline __u32 tell_task(struct named *n, struct named_task *known, struct task_struct *task)
+__noinline __u32 tell_task(struct named *n, struct named_task *known)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct wire_task *e;
 
 	if (!n || !known)
@@ -81,7 +82,7 @@ static __always_inline __u32 task_number(struct named *n)
 	get_words(comm, task, comm);
 	if (known->number && known->tid == tid && known->comm[0] == comm[0] && known->comm[1] == comm[1])
 		return known->number;
-	return tell_task(n, known, task);
+	return tell_task(n, known);
 }
 
 static __noinline __u32 tell_dev(struct named *n, struct named_dev *known, struct net_device *dev)

@@ -219,7 +219,7 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 
 /* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
  * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
-static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
+__noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
 {
 	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash, .answer = answer };
 
@@ -255,7 +255,7 @@ static __always_inline int flow_op_end(unsigned long long *ctx, struct genl_info
 	if (h && kind == WIRE_FLOW_PUT) {
 		h->acted = 1;
 		key = attribute(info, OVS_FLOW_ATTR_KEY, &len);
-		if (key && !digest(&h->buf, (void *)key + NLA_HDRLEN, len, &like.key)) {
+		if (key && !digest(&h->buf, (__u64)((void *)key + NLA_HDRLEN), len, &like.key)) {
 			struct tie_walk walk = { .op = op, .h = h, .like = &like, .answer = ANSWER_PUT };
 
 			walk.newest = newest_receive(h);
@@ -302,11 +302,11 @@ static __always_inline int execute_begin(struct genl_info *info)
 		hash = attribute(info, OVS_PACKET_ATTR_HASH, &hash_len);
 		if (hash)
 			bpf_probe_read_kernel(&like.skb_hash, sizeof(like.skb_hash), (void *)hash + NLA_HDRLEN);
-		if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, like.digested, &like.bytes)) {
+		if (!digest(&h->buf, (__u64)((void *)bytes + NLA_HDRLEN), like.digested, &like.bytes)) {
 			other = tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			if (other) {
 				like.digested = other;
-				if (!digest(&h->buf, (void *)bytes + NLA_HDRLEN, other, &like.bytes))
+				if (!digest(&h->buf, (__u64)((void *)bytes + NLA_HDRLEN), other, &like.bytes))
 					tie_exec(&op, h, &like, hash, ANSWER_EXEC);
 			}
 		}

@@ -14,7 +14,7 @@ struct dp_place {
 #define STEP_SPAN 2000000000LL
 
 /* A step of a packet that has no track any more. */
-static __noinline int step_of_gone(__u64 packet, __u64 upcall, __u64 now, const struct wire_step *step,
+__noinline int step_of_gone(__u64 packet, __u64 upcall, __u64 now, const struct wire_step *step,
 				   const struct dp_place *place)
 {
 	struct wire_trace *e = reserve(struct wire_trace);
@@ -42,7 +42,7 @@ static __noinline int step_of_gone(__u64 packet, __u64 upcall, __u64 now, const 
 }
 
 /* A clone of the packet is at work on another CPU, or below this one: then this step goes by itself. */
-static __noinline int step_alone(struct track *t, __u64 now, const struct wire_step *step, const struct dp_place *place)
+__noinline int step_alone(struct track *t, __u64 now, const struct wire_step *step, const struct dp_place *place)
 {
 	struct wire_trace *e;
 

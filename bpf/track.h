@@ -103,7 +103,7 @@ static __always_inline void fill_trace(struct wire_trace *e, struct track *t, __
 }
 
 /* Tells the steps of a locked, recorded track. */
-static __noinline int track_flush(struct track *t)
+__noinline int track_flush(struct track *t)
 {
 	struct wire_long_trace *l;
 	struct wire_trace *e;

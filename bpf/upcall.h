@@ -241,7 +241,7 @@ static long message_attribute(__u32 i, struct message_walk *walk)
 	switch (nla.nla_type & NLA_TYPE_MASK) {
 	case OVS_PACKET_ATTR_KEY:
 		m->key_len = len;
-		if (digest(&walk->scratch->buf, payload, len, &m->key))
+		if (digest(&walk->scratch->buf, (__u64)(payload), len, &m->key))
 			m->key_len = 0;
 		break;
 	case OVS_PACKET_ATTR_HASH:
@@ -276,19 +276,19 @@ static __noinline int read_message(struct enqueue_scratch *s, struct going_up *u
 	/* A large packet's pages are lent to the message: then what is linear in the packet itself is read. */
 	if (walk.bytes_at + m->pkt_len <= walk.linear) {
 		m->digested = m->pkt_len < DIGEST_MAX ? m->pkt_len : DIGEST_MAX;
-		if (digest(&s->buf, walk.data + walk.bytes_at, m->digested, &m->bytes))
+		if (digest(&s->buf, (__u64)(walk.data + walk.bytes_at), m->digested, &m->bytes))
 			m->digested = 0;
 	} else if (walk.linear > walk.bytes_at) {
 		m->digested = walk.linear - walk.bytes_at;
 		if (m->digested > DIGEST_MAX)
 			m->digested = DIGEST_MAX;
-		if (digest(&s->buf, walk.data + walk.bytes_at, m->digested, &m->bytes))
+		if (digest(&s->buf, (__u64)(walk.data + walk.bytes_at), m->digested, &m->bytes))
 			m->digested = 0;
 	} else if (walk.linear == walk.bytes_at) {
 		m->digested = up->skb_data_len < m->pkt_len ? up->skb_data_len : m->pkt_len;
 		if (m->digested > DIGEST_MAX)
 			m->digested = DIGEST_MAX;
-		if (digest(&s->buf, (void *)up->skb_data, m->digested, &m->bytes))
+		if (digest(&s->buf, (__u64)((void *)up->skb_data), m->digested, &m->bytes))
 			m->digested = 0;
 	}
 	return 0;

@@ -58,9 +58,9 @@ static __noinline struct message *told_received(struct handler *h, void *data, _
 		return NULL;
 	m = &h->messages[at];
 	if ((m->answered & ANSWER_TOLD_RECV) || m->pkt_len != size || m->key_len != key_len ||
-	    digest_user(&h->buf, key, key_len, &seen) || !same_digest(&seen, &m->key))
+	    digest_user(&h->buf, (__u64)key, key_len, &seen) || !same_digest(&seen, &m->key))
 		return NULL;
-	if (m->digested && (digest_user(&h->buf, data, m->digested, &seen) || !same_digest(&seen, &m->bytes)))
+	if (m->digested && (digest_user(&h->buf, (__u64)data, m->digested, &seen) || !same_digest(&seen, &m->bytes)))
 		return NULL;
 	m->answered |= ANSWER_TOLD_RECV;
 	return m;
@@ -145,7 +145,7 @@ int BPF_USDT(usdt_flow_put, void *dpif, void *at)
 	if (bpf_probe_read_user(&put, sizeof(put), at))
 		put.ufid = put.key = NULL;
 	h = bpf_map_lookup_elem(&handlers, &tid);
-	if (h && put.key && !digest_user(&h->buf, put.key, put.key_len, &like.key)) {
+	if (h && put.key && !digest_user(&h->buf, (__u64)put.key, put.key_len, &like.key)) {
 		struct tie_walk walk = { .op = &op, .h = h, .like = &like, .answer = ANSWER_TOLD_PUT };
 
 		walk.newest = newest_receive(h);
@@ -183,11 +183,11 @@ int BPF_USDT(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
 		like.skb_hash = execute.hash;
 		has_hash = execute.hash != 0;
 		like.digested = size < DIGEST_MAX ? size : DIGEST_MAX;
-		if (!digest_user(&h->buf, data, like.digested, &like.bytes)) {
+		if (!digest_user(&h->buf, (__u64)data, like.digested, &like.bytes)) {
 			other = tie_exec(&op, h, &like, has_hash, ANSWER_TOLD_EXEC);
 			if (other) {
 				like.digested = other;
-				if (!digest_user(&h->buf, data, other, &like.bytes))
+				if (!digest_user(&h->buf, (__u64)data, other, &like.bytes))
 					tie_exec(&op, h, &like, has_hash, ANSWER_TOLD_EXEC);
 			}
 		}
