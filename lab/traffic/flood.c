@@ -27,6 +27,7 @@ struct options {
     uint64_t count; // 0: until a signal
     uint64_t rate;  // packets per second, 0: flat out
     size_t size;    // of the whole frame, without FCS
+    uint16_t size_from, size_to; // of a range; 0: all have the one size
     uint64_t burst; // packets sent back to back at a paced rate
 };
 
@@ -49,6 +50,7 @@ static void usage(FILE *to)
           "  --rate PPS           packets per second, 0 flat out (0)\n"
           "  --burst N            packets sent at once when paced (1)\n"
           "  --size BYTES         of the whole frame (64)\n"
+          "  --size-range A-B     another size each packet, from A to B and over again\n"
           "  --seq                the last 8 payload bytes count the packets, u64 big endian\n",
           to);
 }
@@ -102,7 +104,7 @@ static struct options parse(int argc, char **argv)
                         .size = 64, .burst = 1};
     bool have_src_mac = false, have_dst_mac = false, have_src_ip = false, have_dst_ip = false;
     enum { DEV = 1, SMAC, DMAC, SIP, DIP, PROTO, SPORT, SRANGE, DPORT, COUNT, RATE, BURST, SIZE,
-           SEQ, HELP };
+           SIZES, SEQ, HELP };
     static const struct option longs[] = {
         {"dev", required_argument, 0, DEV},          {"src-mac", required_argument, 0, SMAC},
         {"dst-mac", required_argument, 0, DMAC},     {"src-ip", required_argument, 0, SIP},
@@ -110,7 +112,8 @@ static struct options parse(int argc, char **argv)
         {"sport", required_argument, 0, SPORT},      {"sport-range", required_argument, 0, SRANGE},
         {"dport", required_argument, 0, DPORT},      {"count", required_argument, 0, COUNT},
         {"rate", required_argument, 0, RATE},        {"burst", required_argument, 0, BURST},
-        {"size", required_argument, 0, SIZE},        {"seq", no_argument, 0, SEQ},
+        {"size", required_argument, 0, SIZE},        {"size-range", required_argument, 0, SIZES},
+        {"seq", no_argument, 0, SEQ},
         {"help", no_argument, 0, HELP},              {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -132,6 +135,7 @@ static struct options parse(int argc, char **argv)
         case RATE: o.rate = number("--rate", optarg, 1000000000); break;
         case BURST: o.burst = number("--burst", optarg, 1000000); break;
         case SIZE: o.size = number("--size", optarg, FRAME_MAX); break;
+        case SIZES: range(optarg, &o.size_from, &o.size_to); break;
         case SEQ: o.seq = true; break;
         case HELP: usage(stdout); exit(0);
         default: usage(stderr); exit(2);
@@ -145,6 +149,10 @@ static struct options parse(int argc, char **argv)
     size_t least = ETH_LEN + IP_LEN + (o.tcp ? TCP_LEN : UDP_LEN) + (o.seq ? SEQ_LEN : 0);
     if (o.size < least)
         o.size = least;
+    if (o.size_to && (o.size_from < least || o.size_to > FRAME_MAX)) {
+        fprintf(stderr, "flood: --size-range: frames have %zu to %d bytes\n", least, FRAME_MAX);
+        exit(2);
+    }
     return o;
 }
 
@@ -260,6 +268,10 @@ int main(int argc, char **argv)
     for (uint64_t n = 0; !stopped && (!o.count || n < o.count); n++) {
         if (o.rate && n % o.burst == 0)
             sleep_until(start + (uint64_t)((double)n * 1e9 / (double)o.rate));
+        if (o.size_to) {
+            o.size = o.size_from + n % (o.size_to - o.size_from + 1);
+            build(&o, frame, &base);
+        }
         finish(&o, frame, base, sport, n);
         if (send(fd, frame, o.size, 0) == (ssize_t)o.size)
             sent++;

@@ -8,7 +8,7 @@ use ovscope::{
     privileges,
 };
 
-use crate::{KERNELS, exact::dpctl, guest::Guest};
+use crate::{OLDEST_AND_NEWEST, exact::dpctl, guest::Guest};
 
 fn last<T>(events: &[Event], of: impl Fn(&Body) -> Option<T>) -> T {
     events.iter().rev().find_map(|e| of(&e.body)).expect("there is one")
@@ -142,7 +142,7 @@ fn check_again(guest: &Guest, kernel: &str) {
 #[test]
 #[ignore = "boots guests of the lab"]
 fn kprobes_see_the_same_what_attaching_took_is_given_up_and_a_new_datapath_is_not_the_old_one() {
-    for kernel in KERNELS {
+    for kernel in OLDEST_AND_NEWEST {
         let guest = Guest::run(kernel, "attach");
         let events = guest.events("kprobe.jsonl");
         check_rung(&capabilities(&events), kernel);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ovscope::event::{Body, Counters, DevPoint, Event, Loss, PacketId, Ufid, UpcallId};
 
-use crate::{KERNELS, guest::Guest};
+use crate::{OLDEST_AND_NEWEST, guest::Guest};
 
 /// What kind of packet these bytes are: tag, protocol, port or type.
 fn kind(data: &[u8]) -> &'static str {

@@ -12,7 +12,10 @@ mod live;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod ties;
 mod usdt;
 
 /// Every kernel of the lab.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];
+/// The oldest and the newest, for what takes long and is in the one between what it is in both.
+const OLDEST_AND_NEWEST: [&str; 2] = [KERNELS[0], KERNELS[2]];

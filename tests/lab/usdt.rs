@@ -7,7 +7,7 @@ use ovscope::event::{
     Body, DaemonState, DelReason, Event, FlowOperation, OpType, PacketId, RevalResult, Ufid, UpcallId,
 };
 
-use crate::{KERNELS, guest::Guest};
+use crate::{OLDEST_AND_NEWEST, guest::Guest};
 
 /// Upcalls of the storm. On a slow machine the daemon lowers its flow limit, and not each gets a flow.
 const STORM: usize = 3000;
@@ -147,7 +147,7 @@ fn check_daemons(guest: &Guest, kernel: &str) {
 #[test]
 #[ignore = "boots guests of the lab"]
 fn a_daemon_with_probes_agrees_with_the_kernel_and_says_why_flows_go() {
-    for kernel in KERNELS {
+    for kernel in OLDEST_AND_NEWEST {
         let guest = Guest::run_with(kernel, "usdt", &["--ovs", "usdt"]);
         let events = guest.events("storm.jsonl");
         let lost: Vec<_> = events.iter().filter(|e| matches!(&e.body, Body::Loss(loss) if loss.any())).collect();
