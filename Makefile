@@ -49,13 +49,10 @@ test: lint
 	lab/build
 	$(CARGO) test --locked --no-fail-fast -- --include-ignored --skip with_ovs::
 
-# At last the fast path: with upcalled packets recorded only; by default, most of a flood left out; with every packet.
+# At last the fast path, beside bpftrace.
 bench: build
 	$(CARGO) bench --locked
-	@for how in '--sample 0' '' '--event-budget 100000000'; do \
-	    lab/run --icount --timeout 1800 --bin target/release/ovscope meter 'METER_READY=grep -q ^recording /out/tool.log' \
-	        ovscope record -o /tmp/meter.mcap --ask 0 $$how || exit; \
-	done
+	lab/cost target/release/ovscope
 
 clean:
 	$(CARGO) clean
