@@ -13,11 +13,18 @@ use nix::sys::prctl::set_no_new_privs;
 /// a user of the daemon's own. `CAP_SYS_PTRACE`: /proc/PID/root, where a daemon in a container has its socket.
 pub const SCREEN: &[Capability] = &[Capability::CAP_DAC_OVERRIDE, Capability::CAP_SYS_PTRACE];
 
-/// For the thread of the probes, after they are attached: to attach to a daemon that is started later.
+/// For the thread of the probes, after they are attached.
 ///
-/// `CAP_PERFMON`: to attach a program that is loaded. `CAP_BPF`: kernels before 5.19 ask for it with every look at a map.
+/// `CAP_BPF`: kernels before 5.19 ask for it with every look at a map.
 /// `CAP_SYS_PTRACE`: /proc/PID/root and /proc/PID/exe, the program that the daemon runs.
 pub const PROBES: &[Capability] = &[Capability::CAP_BPF, Capability::CAP_PERFMON, Capability::CAP_SYS_PTRACE];
+
+/// For the same thread where it listens to daemons with USDT probes: to attach to one that is started later.
+///
+/// `CAP_PERFMON`: to attach a program that is loaded. `CAP_SYS_ADMIN`: Debian's and Ubuntu's kernels ask for it with each
+/// perf event (`kernel.perf_event_paranoid` above 2), and before Linux 6.6 a probe is one.
+pub const PROBES_OF_DAEMONS: &[Capability] =
+    &[Capability::CAP_BPF, Capability::CAP_PERFMON, Capability::CAP_SYS_PTRACE, Capability::CAP_SYS_ADMIN];
 
 /// Why the privileges could not be given up.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use std::{
 use libbpf_rs::{MapCore as _, ProgramInput, RingBufferBuilder};
 
 use super::{
-    Config, Error, Sink,
+    Config, Error, Sink, Usdt,
     attach::{Attached, load_and_attach},
     counters::{CounterReader, read_loss},
     datapaths::{read_datapaths, read_stats},
@@ -56,7 +56,8 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
         listener.look(&attached.skel, &mut attached.capabilities);
         // It opens what only root may read.
         let decoder = Decoder::default();
-        privileges::keep(privileges::PROBES)?;
+        let listens = config.follow && config.usdt != Usdt::Off;
+        privileges::keep(if listens { privileges::PROBES_OF_DAEMONS } else { privileges::PROBES })?;
         Ok((attached, listener, decoder))
     });
     let (mut attached, listener, decoder) = match done {
