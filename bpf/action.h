@@ -69,10 +69,8 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 		struct dp_place place = {
 			.dp = dp_number(dp), .in_port = get(key, phy.in_port), .recirc_id = get(key, recirc_id),
 		};
-		struct named *n;
-		__u32 zero = 0;
+		struct named *n = this_named();
 
-		n = bpf_map_lookup_elem(&named, &zero);
 		if (!n)
 			return 0;
 		step.cpu = bpf_get_smp_processor_id();

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The generic points before and after OVS. */
 
-static __always_inline void dev_step_of(struct track *t, struct net_device *dev, __u32 point, __u32 len, __u32 ret)
+static __always_inline bool dev_fill(struct wire_step *step, struct net_device *dev, __u32 point, __u32 len, __u32 ret)
 {
-	struct wire_step step = { .what = point, .cpu = bpf_get_smp_processor_id(), .b = len, .c = ret };
-	struct named *n;
-	__u32 zero = 0;
+	struct named *n = this_named();
 
-	n = bpf_map_lookup_elem(&named, &zero);
 	if (!n)
-		return;
-	step.task = task_number(n);
-	step.a = dev_number(n, dev);
-	track_step(t, bpf_ktime_get_ns(), &step, NULL);
+		return false;
+	step->after = 0;
+	step->cpu = bpf_get_smp_processor_id();
+	step->what = point;
+	step->detail = 0;
+	step->task = task_number(n);
+	step->a = dev_number(n, dev);
+	step->b = len;
+	step->c = ret;
+	return true;
 }
 
 static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
 {
 	__u64 head = (__u64)get(skb, head);
+	struct wire_step step;
 	struct track *t;
 
 	if (!head || (!tracks_recorded && packets_closed()))
@@ -37,7 +41,8 @@ static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_de
 	}
 	if (t->left_out || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
 		return NULL;
-	dev_step_of(t, dev, point, get(skb, len), 0);
+	if (dev_fill(&step, dev, point, get(skb, len), 0))
+		track_step(t, bpf_ktime_get_ns(), &step, NULL);
 	return t;
 }
 
@@ -98,26 +103,20 @@ TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_de
 	return 0;
 }
 
-/* The packet's own track may be another's by now. */
 static __always_inline void xmit_step(struct in_driver *in, struct net_device *dev, __u32 len, __s32 ret)
 {
 	struct track *t = track_of(in->head);
+	struct wire_step step;
 
+	if (!dev_fill(&step, dev, POINT_NET_DEV_XMIT, len, ret))
+		return;
+	/* The packet's own track may be another's by now. */
 	if (t && t->packet == in->packet && t->state == TRACK_RECORDED) {
-		dev_step_of(t, dev, POINT_NET_DEV_XMIT, len, ret);
+		track_step(t, bpf_ktime_get_ns(), &step, NULL);
 	} else {
-		struct wire_step step = {
-			.what = POINT_NET_DEV_XMIT, .cpu = bpf_get_smp_processor_id(), .b = len, .c = ret,
-		};
-		struct named *n;
-		__u32 zero = 0;
+		struct step_owner of = { .packet = in->packet, .upcall = in->upcall };
 
-		n = bpf_map_lookup_elem(&named, &zero);
-		if (!n)
-			return;
-		step.task = task_number(n);
-		step.a = dev_number(n, dev);
-		step_of_gone(in->packet, in->upcall, bpf_ktime_get_ns(), &step, NULL);
+		tell_step(&of, bpf_ktime_get_ns(), &step, NULL);
 	}
 }
 

@@ -35,7 +35,6 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 	};
 	struct named *n;
 	struct track *t;
-	__u32 zero = 0;
 
 	if (drop_is_ovs(reason))
 		count_outcome(&drop_counts, &reason);
@@ -44,7 +43,7 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 	t = track_of((__u64)get(skb, head));
 	if (!t || t->state != TRACK_RECORDED)
 		return;
-	n = bpf_map_lookup_elem(&named, &zero);
+	n = this_named();
 	if (!n)
 		return;
 	step.task = task_number(n);

@@ -167,11 +167,9 @@ static __always_inline struct flow_slot *slot_of(struct sw_flow *flow, struct sk
 /* What the flow's hits are told by. */
 __noinline __u32 tell_flow(struct flow_slot *slot)
 {
+	struct named *n = this_named();
 	struct wire_flow *e;
-	struct named *n;
-	__u32 zero = 0;
 
-	n = bpf_map_lookup_elem(&named, &zero);
 	if (!slot || !n)
 		return 0;
 	e = reserve(struct wire_flow);
@@ -198,7 +196,6 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 	__u64 head = (__u64)get(skb, head);
 	struct named *n;
 	struct track *t;
-	__u32 zero = 0;
 
 	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
 	if (t && t->state == TRACK_RECORDED)
@@ -247,7 +244,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 		return NULL;
 	}
 	track_record(t);
-	n = bpf_map_lookup_elem(&named, &zero);
+	n = this_named();
 	if (n)
 		emit_bytes(skb, t->packet, now, task_number(n));
 	return t;
@@ -273,12 +270,10 @@ static __always_inline void lookup_fill(struct wire_step *step, struct dp_place 
 
 static __always_inline void lookup_step(struct track *t, struct cpu_state *cpu, __u64 ts, __u32 dp, __u32 flow)
 {
+	struct named *n = this_named();
 	struct dp_place place;
 	struct wire_step step;
-	struct named *n;
-	__u32 zero = 0;
 
-	n = bpf_map_lookup_elem(&named, &zero);
 	if (!n)
 		return;
 	lookup_fill(&step, &place, cpu, n, dp, flow);

@@ -13,46 +13,31 @@ struct dp_place {
 /* How far a step may be from the first one it is told with: `after` is signed nanoseconds. */
 #define STEP_SPAN 2000000000LL
 
-/* A step of a packet that has no track any more. */
-__noinline int step_of_gone(__u64 packet, __u64 upcall, __u64 now, const struct wire_step *step,
-				   const struct dp_place *place)
-{
-	struct wire_trace *e = reserve(struct wire_trace);
+/* Whose a step is. */
+struct step_owner {
+	__u64 packet;
+	__u64 upcall;
+	__u64 queue_id;
+};
 
-	if (!e || !step) {
-		if (e)
-			bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		return 0;
-	}
-	e->ts = now;
-	e->packet = packet;
-	e->upcall = upcall;
-	e->queue_id = 0;
-	e->kind = WIRE_TRACE;
-	e->count = 1;
-	e->dp = e->in_port = e->recirc_id = e->pad = 0;
-	if (place) {
-		e->dp = place->dp;
-		e->in_port = place->in_port;
-		e->recirc_id = place->recirc_id;
-	}
-	e->steps[0] = *step;
-	submit(e);
-	return 0;
-}
-
-/* A clone of the packet is at work on another CPU, or below this one: then this step goes by itself. */
-__noinline int step_alone(struct track *t, __u64 now, const struct wire_step *step, const struct dp_place *place)
+/* Tells one step by itself: of a packet that has no track any more, or whose track another CPU is at work on. */
+__noinline int tell_step(const struct step_owner *of, __u64 now, const struct wire_step *step,
+			 const struct dp_place *place)
 {
 	struct wire_trace *e;
 
-	if (!t || !step)
+	if (!of || !step)
 		return 0;
 	e = reserve(struct wire_trace);
 	if (!e)
 		return 0;
-	fill_trace(e, t, 1);
 	e->ts = now;
+	e->packet = of->packet;
+	e->upcall = of->upcall;
+	e->queue_id = of->queue_id;
+	e->kind = WIRE_TRACE;
+	e->count = 1;
+	e->dp = e->in_port = e->recirc_id = e->pad = 0;
 	if (place) {
 		e->dp = place->dp;
 		e->in_port = place->in_port;
@@ -69,10 +54,14 @@ static __always_inline void track_step(struct track *t, __u64 now, struct wire_s
 	__u32 at;
 
 	if (!track_lock(t)) {
-		if (t->state == TRACK_RECORDED)
-			step_alone(t, now, step, place);
-		else
+		/* A clone of the packet is at work on another CPU, or below this one. */
+		if (t->state == TRACK_RECORDED) {
+			struct step_owner of = { t->packet, t->upcall, t->queue_id };
+
+			tell_step(&of, now, step, place);
+		} else {
 			tally(TALLY_MISSED);
+		}
 		return;
 	}
 	at = t->count;

@@ -125,7 +125,6 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	bool missed, bytes = false;
 	__u64 begun;
 	struct named *n;
-	__u32 zero = 0;
 	struct track *t;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
@@ -178,7 +177,7 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		up->packet = next_id(&cpu->packets);
 		bytes = true;
 	}
-	n = bpf_map_lookup_elem(&named, &zero);
+	n = this_named();
 	if (!n)
 		return 0;
 	if (bytes)
@@ -192,11 +191,12 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 			track_unlock(t);
 		}
 	} else if (missed) {
+		struct step_owner of = { .packet = up->packet };
 		struct wire_step step;
 		struct dp_place place;
 
 		lookup_fill(&step, &place, cpu, n, up->dp, 0);
-		step_of_gone(up->packet, 0, begun, &step, &place);
+		tell_step(&of, begun, &step, &place);
 	}
 	userdata = up->cmd == OVS_PACKET_CMD_ACTION ? get(info, userdata) : NULL;
 	if (userdata)

@@ -23,6 +23,19 @@ pub enum DevPoint {
 }
 
 impl DevPoint {
+    /// By its number on the kernel side (`enum wire_what`) and in recordings, which is the order of the variants.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::NetDevQueue,
+            1 => Self::NetDevStartXmit,
+            2 => Self::NetDevXmit,
+            3 => Self::NetifRx,
+            4 => Self::NetifReceiveSkb,
+            5 => Self::SkbScrubPacket,
+            _ => return None,
+        })
+    }
+
     /// The kernel's name of it, which is also its `type` in JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fs, mem::MaybeUninit, os::fd::AsFd as _, sync::Mutex};
 
-use bytemuck::Zeroable as _;
 use libbpf_rs::{
-    Link, MapCore as _, MapFlags, Object, OpenObject, PrintLevel, ProgramMut,
+    Link, MapCore as _, Object, OpenObject, PrintLevel, ProgramMut,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
 
@@ -18,12 +17,9 @@ use super::{
         OpenOvscopeSkel, OvscopeSkel, OvscopeSkelBuilder,
         kprobes::{OpenOvscopeKprobesSkel, OvscopeKprobesSkel, OvscopeKprobesSkelBuilder},
     },
-    usdt, wire,
+    usdt,
 };
-use crate::{
-    event::{Capability, CapabilityState},
-    filter::Programs,
-};
+use crate::event::{Capability, CapabilityState};
 
 /// The program that user space runs, and that is attached to nothing.
 const SWEEP: &str = "sweep";
@@ -96,13 +92,7 @@ fn load(config: &Config, ladder: &mut Ladder) -> Result<(OvscopeSkel<'static>, V
         let open = open(config, ladder, storage)?;
         let settings = settings_of(open.open_object());
         let error = match open.load() {
-            Ok(skel) => {
-                if let Some(filter) = &config.filter {
-                    write_filter(&skel, filter)
-                        .map_err(|source| Error::Kernel { what: "writing the filter", source })?;
-                }
-                return Ok((skel, settings));
-            }
+            Ok(skel) => return Ok((skel, settings)),
             Err(error) => error,
         };
         match blame() {
@@ -192,7 +182,6 @@ fn open<'obj>(
         settings.cfg_follow = config.follow;
         settings.cfg_filter = config.filter.is_some();
         settings.cfg_generic = generic(config, ladder);
-        settings.cfg_filter = config.filter.is_some();
         let sched = PLANS.iter().find(|plan| plan.name == HANDLER_SCHED);
         settings.cfg_sched = config.follow && sched.is_some_and(|plan| ladder.rung(plan).is_some());
     }
@@ -236,23 +225,6 @@ fn open_kprobes<'obj>(
         program.set_autoload(programs.contains(&name));
     }
     Ok(open)
-}
-
-/// Writes the programs of a filter, before anything runs them.
-fn write_filter(skel: &OvscopeSkel<'_>, filter: &Programs) -> libbpf_rs::Result<()> {
-    let places = [
-        (wire::FILTER_BYTES, &filter.bytes),
-        (wire::FILTER_LOOKUP, &filter.lookup),
-        (wire::FILTER_UPCALL, &filter.upcall),
-    ];
-    for (place, insns) in places {
-        let mut program = wire::FilterProgram { len: insns.len() as u32, ..wire::FilterProgram::zeroed() };
-        for (to, insn) in program.insns.iter_mut().zip(insns) {
-            *to = wire::FilterInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
-        }
-        skel.maps.filter_programs.update(&place.to_ne_bytes(), bytemuck::bytes_of(&program), MapFlags::ANY)?;
-    }
-    Ok(())
 }
 
 fn settings_of(object: &OpenObject) -> Vec<u8> {

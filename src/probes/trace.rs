@@ -138,15 +138,7 @@ impl Names {
     }
 
     fn dev(&self, step: &WireStep) -> Option<Body> {
-        let point = match step.what {
-            0 => DevPoint::NetDevQueue,
-            1 => DevPoint::NetDevStartXmit,
-            2 => DevPoint::NetDevXmit,
-            3 => DevPoint::NetifRx,
-            4 => DevPoint::NetifReceiveSkb,
-            5 => DevPoint::SkbScrubPacket,
-            _ => return None,
-        };
+        let point = DevPoint::from_number(step.what.into())?;
         let Device { name, ifindex, netns } = self.devices.get(&step.a).copied().unwrap_or_default();
         Some(Body::Dev(DevStep { point, dev: name, ifindex, netns, len: step.b, ret: step.c.cast_signed() }))
     }

@@ -282,7 +282,7 @@ impl<'a> Decoder<'a> {
             (Kind::Dev, proto::Events { dev: Some(c), .. }) => {
                 let device = self.devices.get(at(&c.device, row) as usize);
                 let &(dev, ifindex, netns) = device.ok_or(Malformed("a device that is not there"))?;
-                let Some(point) = point(at(&c.point, row)) else { return Ok(None) };
+                let Some(point) = DevPoint::from_number(at(&c.point, row)) else { return Ok(None) };
                 Body::Dev(DevStep { point, dev, ifindex, netns, len: at(&c.len, row), ret: at(&c.ret, row) })
             }
             (Kind::RecvUpcall, proto::Events { recv_upcall: Some(c), .. }) => {
@@ -396,18 +396,6 @@ fn ufid(bytes: &[u8; 16]) -> Ufid {
 
 fn cmd(number: u32) -> Result<UpcallCmd, Malformed> {
     u8::try_from(number).map(UpcallCmd::from).map_err(|_| Malformed("an upcall's command that is too big"))
-}
-
-fn point(number: u32) -> Option<DevPoint> {
-    Some(match number {
-        0 => DevPoint::NetDevQueue,
-        1 => DevPoint::NetDevStartXmit,
-        2 => DevPoint::NetDevXmit,
-        3 => DevPoint::NetifRx,
-        4 => DevPoint::NetifReceiveSkb,
-        5 => DevPoint::SkbScrubPacket,
-        _ => return None,
-    })
 }
 
 /// A dictionary of names, each with two numbers.
