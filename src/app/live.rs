@@ -97,7 +97,7 @@ pub async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
 async fn play(reader: Reader, options: replay::Options, mode: Mode, look: &LookArgs) -> anyhow::Result<()> {
     let (out, events) = mpsc::channel::<FromSource>(QUEUE);
     let (playback, commands) = mpsc::channel(COMMANDS);
-    let player = replay::spawn(reader, out, commands, options);
+    let player = replay::spawn(Box::new(reader), out, commands, options);
     let inputs = Inputs {
         events,
         asks: None,

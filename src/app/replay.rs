@@ -9,18 +9,21 @@ use tokio::{
 };
 
 use super::{
-    playback::{PlaybackCommand, SPEEDS},
+    playback::{PlaybackCommand, SPEEDS, Until},
     source::FromSource,
 };
 use crate::{
     event::{Body, Event, Nanos},
-    record::{Batch, Reader},
+    record::{Batch, Recorded},
 };
 
 /// Events that are due within this time are sent together; nobody draws more often.
 const TICK: Duration = Duration::from_millis(10);
 /// The most events sent at once.
 const MOST: usize = 8192;
+/// To go to a moment, reading begins at a keyframe that is so long before it at least: the lists of what happened last
+/// are not empty then.
+const WARM: Nanos = 1_000_000_000;
 /// The longest sleep: the times of a damaged recording can be anywhere.
 const SLEEP: Duration = Duration::from_secs(3600);
 
@@ -31,13 +34,13 @@ pub struct Options {
     pub speed: f64,
     /// At the end begin again, after this pause.
     pub looped: Option<Duration>,
-    /// Going back, the events of so long before the moment are sent again: as far as the screen looks back.
-    pub history: Duration,
+    /// Begin at this moment, and paused.
+    pub paused_at: Option<Nanos>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { speed: 1.0, looped: None, history: Duration::from_secs(600) }
+        Self { speed: 1.0, looped: None, paused_at: None }
     }
 }
 
@@ -45,10 +48,10 @@ impl Default for Options {
 /// gone. At each end comes one [`FromSource::Ended`]: with an error where the recording is cut off or damaged, which
 /// says what is missing.
 ///
-/// Going back sends [`FromSource::Restart`], then the state and the events up to the moment as fast as they are taken.
-/// A recording that is a stream cannot go back (see [`Reader::can_seek`]): such a command is passed over.
+/// Going back, or far on, sends [`FromSource::Restart`], then the state and the events up to the moment as fast as they
+/// are taken. A recording that is a stream cannot go back (see [`Recorded::can_seek`]): such a command is passed over.
 pub fn spawn(
-    reader: Reader,
+    reader: Box<dyn Recorded>,
     out: Sender<FromSource>,
     commands: Receiver<PlaybackCommand>,
     options: Options,
@@ -86,8 +89,14 @@ struct Clock {
 
 impl Clock {
     fn now(&self) -> Option<Nanos> {
-        let passed = if self.paused { 0.0 } else { self.anchor.elapsed().as_nanos() as f64 * self.speed };
+        let still = self.paused || self.is_unbound();
+        let passed = if still { 0.0 } else { self.anchor.elapsed().as_nanos() as f64 * self.speed };
         self.position.map(|position| position.saturating_add(passed as u64))
+    }
+
+    /// As fast as events are taken: the time is that of the last one.
+    fn is_unbound(&self) -> bool {
+        self.speed.is_infinite()
     }
 
     /// From now on the time is this.
@@ -112,7 +121,7 @@ enum Next {
 
 struct Player {
     /// Away while a thread reads with it.
-    reader: Option<Reader>,
+    reader: Option<Box<dyn Recorded>>,
     can_go_back: bool,
     out: Sender<FromSource>,
     commands: Receiver<PlaybackCommand>,
@@ -132,6 +141,10 @@ struct Player {
 impl Player {
     async fn run(mut self) -> Result<(), Gone> {
         self.speed(self.options.speed);
+        if let Some(at) = self.options.paused_at {
+            self.clock.paused = true;
+            self.jump(at).await?;
+        }
         loop {
             while let Some(command) = self.asked.pop_front() {
                 self.obey(command).await?;
@@ -186,11 +199,21 @@ impl Player {
     /// Sends the waiting events whose time has come.
     async fn send_due(&mut self) -> Result<(), Gone> {
         let Some(now) = self.clock.now() else { return Ok(()) };
-        let due = self.waiting.iter().take(MOST).take_while(|event| event.ts <= now).count();
+        let unbound = self.clock.is_unbound() && !self.clock.paused;
+        let due = self.waiting.iter().take(MOST).take_while(|event| unbound || event.ts <= now).count();
         if due == 0 {
             return Ok(());
         }
-        let events: Vec<Event> = self.waiting.drain(..due).collect();
+        self.send_first(due).await?;
+        if unbound {
+            self.clock.set(Some(now.max(self.last)));
+        }
+        Ok(())
+    }
+
+    /// Sends so many of the waiting events.
+    async fn send_first(&mut self, count: usize) -> Result<(), Gone> {
+        let events: Vec<Event> = self.waiting.drain(..count).collect();
         self.last = events.iter().fold(self.last, |last, event| last.max(event.ts));
         self.send(FromSource::Events(events)).await
     }
@@ -212,10 +235,11 @@ impl Player {
     /// Until the next event is due, or a command comes.
     async fn wait(&mut self) -> Result<(), Gone> {
         let Some(next) = self.waiting.front().map(|event| event.ts) else { return Ok(()) };
-        if !self.asked.is_empty() || self.clock.now().is_some_and(|now| next <= now) {
+        let paused = self.clock.paused;
+        let unbound = self.clock.is_unbound() && !paused;
+        if !self.asked.is_empty() || unbound || self.clock.now().is_some_and(|now| next <= now) {
             return Ok(());
         }
-        let paused = self.clock.paused;
         let due = self.clock.when(next).max(Instant::now() + TICK);
         tokio::select! {
             () = sleep_until(due), if !paused => {}
@@ -231,7 +255,7 @@ impl Player {
             // Time does not go on behind the end, neither here nor while a command is waited for.
             self.clock.set(self.clock.now().map(|now| now.min(self.last)));
             tokio::select! {
-                () = sleep(pause), if !self.clock.paused => return self.go_back(self.begin.unwrap_or(0), Nanos::MAX).await,
+                () = sleep(pause), if !self.clock.paused => return self.jump(self.begin.unwrap_or(0)).await,
                 Some(command) = self.commands.recv() => self.asked.push_back(command),
                 () = self.out.closed() => return Err(Gone),
             }
@@ -275,6 +299,7 @@ impl Player {
                     self.go(now, ts).await?;
                 }
             }
+            PlaybackCommand::Next(until) => self.next_of(until).await?,
         }
         Ok(())
     }
@@ -282,22 +307,49 @@ impl Player {
     fn speed(&mut self, speed: f64) {
         self.clock.set(self.clock.now());
         if !speed.is_nan() {
-            self.clock.speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
+            self.clock.speed = if speed.is_infinite() { speed } else { speed.clamp(*SPEEDS.start(), *SPEEDS.end()) };
+        }
+    }
+
+    /// Goes on to the next event of a kind and stands still there; at the end where there is none.
+    async fn next_of(&mut self, until: Until) -> Result<(), Gone> {
+        self.clock.set(self.clock.now());
+        self.clock.paused = true;
+        loop {
+            let found = self.waiting.iter().position(|event| until.is_met_by(event));
+            let count = found.map_or(self.waiting.len(), |at| at + 1);
+            for from in (0..count).step_by(MOST) {
+                self.send_first(MOST.min(count - from)).await?;
+            }
+            self.clock.set(self.clock.now().map(|now| now.max(self.last)));
+            if found.is_some() || !self.asked.is_empty() {
+                return Ok(());
+            }
+            match self.read().await? {
+                Next::Batch(Batch { events, keyframe: true }) => self.send(FromSource::Events(events)).await?,
+                Next::Batch(batch) => self.take(batch).await?,
+                // It is found again by who reads next, and told.
+                Next::End(_) => return Ok(()),
+            }
         }
     }
 
     async fn go(&mut self, now: Nanos, to: Nanos) -> Result<(), Gone> {
+        if self.can_go_back {
+            let keyframe = self.reader.as_ref().and_then(|reader| reader.keyframe_before(to.saturating_sub(WARM)));
+            if to < now || keyframe.is_some_and(|keyframe| keyframe > now) {
+                return self.jump(to.max(self.begin.unwrap_or(0))).await;
+            }
+        }
         if to >= now {
             self.clock.set(Some(to));
-            return Ok(());
         }
-        let history = self.options.history.as_nanos() as Nanos;
-        if self.can_go_back { self.go_back(to.max(self.begin.unwrap_or(0)), history).await } else { Ok(()) }
+        Ok(())
     }
 
-    /// From the keyframe that is at least `history` before the moment.
-    async fn go_back(&mut self, to: Nanos, history: Nanos) -> Result<(), Gone> {
-        let from = to.saturating_sub(history);
+    /// To a moment, from the keyframe before it on.
+    async fn jump(&mut self, to: Nanos) -> Result<(), Gone> {
+        let from = to.saturating_sub(WARM);
         let Some(mut reader) = self.reader.take() else { return Err(Gone) };
         let (reader, sought) = spawn_blocking(move || {
             let sought = reader.seek(from);
@@ -326,7 +378,7 @@ fn is_state(event: &Event) -> bool {
 }
 
 /// The next events, or how it ended.
-fn next(reader: &mut Reader) -> Next {
+fn next(reader: &mut Box<dyn Recorded>) -> Next {
     match reader.next_batch() {
         Some(Ok(batch)) => Next::Batch(batch),
         Some(Err(error)) => Next::End(Err(error.to_string())),

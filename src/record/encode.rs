@@ -55,6 +55,11 @@ impl Encoder {
         self.message.kinds.len()
     }
 
+    /// The times of the earliest and the latest of them.
+    pub(super) fn span(&self) -> Option<(Nanos, Nanos)> {
+        self.span
+    }
+
     /// Roughly how many bytes they will have.
     pub(super) fn size(&self) -> usize {
         self.size

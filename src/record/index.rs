@@ -54,9 +54,9 @@ impl Index {
         Ok(Some(Self { totals, keyframes }))
     }
 
-    /// The byte of the last chunk that begins with a keyframe and not after `ts`.
-    pub(super) fn before(&self, ts: Nanos) -> Option<u64> {
-        self.keyframes.iter().rev().find(|&&(start, _)| start <= ts).map(|&(_, offset)| offset)
+    /// The time and the byte of the last chunk that begins with a keyframe and not after `ts`.
+    pub(super) fn before(&self, ts: Nanos) -> Option<(Nanos, u64)> {
+        self.keyframes.iter().rev().find(|&&(start, _)| start <= ts).copied()
     }
 }
 

@@ -228,7 +228,7 @@ impl Reader {
     /// Goes to the last keyframe that is not after `ts`, or to the begin where there is none or no index: what is read
     /// next is the state there, then the events.
     pub fn seek(&mut self, ts: Nanos) -> Result<(), ReadError> {
-        let offset = self.index.as_ref().and_then(|index| index.before(ts));
+        let offset = self.index.as_ref().and_then(|index| index.before(ts)).map(|(_, offset)| offset);
         let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
         match &mut self.input {
             Input::Seekable(input) => input.seek(SeekFrom::Start(offset.unwrap_or(0))).map_err(failed)?,
@@ -240,6 +240,11 @@ impl Reader {
         self.ended = false;
         self.cut_off = None;
         Ok(())
+    }
+
+    /// The time of the last keyframe that is not after `ts`; none where there is none, or no index.
+    pub fn keyframe_before(&self, ts: Nanos) -> Option<Nanos> {
+        self.index.as_ref()?.before(ts).map(|(time, _)| time)
     }
 
     /// The next events; none at the end.

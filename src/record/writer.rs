@@ -172,6 +172,20 @@ impl<W: Write> Writer<W> {
         self.written.events + self.encoder.events() as u64
     }
 
+    /// The state after the last event.
+    pub fn state(&self) -> &Preamble {
+        &self.state
+    }
+
+    /// The times of the earliest and the latest event taken so far, sealed or not.
+    pub fn span(&self) -> Option<(Nanos, Nanos)> {
+        let open = self.encoder.span();
+        match (self.written.span, open) {
+            (Some((a, b)), Some((first, last))) => Some((a.min(first), b.max(last))),
+            (written, open) => written.or(open),
+        }
+    }
+
     /// Gives the sink back, at the end or after a failure. [`Writer::sealed`] says up to where it is whole.
     pub fn into_sink(self) -> W {
         self.sink
@@ -202,11 +216,8 @@ impl<W: Write> Writer<W> {
     }
 
     fn drain(&mut self) -> io::Result<()> {
-        let mut pending = self.mcap.buffer.lock();
-        self.sink.write_all(&pending.bytes)?;
-        pending.before += pending.bytes.len() as u64;
-        pending.bytes.clear();
-        self.sealed = Summary { bytes: pending.before, ..self.written.clone() };
+        let more = self.mcap.drain(&mut self.sink)?;
+        self.sealed = Summary { bytes: self.sealed.bytes + more, ..self.written.clone() };
         Ok(())
     }
 }
@@ -227,11 +238,12 @@ pub(super) fn bare_end() -> Vec<u8> {
 }
 
 /// The MCAP writer, which writes into memory, so that a sink that fails does so between chunks and in one place.
-struct Mcap {
+pub(super) struct Mcap {
     writer: mcap::Writer<Buffer>,
     buffer: Buffer,
-    events: u16,
-    keyframes: u16,
+    /// The channels' numbers.
+    pub events: u16,
+    pub keyframes: u16,
 }
 
 impl std::fmt::Debug for Mcap {
@@ -241,7 +253,7 @@ impl std::fmt::Debug for Mcap {
 }
 
 impl Mcap {
-    fn new(header: &Header) -> io::Result<Self> {
+    pub(super) fn new(header: &Header) -> io::Result<Self> {
         let buffer = Buffer::default();
         let mut writer = mcap::WriteOptions::new()
             .profile(PROFILE)
@@ -269,17 +281,33 @@ impl Mcap {
     }
 
     /// `sequence` counts up, so that a reader sees where messages are missing.
-    fn message(&mut self, channel: u16, sequence: &mut u32, span: (Nanos, Nanos), bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn message(
+        &mut self,
+        channel: u16,
+        sequence: &mut u32,
+        span: (Nanos, Nanos),
+        bytes: &[u8],
+    ) -> io::Result<()> {
         let header = MessageHeader { channel_id: channel, sequence: *sequence, log_time: span.0, publish_time: span.1 };
         *sequence = sequence.wrapping_add(1);
         self.writer.write_to_known_channel(&header, bytes).map_err(io::Error::other)
     }
 
-    fn seal(&mut self) -> io::Result<()> {
+    /// Gives what there is to `sink`; how many bytes that was.
+    pub(super) fn drain(&mut self, sink: &mut impl Write) -> io::Result<u64> {
+        let mut pending = self.buffer.lock();
+        sink.write_all(&pending.bytes)?;
+        let bytes = pending.bytes.len() as u64;
+        pending.before += bytes;
+        pending.bytes.clear();
+        Ok(bytes)
+    }
+
+    pub(super) fn seal(&mut self) -> io::Result<()> {
         self.writer.flush().map_err(io::Error::other)
     }
 
-    fn finish(&mut self, totals: &Summary) -> io::Result<()> {
+    pub(super) fn finish(&mut self, totals: &Summary) -> io::Result<()> {
         let mut facts = BTreeMap::from([
             ("events".to_owned(), totals.events.to_string()),
             ("not_recorded".to_owned(), totals.not_recorded.to_string()),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ovscope::{
     app::{
-        playback::PlaybackCommand,
+        playback::{PlaybackCommand, Until},
         replay::{self, Options},
         source::FromSource,
     },
-    event::{Body, DaemonState, Event},
-    record::Reader,
+    event::{Body, DaemonState, DpIfindex, Drop, Event, PacketId, PortNo, Upcall, UpcallCmd},
+    record::{FLIGHT_MIN, Flight, Header, Reader},
 };
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -35,7 +35,7 @@ struct Replay {
 fn replay(reader: Reader, options: Options) -> Replay {
     let (out, events) = channel(4);
     let (commands, asked) = channel(4);
-    replay::spawn(reader, out, asked, options);
+    replay::spawn(Box::new(reader), out, asked, options);
     Replay { events, commands, begun: Instant::now() }
 }
 
@@ -200,4 +200,75 @@ async fn who_takes_no_events_can_still_send_commands() {
         replay.ask(PlaybackCommand::Speed(500.0)).await;
     }
     assert_eq!(seconds(&replay.see(QUIET).await), (0..10).collect::<Vec<_>>());
+}
+
+/// A drop, an upcall and a drop of one packet at the same moment, then the same a second later.
+fn packets() -> Vec<Event> {
+    let upcall = Upcall {
+        dp: DpIfindex(1),
+        in_port: PortNo(1),
+        recirc_id: 0,
+        cmd: UpcallCmd::Miss,
+        port: 7,
+        mru: 0,
+        len: 60,
+        skb_hash: 0,
+        cookie: None,
+    };
+    let drop = Body::Drop(Drop { reason: 2, name: String::new(), location: String::new() });
+    let events = |ts, id| {
+        [drop.clone(), Body::Upcall(upcall.clone()), drop.clone()]
+            .map(|body| Event { packet: Some(PacketId(id)), ..Event::host(ts, body) })
+    };
+    [events(BEGIN, 1), events(BEGIN + SECOND, 2)].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_to_the_next_gives_up_to_it_and_no_more() {
+    let options = Options { paused_at: Some(BEGIN - 1), ..Options::default() };
+    let mut replay = replay(reader(&recording(&[vec![marked(BEGIN)], packets()])), options);
+    assert_eq!(seconds(&replay.see(QUIET).await), [0; 0]);
+    replay.ask(PlaybackCommand::Next(Until::Event)).await;
+    // The counter before it comes with it, as it is before it.
+    assert_eq!(seconds(&replay.see(QUIET).await), [0, 0]);
+    replay.ask(PlaybackCommand::Next(Until::Event)).await;
+    assert_eq!(seconds(&replay.see(QUIET).await), [0]);
+    replay.ask(PlaybackCommand::Next(Until::Upcall)).await;
+    assert_eq!(seconds(&replay.see(QUIET).await), [0, 1, 1]);
+    replay.ask(PlaybackCommand::Next(Until::Upcall)).await;
+    let seen = replay.see(QUIET).await;
+    assert_eq!(seconds(&seen), [1]);
+    assert!(matches!(seen.last(), Some(Seen::Ended(_, Ok(())))), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_fast_as_can_be_is_at_once() {
+    let mut replay = start(Options { speed: f64::INFINITY, ..Options::default() });
+    let mut expected: Vec<Seen> = (0..10).map(|n| Seen::Event(0.0, n)).collect();
+    expected.push(Seen::Ended(0.0, Ok(())));
+    assert_eq!(replay.see(QUIET).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_flight_recorder_kept_is_replayed_from_a_moment() {
+    let mut flight = Flight::new(FLIGHT_MIN, &Header::default()).expect("memory");
+    for part in all().chunks(3) {
+        flight.push(part).expect("memory");
+        // Seals the part, so that the past is of several.
+        flight.kept().expect("memory");
+    }
+    let past = flight.kept().and_then(|kept| kept.read().map_err(std::io::Error::other)).expect("memory");
+    let (out, events) = channel(4);
+    let (commands, asked) = channel(4);
+    let at = BEGIN + 7 * SECOND;
+    replay::spawn(Box::new(past), out, asked, Options { paused_at: Some(at), ..Options::default() });
+    let mut replay = Replay { events, commands, begun: Instant::now() };
+    let seen = replay.see(QUIET).await;
+    assert!(matches!(seen[0], Seen::Restart(_)), "{seen:?}");
+    assert_eq!(seconds(&seen).last(), Some(&7));
+    replay.ask(PlaybackCommand::Step { ns: -4_000_000_000 }).await;
+    assert_eq!(seconds(&replay.see(QUIET).await).last(), Some(&3));
+    replay.ask(PlaybackCommand::Pause(false)).await;
+    let seen = replay.see(QUIET).await;
+    assert_eq!(seconds(&seen), [4, 5, 6, 7, 8, 9]);
 }
