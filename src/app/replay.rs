@@ -67,6 +67,7 @@ pub fn spawn(
         begin: None,
         last: 0,
         restarted: false,
+        amid: false,
         waiting: VecDeque::new(),
     };
     tokio::spawn(async move {
@@ -135,6 +136,8 @@ struct Player {
     last: Nanos,
     /// Went back since this was last asked.
     restarted: bool,
+    /// It stands behind an event that was stepped to: what else happened at that moment is not sent yet.
+    amid: bool,
     waiting: VecDeque<Event>,
 }
 
@@ -198,7 +201,7 @@ impl Player {
 
     /// Sends the waiting events whose time has come.
     async fn send_due(&mut self) -> Result<(), Gone> {
-        let Some(now) = self.clock.now() else { return Ok(()) };
+        let Some(now) = self.clock.now().filter(|_| !self.amid) else { return Ok(()) };
         let unbound = self.clock.is_unbound() && !self.clock.paused;
         let due = self.waiting.iter().take(MOST).take_while(|event| unbound || event.ts <= now).count();
         if due == 0 {
@@ -237,7 +240,8 @@ impl Player {
         let Some(next) = self.waiting.front().map(|event| event.ts) else { return Ok(()) };
         let paused = self.clock.paused;
         let unbound = self.clock.is_unbound() && !paused;
-        if !self.asked.is_empty() || unbound || self.clock.now().is_some_and(|now| next <= now) {
+        let is_due = !self.amid && self.clock.now().is_some_and(|now| next <= now);
+        if !self.asked.is_empty() || unbound || is_due {
             return Ok(());
         }
         let due = self.clock.when(next).max(Instant::now() + TICK);
@@ -283,6 +287,7 @@ impl Player {
 
     async fn obey(&mut self, command: PlaybackCommand) -> Result<(), Gone> {
         let now = self.clock.now();
+        self.amid &= matches!(command, PlaybackCommand::Speed(_));
         match command {
             PlaybackCommand::Pause(paused) => {
                 self.clock.set(now);
@@ -322,6 +327,7 @@ impl Player {
                 self.send_first(MOST.min(count - from)).await?;
             }
             self.clock.set(self.clock.now().map(|now| now.max(self.last)));
+            self.amid = found.is_some();
             if found.is_some() || !self.asked.is_empty() {
                 return Ok(());
             }
