@@ -379,7 +379,12 @@ impl Player {
 fn is_state(event: &Event) -> bool {
     matches!(
         event.body,
-        Body::Session(_) | Body::Datapaths { .. } | Body::Probes { .. } | Body::Daemon(_) | Body::DaemonAnswer(_)
+        Body::Session(_)
+            | Body::Datapaths { .. }
+            | Body::Probes { .. }
+            | Body::Daemon(_)
+            | Body::DaemonAnswer(_)
+            | Body::Mark(_)
     )
 }
 

@@ -324,6 +324,15 @@ pub struct DaemonAnswer {
     pub took_ns: u64,
 }
 
+/// A note that somebody made while they looked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// The moment it is about, which may be long before the event's own time.
+    pub at: Nanos,
+    /// What they wrote; may be empty.
+    pub note: String,
+}
+
 /// Names a task for messages, `handler3/130`.
 pub fn task_name(comm: Comm, tid: u32) -> String {
     format!("{comm}/{tid}")

@@ -18,7 +18,7 @@ pub use action::{
     MplsLse, Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
 };
 pub use context::{
-    Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
+    Bookmark, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
 pub use drop::{Drop, DropCounter, HandlerSched};
@@ -116,6 +116,8 @@ pub enum Body {
     Daemon(DaemonState),
     /// What the daemon said when asked about a flow.
     DaemonAnswer(Box<DaemonAnswer>),
+    /// Somebody marked a moment.
+    Mark(Bookmark),
 
     /// A packet passed a generic point of the network stack before or after OVS; `type` is the point's name.
     #[serde(untagged)]
@@ -154,6 +156,7 @@ impl Event {
             Body::Probes { .. } => "probes",
             Body::Daemon(_) => "daemon",
             Body::DaemonAnswer(_) => "daemon_answer",
+            Body::Mark(_) => "mark",
         }
     }
 }

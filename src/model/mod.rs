@@ -15,6 +15,7 @@ mod kinds;
 mod latency;
 mod limits;
 mod meter;
+mod overview;
 mod packet_store;
 mod packets;
 mod rates;
@@ -32,6 +33,7 @@ pub use flows::{Flow, FlowKey, FlowSort, LastPut};
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
+pub use overview::{Column, Overview};
 pub use packets::{Fate, Packet};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
@@ -142,6 +144,8 @@ impl Model {
             Body::Daemon(state) => self.host.daemon = Some(state.clone()),
             Body::DaemonAnswer(answer) => self.answers.insert(answer, &self.limits, &mut self.evicted),
             Body::Loss(loss) => self.host.loss = *loss,
+            // Of the recording, not of what was recorded: see [`Overview`].
+            Body::Mark(_) => {}
             Body::Counters(counters) => {
                 self.started.get_or_insert(event.ts);
                 self.count(event.ts, counters);

@@ -246,7 +246,8 @@ impl Encoder {
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
-            | Body::DaemonAnswer(_) => {
+            | Body::DaemonAnswer(_)
+            | Body::Mark(_) => {
                 let json = serde_json::to_string(body).expect("plain data with string keys is always JSON");
                 self.size += json.len();
                 self.message.json.push(json);

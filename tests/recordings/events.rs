@@ -1,12 +1,12 @@
 //! Any events at all, for the properties.
 
 use ovscope::event::{
-    Action, ActionExecute, Attribute, Body, Capability, CapabilityState, Clock, Cookie, Counters, Ct, DaemonAnswer,
-    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
-    ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult,
-    HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
-    ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage, StageCounter,
-    Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
+    Action, ActionExecute, Attribute, Body, Bookmark, Capability, CapabilityState, Clock, Cookie, Counters, Ct,
+    DaemonAnswer, DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop,
+    DropCounter, ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut,
+    FlowResult, HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port,
+    PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage,
+    StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
     decode_action,
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -352,6 +352,7 @@ fn context() -> BoxedStrategy<Body> {
         (int(), text(), long(), vec(text(), 0..3)).prop_map(|(pid, version, round_trip_ns, missing)| {
             Body::Daemon(DaemonState::Up { pid, version, round_trip_ns, missing })
         }),
+        (long(), text()).prop_map(|(at, note)| Body::Mark(Bookmark { at, note })),
         text().prop_map(|why| Body::Daemon(DaemonState::Down { why })),
         (ufid(), option::of(pointer()), query, answer, long()).prop_map(|(ufid, sf_acts, query, answer, took_ns)| {
             Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer, took_ns }))

@@ -1,0 +1,334 @@
+//! A whole recording from afar: how much went up and was lost in each stretch of its time, and where somebody marked it.
+
+use super::{
+    condition::{Condition, State},
+    meter::SECOND,
+    rates::{Metric, Rates, Values, values_of},
+};
+use crate::event::{Body, Bookmark, Event, Loss, Nanos};
+
+/// Most stretches; when there would be more, two become one.
+const COLUMNS: usize = 2048;
+/// Most marks; of more than that the first ones are kept.
+const MARKS: usize = 1000;
+
+/// What happened in one stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Upcalls.
+    pub upcalls: u64,
+    /// Upcalls that failed.
+    pub upcalls_lost: u64,
+    /// Events that were lost on their way into the recording.
+    pub events_lost: u64,
+    /// The worst condition in it; waiting where nothing was counted.
+    pub worst: State,
+}
+
+impl Column {
+    const EMPTY: Self = Self { upcalls: 0, upcalls_lost: 0, events_lost: 0, worst: State::Waiting };
+
+    fn add(&mut self, other: Self) {
+        self.upcalls = self.upcalls.saturating_add(other.upcalls);
+        self.upcalls_lost = self.upcalls_lost.saturating_add(other.upcalls_lost);
+        self.events_lost = self.events_lost.saturating_add(other.events_lost);
+        self.worst = self.worst.max(other.worst);
+    }
+
+    /// Whether somebody who looks for trouble would stop here.
+    fn is_notable(self) -> bool {
+        self.worst >= State::Storm || self.events_lost > 0
+    }
+}
+
+/// The overview that counters, losses and marks make, in the order of their times. It need not see all of them: what was
+/// counted between two that it sees is spread over the time between.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overview {
+    /// Of all that was seen.
+    span: Option<(Nanos, Nanos)>,
+    /// Nanoseconds in a column; 0 before the first.
+    width: Nanos,
+    columns: Vec<Column>,
+    counted: Option<(Nanos, Values)>,
+    lost: Option<(Nanos, u64)>,
+    marks: Vec<Bookmark>,
+}
+
+impl Overview {
+    /// One of a recording whose first and last times are known.
+    pub fn of(span: Option<(Nanos, Nanos)>) -> Self {
+        Self { span, ..Self::default() }
+    }
+
+    /// The times of the first and the last event; none before the first.
+    pub fn span(&self) -> Option<(Nanos, Nanos)> {
+        self.span
+    }
+
+    /// The marks, in the order of the moments they are about.
+    pub fn marks(&self) -> &[Bookmark] {
+        &self.marks
+    }
+
+    /// Looks at an event.
+    pub fn see(&mut self, event: &Event) {
+        match &event.body {
+            Body::Counters(counters) => {
+                let now = values_of(counters);
+                self.reach(event.ts);
+                if let Some((since, before)) = self.counted.replace((event.ts, now)) {
+                    self.count(since, event.ts, &before, &now);
+                }
+            }
+            Body::Loss(loss) => {
+                self.reach(event.ts);
+                let Loss { ring_full, untracked, missed_runs, undecoded, not_recorded, .. } = loss;
+                let now = [ring_full, untracked, missed_runs, undecoded, not_recorded];
+                let now = now.into_iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+                let (since, before) = self.lost.replace((event.ts, now)).unwrap_or((event.ts, 0));
+                let more = now.saturating_sub(before);
+                if more > 0 {
+                    self.spread(since, event.ts, |share| Column { events_lost: share(more), ..Column::EMPTY });
+                }
+            }
+            Body::Mark(mark) => self.mark(mark.clone()),
+            Body::Session(_)
+            | Body::Datapaths { .. }
+            | Body::Probes { .. }
+            | Body::Daemon(_)
+            | Body::DaemonAnswer(_) => {}
+            _ => self.reach(event.ts),
+        }
+    }
+
+    /// Adds a mark; the same one again is the same.
+    pub fn mark(&mut self, mark: Bookmark) {
+        let at = self.marks.partition_point(|m| (m.at, &m.note) < (mark.at, &mark.note));
+        if self.marks.len() < MARKS && self.marks.get(at) != Some(&mark) {
+            self.marks.insert(at, mark);
+        }
+    }
+
+    /// The columns for a picture of so many, first to last; what lies between two of its own is put together.
+    pub fn picture(&self, count: usize) -> Vec<Column> {
+        let mut picture = vec![Column::EMPTY; count];
+        let Some((begin, end)) = self.span.filter(|_| count > 0) else { return picture };
+        let long = u128::from(end.saturating_sub(begin).max(1));
+        let place = |ts: Nanos| {
+            let at = u128::from(ts.saturating_sub(begin)) * count as u128 / long;
+            (at as usize).min(count - 1)
+        };
+        for (i, column) in self.columns.iter().enumerate() {
+            let from = begin.saturating_add((i as u64).saturating_mul(self.width));
+            let (first, last) = (place(from), place(from.saturating_add(self.width - 1).min(end)));
+            let cells = (last - first + 1) as u64;
+            for (k, cell) in picture[first..=last].iter_mut().enumerate() {
+                // All of it, over all the cells it lies in.
+                let part = |n: u64, k: u64| (u128::from(n) * u128::from(k) / u128::from(cells)) as u64;
+                let share = |n: u64| part(n, k as u64 + 1) - part(n, k as u64);
+                cell.add(Column {
+                    upcalls: share(column.upcalls),
+                    upcalls_lost: share(column.upcalls_lost),
+                    events_lost: share(column.events_lost),
+                    worst: column.worst,
+                });
+            }
+        }
+        picture
+    }
+
+    /// Where a moment is in a picture of so many columns.
+    pub fn place(&self, ts: Nanos, count: usize) -> Option<usize> {
+        let (begin, end) = self.span.filter(|_| count > 0)?;
+        let at = u128::from(ts.saturating_sub(begin)) * count as u128 / u128::from(end.saturating_sub(begin).max(1));
+        Some((at as usize).min(count - 1))
+    }
+
+    /// When after `ts` trouble begins next: a storm, lost upcalls or lost events where there were none before.
+    pub fn next_trouble(&self, ts: Nanos) -> Option<Nanos> {
+        self.troubles().find(|&at| at > ts)
+    }
+
+    /// When before `ts` trouble began last.
+    pub fn previous_trouble(&self, ts: Nanos) -> Option<Nanos> {
+        self.troubles().take_while(|&at| at < ts).last()
+    }
+
+    fn troubles(&self) -> impl Iterator<Item = Nanos> {
+        let begin = self.span.map_or(0, |(begin, _)| begin);
+        let before = std::iter::once(false).chain(self.columns.iter().map(|column| column.is_notable()));
+        let begins = self.columns.iter().zip(before).enumerate();
+        begins
+            .filter(|(_, (column, before))| column.is_notable() && !before)
+            .map(move |(i, _)| begin.saturating_add((i as u64).saturating_mul(self.width)))
+    }
+
+    /// There is time up to this.
+    fn reach(&mut self, ts: Nanos) {
+        let (begin, end) = self.span.unwrap_or((ts, ts));
+        if ts < begin {
+            // What came late belongs to the first column.
+            return;
+        }
+        self.span = Some((begin, end.max(ts)));
+        self.width = self.width.max(SECOND);
+        while (end.max(ts) - begin) / self.width >= COLUMNS as u64 {
+            self.width *= 2;
+            self.columns = self
+                .columns
+                .chunks(2)
+                .map(|two| {
+                    let mut one = two[0];
+                    two.iter().skip(1).for_each(|other| one.add(*other));
+                    one
+                })
+                .collect();
+        }
+        let need = ((ts - begin) / self.width) as usize + 1;
+        if self.columns.len() < need {
+            self.columns.resize(need, Column::EMPTY);
+        }
+    }
+
+    fn count(&mut self, since: Nanos, ts: Nanos, before: &Values, now: &Values) {
+        let span = ts.saturating_sub(since);
+        // Counters that went back are those of probes attached anew.
+        if span == 0 || now.iter().zip(before).any(|(now, before)| now < before) {
+            return;
+        }
+        let more = |metric: Metric| now[metric as usize] - before[metric as usize];
+        let rate = |metric: Metric| more(metric) as f64 * SECOND as f64 / span as f64;
+        let rates = Rates {
+            lookups: rate(Metric::Lookups),
+            misses: rate(Metric::Misses),
+            upcalls: rate(Metric::Upcalls),
+            upcalls_lost: rate(Metric::UpcallsLost),
+            span,
+            ..Rates::default()
+        };
+        let worst = Condition::of(Some(rates)).state;
+        let (upcalls, upcalls_lost) = (more(Metric::Upcalls), more(Metric::UpcallsLost));
+        self.spread(since, ts, |share| Column {
+            upcalls: share(upcalls),
+            upcalls_lost: share(upcalls_lost),
+            events_lost: 0,
+            worst,
+        });
+    }
+
+    /// Adds what happened in a time to the columns it lies in, to each the share of its time; all shares are the whole.
+    fn spread(&mut self, since: Nanos, until: Nanos, what: impl Fn(&dyn Fn(u64) -> u64) -> Column) {
+        let Some((begin, _)) = self.span.filter(|_| self.width > 0) else { return };
+        let since = since.clamp(begin, until.max(begin));
+        let long = u128::from(until.saturating_sub(since).max(1));
+        let column = |ts: Nanos| (ts.saturating_sub(begin) / self.width) as usize;
+        // A reading at a column's very begin tells of the time before it.
+        let (first, last) = (column(since), column(until.saturating_sub(1).max(since)));
+        for i in first..=last {
+            let edge = |i: usize| begin.saturating_add((i as u64).saturating_mul(self.width));
+            let from = edge(i).max(since) - since;
+            let to = (edge(i + 1).saturating_sub(since)).min(until.saturating_sub(since).max(1));
+            let to = if i == last { long } else { u128::from(to) };
+            let share = |n: u64| (u128::from(n) * to / long - u128::from(n) * u128::from(from) / long) as u64;
+            if let Some(to) = self.columns.get_mut(i) {
+                to.add(what(&share));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Counters, DpIfindex, PortNo, UpcallCmd, UpcallCounter};
+
+    fn counted(second: u64, upcalls: u64, lost: u64) -> Event {
+        let counter = |ret, count| UpcallCounter {
+            dp: DpIfindex(1),
+            in_port: PortNo(1),
+            cmd: UpcallCmd::Miss,
+            port: 7,
+            cpu: Some(0),
+            ret,
+            count,
+        };
+        let upcalls = vec![counter(0, upcalls), counter(-11, lost)];
+        Event::host(second * SECOND, Body::Counters(Box::new(Counters { upcalls, ..Counters::default() })))
+    }
+
+    fn of(events: &[Event]) -> Overview {
+        let mut overview = Overview::default();
+        for event in events {
+            overview.see(event);
+        }
+        overview
+    }
+
+    fn upcalls(picture: &[Column]) -> Vec<u64> {
+        picture.iter().map(|column| column.upcalls).collect()
+    }
+
+    #[test]
+    fn what_was_counted_between_two_readings_is_spread_over_their_time() {
+        let overview = of(&[counted(100, 7, 0), counted(110, 107, 0), counted(114, 107, 0)]);
+        assert_eq!(overview.span(), Some((100 * SECOND, 114 * SECOND)));
+        assert_eq!(upcalls(&overview.picture(14)), [10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 0, 0, 0, 0]);
+        assert_eq!(upcalls(&overview.picture(7)), [20, 20, 20, 20, 20, 0, 0]);
+        assert_eq!(upcalls(&overview.picture(28)).iter().sum::<u64>(), 100);
+        assert_eq!(overview.place(107 * SECOND, 14), Some(7));
+    }
+
+    #[test]
+    fn nothing_is_lost_when_columns_are_put_together() {
+        let events: Vec<Event> = (0..5000).map(|n| counted(100 + n, n * 3, n / 1000)).collect();
+        let overview = of(&events);
+        assert!(overview.columns.len() <= COLUMNS);
+        for count in [1, 7, 80, 200] {
+            let picture = overview.picture(count);
+            assert_eq!(upcalls(&picture).iter().sum::<u64>(), 4999 * 3 + 4);
+            assert_eq!(picture.iter().map(|column| column.upcalls_lost).sum::<u64>(), 4);
+        }
+    }
+
+    #[test]
+    fn trouble_is_where_it_begins() {
+        let rates = [10, 10, 5000, 5000, 10, 10, 5000, 10];
+        let mut sum = 0;
+        let mut events = vec![counted(100, 0, 0)];
+        for (second, rate) in rates.into_iter().enumerate() {
+            sum += rate;
+            events.push(counted(101 + second as u64, sum, 0));
+        }
+        let overview = of(&events);
+        let at = |second: u64| Some(second * SECOND);
+        assert_eq!(overview.next_trouble(0), at(102));
+        assert_eq!(overview.next_trouble(102 * SECOND), at(106));
+        assert_eq!(overview.next_trouble(106 * SECOND), None);
+        assert_eq!(overview.previous_trouble(106 * SECOND), at(102));
+        assert_eq!(overview.previous_trouble(102 * SECOND), None);
+    }
+
+    #[test]
+    fn counters_that_went_back_say_nothing() {
+        let overview = of(&[counted(100, 1000, 0), counted(101, 5, 0), counted(102, 8, 0)]);
+        assert_eq!(upcalls(&overview.picture(2)), [0, 3]);
+    }
+
+    #[test]
+    fn marks_are_in_order_and_bounded() {
+        let mark = |at: u64| Event::host(9, Body::Mark(Bookmark { at, note: format!("at {at}") }));
+        let overview = of(&[mark(5), mark(3), mark(5)]);
+        assert_eq!(overview.marks().iter().map(|m| m.at).collect::<Vec<_>>(), [3, 5]);
+        let many: Vec<Event> = (0..2000).map(mark).collect();
+        assert_eq!(of(&many).marks().len(), MARKS);
+    }
+
+    #[test]
+    fn any_events_are_borne() {
+        let loss = |ts, n| Event::host(ts, Body::Loss(Loss { ring_full: n, ..Loss::default() }));
+        let overview = of(&[counted(100, u64::MAX, 0), loss(u64::MAX, 5), counted(3, 0, 0), loss(0, u64::MAX)]);
+        assert_eq!(overview.picture(10).len(), 10);
+        assert_eq!(Overview::default().picture(3), [Column::EMPTY; 3]);
+    }
+}
