@@ -75,6 +75,8 @@ async fn main() -> anyhow::Result<()> {
         asks: Some(asks),
         recorder: Some(Box::new(Pretended { on: true })),
         playback: None,
+        flight: None,
+        marks: (None, Vec::new()),
         mode: Mode::Live,
         theme: theme.for_terminal(|name| std::env::var(name).ok()),
         ascii,

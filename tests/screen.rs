@@ -2,22 +2,28 @@
 
 mod made_up;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use made_up::{BUSY, Host, LOSING, QUIET, STORM};
 use ovscope::{
     app::{
-        playback::PlaybackCommand,
+        flight::Recorder,
+        marks::MarkKeeper,
+        playback::{PlaybackCommand, Until},
         source::FromSource,
         state::{Effect, State},
     },
-    event::{Body, Capability, CapabilityState, DaemonState, DelReason, Event, FlowResult, RevalResult, Revalidation},
+    event::{
+        Body, Bookmark, Capability, CapabilityState, DaemonState, DelReason, Event, FlowResult, RevalResult,
+        Revalidation,
+    },
+    model::Overview,
     ui::{Choice, Mode, Theme},
 };
 use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 fn state(choice: Choice, ascii: bool, events: Vec<Event>) -> State {
     let mut state = State::new(Mode::Live, Theme::new(choice), ascii);
@@ -241,7 +247,7 @@ fn a_replay_is_steered_and_starts_again() {
         [
             PlaybackCommand::Pause(true),
             PlaybackCommand::Step { ns: -1_000_000_000 },
-            PlaybackCommand::Step { ns: 10_000_000_000 },
+            PlaybackCommand::Step { ns: 60_000_000_000 },
             PlaybackCommand::Speed(2.0)
         ]
     );
@@ -256,6 +262,107 @@ fn a_replay_is_steered_and_starts_again() {
     state.take(FromSource::Ended(Ok(())));
     assert!(text(&frame(&mut state, 80, 24)).contains("the recording ends here"));
     assert_eq!(state.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), Effect::Quit);
+}
+
+fn overview(events: &[Event]) -> Overview {
+    let mut overview = Overview::default();
+    for event in events {
+        overview.see(event);
+    }
+    overview
+}
+
+#[test]
+fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
+    let (playback, mut commands) = mpsc::channel(8);
+    let mode = Mode::Replay { file: "storm.mcap".to_owned() };
+    let events = losing();
+    let end = events.iter().map(|event| event.ts).max().expect("events");
+    let marked = vec![Bookmark { at: end - 3_000_000_000, note: "here it begins".to_owned() }];
+    let state = State::new(mode, Theme::new(Choice::Auto), false).with(None, Some(playback), None);
+    let mut state = state.with_marks(Some(Box::new(Marks)), marked);
+    press(&mut state, ")");
+    assert!(text(&frame(&mut state, 80, 24)).contains("still being gone through"));
+    let overview = overview(&events);
+    let trouble = overview.next_trouble(0).expect("a storm");
+    let until = trouble - 1_000_000_000;
+    state.take(FromSource::Events(events.into_iter().filter(|event| event.ts < until).collect()));
+    state.take(FromSource::Overview(Box::new(overview)));
+    insta::assert_snapshot!("line_of_time_80x24", dump(&mut state, 80, 24));
+    press(&mut state, "a");
+    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: trouble }));
+    press(&mut state, ")");
+    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: end - 3_000_000_000 }));
+    assert!(text(&frame(&mut state, 80, 24)).contains("here it begins"));
+    press(&mut state, "A(");
+    assert!(text(&frame(&mut state, 80, 24)).contains("no mark before this"));
+    press(&mut state, "u.");
+    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Next(Until::Upcall)));
+    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Next(Until::Event)));
+    assert!(text(&frame(&mut state, 80, 24)).contains("PAUSED"));
+    press(&mut state, "<<<<<<");
+    assert!(text(&frame(&mut state, 80, 24)).contains("×1/16"));
+    press(&mut state, "mq!\n");
+    assert!(text(&frame(&mut state, 80, 24)).contains("kept: q!"));
+    press(&mut state, "T");
+    assert!(text(&frame(&mut state, 80, 24)).contains("go to 14:02"));
+    press(&mut state, "-1h\n");
+    while let Ok(PlaybackCommand::Speed(_)) = commands.try_recv() {}
+    press(&mut state, "T25:00\n");
+    assert!(text(&frame(&mut state, 80, 24)).contains("▲ «25:00» is no moment"));
+}
+
+/// Keeps no mark, and says which it was.
+struct Marks;
+
+impl MarkKeeper for Marks {
+    fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
+        Ok(format!("kept: {}", mark.note))
+    }
+}
+
+#[tokio::test]
+async fn live_one_looks_back_while_it_goes_on() {
+    let events = storm();
+    let end = events.iter().map(|event| event.ts).max().expect("events");
+    let (notes, _noted) = mpsc::channel(8);
+    let flight = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
+    flight.see(&events).expect("memory");
+    let mut state = state(Choice::Auto, false, events).with_flight(Some(Box::new(flight.clone())));
+    let shown = text(&frame(&mut state, 120, 40));
+    assert!(shown.contains("kept 0:30"), "{shown}");
+    let step = |state: &mut State, c| state.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    assert_eq!(step(&mut state, '['), Effect::LookBack);
+    let mut past = state.departure().expect("a replay to begin").depart();
+    let mut arrived = async |state: &mut State, seconds: u64| {
+        let said = format!("LOOKING BACK 0:{seconds:02}");
+        loop {
+            let from = timeout(Duration::from_secs(10), past.recv()).await.expect(&said).expect("it goes on");
+            state.take_past(from);
+            if text(&frame(state, 80, 24)).contains(&said) {
+                return;
+            }
+        }
+    };
+    arrived(&mut state, 1).await;
+    assert_eq!(step(&mut state, '{'), Effect::Draw);
+    arrived(&mut state, 30).await;
+    // Meanwhile it goes on.
+    let mut host = Host::default();
+    let later = host
+        .begin()
+        .into_iter()
+        .chain(host.seconds(1, QUIET))
+        .map(|event| Event { ts: end + event.ts % 4_000_000_000, ..event });
+    let drawn = text(&frame(&mut state, 80, 24));
+    state.take(FromSource::Events(later.filter(|event| !matches!(event.body, Body::Session(_))).collect()));
+    let table = |drawn: &str| drawn.lines().skip(3).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(table(&text(&frame(&mut state, 80, 24))), table(&drawn), "the past stands still");
+    press(&mut state, "2\n");
+    assert!(state.is_past());
+    press(&mut state, "\u{1b}1\u{1b}");
+    assert!(!state.is_past(), "Esc leads back to now");
+    assert!(!text(&frame(&mut state, 80, 24)).contains("LOOKING BACK"));
 }
 
 #[test]

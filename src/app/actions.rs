@@ -40,14 +40,32 @@ pub enum Action {
     Pause,
     /// Begin or end a recording.
     Record,
+    /// Save what the flight recorder holds.
+    Save,
+    /// Mark the moment that is shown.
+    Mark,
     /// One second back.
     StepBack,
     /// One second on.
     StepOn,
-    /// Ten seconds back.
+    /// A minute back.
     JumpBack,
-    /// Ten seconds on.
+    /// A minute on.
     JumpOn,
+    /// To a time of day, or so far from here.
+    GoTo,
+    /// On to the next event.
+    NextEvent,
+    /// On to the next upcall.
+    NextUpcall,
+    /// On to where trouble begins next.
+    NextTrouble,
+    /// Back to where trouble began last.
+    PreviousTrouble,
+    /// On to the next mark.
+    NextMark,
+    /// Back to the last mark.
+    PreviousMark,
     /// Replay at half the speed.
     Slower,
     /// Replay at twice the speed.
@@ -117,8 +135,12 @@ pub enum Place {
     Sortable,
     /// Where a recording can be made.
     Recordable,
-    /// In a replay.
+    /// In a replay, and looking back.
     Replay,
+    /// Where there is a past to look at.
+    Back,
+    /// Where marks can be made.
+    Markable,
 }
 
 /// What the screen shows, as far as it decides what keys do.
@@ -138,8 +160,12 @@ pub struct Scene {
     pub sortable: bool,
     /// A recording can be made.
     pub recordable: bool,
-    /// It is a replay.
+    /// It is a replay, or looks back.
     pub replay: bool,
+    /// There is a past to look at.
+    pub back: bool,
+    /// Marks can be made.
+    pub markable: bool,
 }
 
 impl Place {
@@ -153,6 +179,8 @@ impl Place {
             Self::Sortable => scene.sortable,
             Self::Recordable => scene.recordable,
             Self::Replay => scene.replay,
+            Self::Back => scene.back,
+            Self::Markable => scene.markable,
         }
     }
 
@@ -165,13 +193,24 @@ impl Place {
             Self::Opened => "in what is open",
             Self::Sortable => "in tables",
             Self::Recordable => "on a live datapath",
-            Self::Replay => "in a replay",
+            Self::Replay => "in a replay, and looking back",
+            Self::Back => "in time: a replay's, or the last minutes of a live session",
+            Self::Markable => "to remember",
         }
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 7] =
-        [Self::Everywhere, Self::Rows, Self::Openable, Self::Opened, Self::Sortable, Self::Recordable, Self::Replay];
+    pub const ALL: [Self; 9] = [
+        Self::Everywhere,
+        Self::Rows,
+        Self::Openable,
+        Self::Opened,
+        Self::Sortable,
+        Self::Recordable,
+        Self::Markable,
+        Self::Back,
+        Self::Replay,
+    ];
 }
 
 /// One line of the table.
@@ -230,12 +269,21 @@ pub const ACTIONS: &[Entry] = {
         entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
         entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),
         entry(A::Record, "record", "record", &[char('R')], P::Recordable, "begin a recording, or end it"),
-        entry(A::StepBack, "step-back", "-1 s", &[char('[')], P::Replay, "1 second back"),
-        entry(A::StepOn, "step-on", "+1 s", &[char(']')], P::Replay, "1 second on"),
-        entry(A::JumpBack, "jump-back", "-10 s", &[char('{')], P::Replay, "10 seconds back"),
-        entry(A::JumpOn, "jump-on", "+10 s", &[char('}')], P::Replay, "10 seconds on"),
-        entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "replay at half the speed"),
-        entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "replay at twice the speed"),
+        entry(A::Save, "save", "save", &[char('w')], P::Recordable, "save the last minutes, as far as they are kept, to a file"),
+        entry(A::Mark, "mark", "mark", &[char('m')], P::Markable, "mark the moment that is shown, with a note"),
+        entry(A::StepBack, "step-back", "-1 s", &[char('[')], P::Back, "1 second back"),
+        entry(A::JumpBack, "jump-back", "-1 min", &[char('{')], P::Back, "1 minute back"),
+        entry(A::GoTo, "go-to", "time", &[char('T')], P::Back, "to a time of day, or so far from here"),
+        entry(A::StepOn, "step-on", "+1 s", &[char(']')], P::Replay, "1 second on; looking back, at the end back to now"),
+        entry(A::JumpOn, "jump-on", "+1 min", &[char('}')], P::Replay, "1 minute on"),
+        entry(A::NextTrouble, "next-trouble", "trouble", &[char('a')], P::Replay, "on to where a storm or a loss begins next"),
+        entry(A::PreviousTrouble, "previous-trouble", "", &[char('A')], P::Replay, "back to where a storm or a loss began last"),
+        entry(A::NextUpcall, "next-upcall", "", &[char('u')], P::Replay, "on to the next upcall, and stand still"),
+        entry(A::NextEvent, "next-event", "", &[char('.')], P::Replay, "on to the next event, and stand still"),
+        entry(A::NextMark, "next-mark", "", &[char(')')], P::Replay, "on to the next mark"),
+        entry(A::PreviousMark, "previous-mark", "", &[char('(')], P::Replay, "back to the last mark"),
+        entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "at half the speed, down to 1/16"),
+        entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "at twice the speed, up to 64 times, then as fast as can be"),
         entry(A::Help, "help", "help", &[char('?')], P::Everywhere, "what the keys do"),
         entry(A::Suspend, "suspend", "", &[ctrl('z')], P::Everywhere, "to the shell, until it says fg"),
         entry(A::Quit, "quit", "quit", &[char('q'), ctrl('c')], P::Everywhere, "leave"),
@@ -281,13 +329,15 @@ mod tests {
     use super::*;
 
     fn scenes() -> impl Iterator<Item = Scene> {
-        (0..64u8).map(|bits| Scene {
+        (0..=255u8).map(|bits| Scene {
             rows: bits & 1 != 0,
             openable: bits & 2 != 0,
             opened: bits & 4 != 0,
             sortable: bits & 8 != 0,
             recordable: bits & 16 != 0,
             replay: bits & 32 != 0,
+            back: bits & 64 != 0,
+            markable: bits & 128 != 0,
         })
     }
 

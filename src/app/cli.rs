@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where};
+use super::{
+    filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
+    flight::FlightArgs,
+};
 use crate::{
     filter::Where,
     probes::{Attach, Config, SNAPLEN_MAX, Usdt},
@@ -94,7 +97,7 @@ pub struct ProbeArgs {
     pub event_budget: u64,
     /// The buffer between kernel and program, in bytes with k, M or G; a power of two
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_buffer)]
-    pub buffer: Buffer,
+    pub ring: Buffer,
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
@@ -146,8 +149,8 @@ impl ProbeArgs {
 
     /// The probes' part of it. Names are looked up among the host's datapaths, where there are any to look up.
     pub fn config(&self) -> anyhow::Result<Config> {
-        if self.buffer.rounded {
-            eprintln!("ovscope: --buffer is rounded up to {}: the kernel wants a power of two", self.buffer);
+        if self.ring.rounded {
+            eprintln!("ovscope: --ring is rounded up to {}: the kernel wants a power of two", self.ring);
         }
         Ok(Config {
             follow: self.track != Track::Off,
@@ -165,7 +168,7 @@ impl ProbeArgs {
             },
             event_budget: self.event_budget,
             filter: filters::programs(self)?,
-            buffer: self.buffer.bytes,
+            buffer: self.ring.bytes,
             command: self.command(),
         })
     }
@@ -227,6 +230,9 @@ pub struct LiveArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub look: LookArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub flight: FlightArgs,
 }
 
 /// `demo`.
@@ -326,7 +332,7 @@ fn parse_sample(text: &str) -> Result<u32, String> {
 }
 
 /// A number and a unit: 500ms, 30s, 5m, 1h; seconds without a unit.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("«{text}» is no length of time: try 500ms, 30s, 5m or 1h");
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..at].parse().map_err(|_| bad())?;

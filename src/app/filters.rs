@@ -107,6 +107,17 @@ pub fn parse_where(text: &str) -> Result<Where, String> {
 
 /// Bytes, rounded up to a power of two, which the kernel wants.
 pub fn parse_buffer(text: &str) -> Result<Buffer, String> {
+    let Some(asked) = parse_bytes(text) else { return Err(format!("«{text}» is no size: try 16M")) };
+    let size = asked.checked_next_power_of_two().and_then(|n| u32::try_from(n).ok());
+    let size = size.filter(|size| BUFFER_RANGE.contains(size));
+    size.map(|bytes| Buffer { bytes, rounded: u64::from(bytes) != asked }).ok_or_else(|| {
+        let (least, most) = (BUFFER_RANGE.start() >> 10, BUFFER_RANGE.end() >> 30);
+        format!("«{text}» is not between {least}k and {most}G")
+    })
+}
+
+/// Bytes, with k, M or G.
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[at..] {
         "" => Some(1u64),
@@ -115,14 +126,7 @@ pub fn parse_buffer(text: &str) -> Result<Buffer, String> {
         "g" | "G" => Some(1 << 30),
         _ => None,
     };
-    let asked = unit.zip(text[..at].parse::<u64>().ok()).and_then(|(unit, n)| unit.checked_mul(n));
-    let Some(asked) = asked else { return Err(format!("«{text}» is no size: try 16M")) };
-    let size = asked.checked_next_power_of_two().and_then(|n| u32::try_from(n).ok());
-    let size = size.filter(|size| BUFFER_RANGE.contains(size));
-    size.map(|bytes| Buffer { bytes, rounded: u64::from(bytes) != asked }).ok_or_else(|| {
-        let (least, most) = (BUFFER_RANGE.start() >> 10, BUFFER_RANGE.end() >> 30);
-        format!("«{text}» is not between {least}k and {most}G")
-    })
+    unit.zip(text[..at].parse::<u64>().ok()).and_then(|(unit, n)| unit.checked_mul(n))
 }
 
 #[cfg(test)]

@@ -1,22 +1,25 @@
 //! The screen with a source: this host's datapath, a recording, or the bundled one.
 
 use std::{
-    cell::RefCell,
     io::{self, IsTerminal as _},
-    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use super::{
     cli::{DemoArgs, LiveArgs, LookArgs, ReplayArgs},
-    export, replay,
+    export,
+    flight::{FlightControl, LiveMarks, Recorder, Watch},
+    marks::{Beside, MarkKeeper},
+    pump, replay,
     screen::{self, Inputs, Mode},
     session::{Session, prepare},
     source::FromSource,
+    survey,
     tape::{Shared, Tape},
 };
 use crate::record::Reader;
@@ -40,33 +43,31 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     // The line has done its work.
     eprint!("\r\x1b[K");
     let mut session = started?;
-    let tape = Rc::new(RefCell::new(Tape::default()));
+    let tape = Arc::new(Mutex::new(Tape::default()));
+    let flight = match args.flight.buffer {
+        0 => None,
+        bytes => Some(Recorder::new(bytes, session.notes.clone()).context("the flight recorder")?),
+    };
     let (out, events) = mpsc::channel(QUEUE);
+    let watch = Watch::new(&args.flight);
+    let pump = pump::spawn(session.take_events(), out, tape.clone(), flight.clone(), watch)?;
     let inputs = Inputs {
         events,
         asks: Some(session.asks.clone()),
         recorder: Some(Box::new(Shared(tape.clone()))),
         playback: None,
+        flight: flight.map(|flight| -> Box<dyn FlightControl> { Box::new(flight) }),
+        marks: (Some(Box::new(LiveMarks(session.notes.clone()))), Vec::new()),
         mode: Mode::Live,
         theme: args.look.choice(),
         ascii: args.look.ascii_only(),
         own_cpu: Some(own_cpu()),
     };
-    let forward = async {
-        while let Some(from) = session.events.recv().await {
-            tape.borrow_mut().see(&from);
-            if out.send(from).await.is_err() {
-                break;
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    let shown = tokio::select! {
-        shown = screen::run(inputs) => shown,
-        () = forward => Ok(()),
-    };
-    session.stop(|events| tape.borrow_mut().see_events(&events)).await;
-    let recorded = tape.borrow_mut().finish();
+    let shown = screen::run(inputs).await;
+    // What the probes still had to say passes the pump, which ends when they are gone.
+    session.stop(|_| {}).await;
+    let _ = tokio::task::spawn_blocking(move || pump.join()).await;
+    let recorded = tape.lock().unwrap_or_else(PoisonError::into_inner).finish();
     match recorded {
         Some(Ok(told)) => eprintln!("ovscope: {told}"),
         Some(Err(why)) => {
@@ -81,28 +82,45 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
 /// `ovscope demo`.
 pub async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     need_terminal("the demo is a screen")?;
-    let reader = Reader::from_bytes("the bundled recording", DEMO)?;
+    let open = || Reader::from_bytes("the bundled recording", DEMO);
+    let (reader, again) = (open()?, open()?);
     let options = replay::Options { looped: Some(DEMO_PAUSE), ..replay::Options::default() };
-    play(reader, options, Mode::Demo, &args.look).await
+    play(reader, Some(again), options, Mode::Demo, None, &args.look).await
 }
 
 /// `ovscope replay`.
 pub async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     need_terminal("to read a recording without one: ovscope export FILE")?;
     let reader = export::open(&args.file)?;
+    let again = if reader.can_seek() { Some(export::open(&args.file)?) } else { None };
     let options = replay::Options { speed: args.speed, ..replay::Options::default() };
-    play(reader, options, Mode::Replay { file: args.file.display().to_string() }, &args.look).await
+    let marks = reader.can_seek().then(|| Beside::of(&args.file));
+    play(reader, again, options, Mode::Replay { file: args.file.display().to_string() }, marks, &args.look).await
 }
 
-async fn play(reader: Reader, options: replay::Options, mode: Mode, look: &LookArgs) -> anyhow::Result<()> {
+/// `again` is the same recording once more, to be gone through for its line of time.
+async fn play(
+    reader: Reader,
+    again: Option<Reader>,
+    options: replay::Options,
+    mode: Mode,
+    marks: Option<Beside>,
+    look: &LookArgs,
+) -> anyhow::Result<()> {
     let (out, events) = mpsc::channel::<FromSource>(QUEUE);
     let (playback, commands) = mpsc::channel(COMMANDS);
+    if let Some(again) = again {
+        survey::spawn(again, out.downgrade());
+    }
+    let marked = marks.as_ref().map_or_else(|| Ok(Vec::new()), Beside::load).map_err(anyhow::Error::msg)?;
     let player = replay::spawn(Box::new(reader), out, commands, options);
     let inputs = Inputs {
         events,
         asks: None,
         recorder: None,
         playback: Some(playback),
+        flight: None,
+        marks: (marks.map(|marks| -> Box<dyn MarkKeeper> { Box::new(marks) }), marked),
         mode,
         theme: look.choice(),
         ascii: look.ascii_only(),

@@ -5,11 +5,17 @@ pub mod cli;
 mod doctor;
 pub mod export;
 pub mod filters;
+pub mod flight;
 pub mod keys;
 mod live;
 mod manual;
+pub mod marks;
+mod moment;
 mod navigate;
+pub mod past;
 pub mod playback;
+mod prompt;
+mod pump;
 mod record;
 pub mod replay;
 pub mod screen;
@@ -17,8 +23,10 @@ mod session;
 pub mod source;
 mod stat;
 pub mod state;
+mod survey;
 mod tape;
 mod terminal;
+pub mod trigger;
 
 use std::{
     io::{self, Write as _},

@@ -12,13 +12,16 @@ use tokio::{
 };
 
 use super::{
+    flight::FlightControl,
+    marks::MarkKeeper,
+    past::Departure,
     playback::PlaybackCommand,
     source::FromSource,
     state::{Effect, State},
     terminal::Guard,
 };
 pub use crate::ui::{Choice, Mode, RecordState};
-use crate::{ovs_rpc::Ask, ui::Theme};
+use crate::{event::Bookmark, ovs_rpc::Ask, ui::Theme};
 
 /// Time between two frames at least: ten a second are enough for eyes.
 const FRAME: Duration = Duration::from_millis(100);
@@ -48,6 +51,10 @@ pub struct Inputs {
     pub recorder: Option<Box<dyn RecordControl>>,
     /// The replay to steer.
     pub playback: Option<mpsc::Sender<PlaybackCommand>>,
+    /// The flight recorder, where there is one.
+    pub flight: Option<Box<dyn FlightControl>>,
+    /// Who keeps marks, and those that there are.
+    pub marks: (Option<Box<dyn MarkKeeper>>, Vec<Bookmark>),
     /// Where the events come from.
     pub mode: Mode,
     /// Which colours.
@@ -61,8 +68,11 @@ pub struct Inputs {
 /// Shows the screen until the user leaves, or SIGTERM, SIGINT or SIGHUP comes. The terminal is as before then, also
 /// after an error or a panic.
 pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
-    let Inputs { mut events, asks, recorder, playback, mode, theme, ascii, mut own_cpu } = inputs;
-    let mut state = State::new(mode, Theme::new(theme), ascii).with(asks, playback, recorder);
+    let Inputs { mut events, asks, recorder, playback, flight, marks, mode, theme, ascii, mut own_cpu } = inputs;
+    let state = State::new(mode, Theme::new(theme), ascii).with(asks, playback, recorder);
+    let mut state = state.with_flight(flight).with_marks(marks.0, marks.1);
+    // Of what is looked back on.
+    let mut past: Option<mpsc::Receiver<FromSource>> = None;
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hung_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -96,6 +106,10 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
                     TerminalEvent::Key(key) => match state.key(key) {
                         Effect::Nothing => {}
                         Effect::Draw => (dirty, next_frame) = (true, earliest),
+                        Effect::LookBack => {
+                            past = state.departure().map(Departure::depart);
+                            (dirty, next_frame) = (true, earliest);
+                        }
                         Effect::Quit => return Ok(()),
                         Effect::Suspend => {
                             terminal.suspend().context("cannot take the terminal again")?;
@@ -122,6 +136,13 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
                 earliest = now + FRAME;
                 next_frame = now + FRAME.max(Duration::from_secs_f64(bytes as f64 / LINE));
             }
+            from = next_of(&mut past), if past.is_some() => {
+                match from.filter(|_| state.is_past()) {
+                    Some(from) => state.take_past(from),
+                    None => past = None,
+                }
+                dirty = true;
+            }
             taken = events.recv_many(&mut batches, BATCHES), if more => {
                 if taken == 0 {
                     more = false;
@@ -134,4 +155,8 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+async fn next_of(past: &mut Option<mpsc::Receiver<FromSource>>) -> Option<FromSource> {
+    past.as_mut()?.recv().await
 }

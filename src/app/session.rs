@@ -31,6 +31,8 @@ pub struct Session {
     pub events: mpsc::Receiver<FromSource>,
     /// Questions to the daemon.
     pub asks: mpsc::Sender<Ask>,
+    /// Whatever else is to pass where the events do.
+    pub notes: mpsc::WeakSender<FromSource>,
     probes: Option<Running>,
     daemon: Option<JoinHandle<()>>,
 }
@@ -42,7 +44,8 @@ impl Session {
         let (out, events) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(ASKS);
         let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
-        let last = Last(out.clone());
+        let notes = out.downgrade();
+        let last = Last(out);
         let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
         let starting = tokio::task::spawn_blocking(move || prepared.start(config, sink));
         let probes = starting.await.context("starting the probes")??;
@@ -51,7 +54,12 @@ impl Session {
         {
             eprintln!("ovscope: --track usdt: {}", missing.why);
         }
-        Ok(Self { events, asks, probes: Some(probes), daemon })
+        Ok(Self { events, asks, notes, probes: Some(probes), daemon })
+    }
+
+    /// The events, for somebody else to take: until [`Session::stop`] and what was still to be said then.
+    pub fn take_events(&mut self) -> mpsc::Receiver<FromSource> {
+        std::mem::replace(&mut self.events, mpsc::channel(1).1)
     }
 
     /// Detaches the probes, and gives `rest` what they still had to say: the last events and counters.

@@ -1,24 +1,34 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
+mod time;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use super::{
     actions::{self, Action, Scene},
-    keys, navigate,
-    playback::{PlaybackCommand, SPEEDS},
+    flight::FlightControl,
+    keys,
+    marks::MarkKeeper,
+    moment, navigate,
+    past::{Departure, LookBack},
+    playback::{PlaybackCommand, Until},
+    prompt::{Answer, Prompt, Question},
     screen::RecordControl,
     source::FromSource,
 };
 use crate::{
-    event::{Body, Event, FlowPtr, Nanos, Ufid},
+    event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
     model::{FlowKey, Limits, Model},
     ovs_rpc::Ask,
     ui::{self, Asked, Drawn, Ended, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
 };
 
 const SECOND: i64 = 1_000_000_000;
+/// A replay goes at these speeds by the keys, and beyond the last as fast as can be.
+const SLOWEST: f64 = 1.0 / 16.0;
+const FASTEST: f64 = 64.0;
 
 /// What the loop must do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +37,8 @@ pub enum Effect {
     Nothing,
     /// Draw.
     Draw,
+    /// Begin the replay that looks back: see [`State::departure`].
+    LookBack,
     /// Give the terminal to the shell for a while.
     Suspend,
     /// Leave.
@@ -38,6 +50,9 @@ pub struct State {
     model: Model,
     /// The model as it was when the screen was held.
     held: Option<Box<Model>>,
+    /// What is looked at instead of now.
+    past: Option<Box<LookBack>>,
+    departure: Option<Departure>,
     view: ViewState,
     status: Status,
     drawn: Drawn,
@@ -48,6 +63,11 @@ pub struct State {
     asks: Option<Sender<Ask>>,
     playback: Option<Sender<PlaybackCommand>>,
     recorder: Option<Box<dyn RecordControl>>,
+    flight: Option<Box<dyn FlightControl>>,
+    marks: Option<Box<dyn MarkKeeper>>,
+    /// Marks from beside the recording.
+    marked: Vec<Bookmark>,
+    prompt: Option<Prompt>,
     theme: Theme,
     ascii: bool,
 }
@@ -58,6 +78,8 @@ impl State {
         Self {
             model: Model::new(Limits::default()),
             held: None,
+            past: None,
+            departure: None,
             view: ViewState::default(),
             status: Status { help: actions::help(), ..Status::new(mode) },
             drawn: Drawn::default(),
@@ -66,6 +88,10 @@ impl State {
             asks: None,
             playback: None,
             recorder: None,
+            flight: None,
+            marks: None,
+            marked: Vec::new(),
+            prompt: None,
             theme,
             ascii,
         }
@@ -82,9 +108,21 @@ impl State {
         Self { asks, playback, recorder, ..self }
     }
 
-    /// What is on the screen: the model, or as it was when it was held.
+    /// With a flight recorder to look back on.
+    #[must_use]
+    pub fn with_flight(self, flight: Option<Box<dyn FlightControl>>) -> Self {
+        Self { flight, ..self }
+    }
+
+    /// With somebody who keeps marks, and those that there are.
+    #[must_use]
+    pub fn with_marks(self, marks: Option<Box<dyn MarkKeeper>>, marked: Vec<Bookmark>) -> Self {
+        Self { marks, marked, ..self }
+    }
+
+    /// What is on the screen: the past that is looked at, the model as it was when it was held, or the model.
     fn shown(&self) -> &Model {
-        self.held.as_deref().unwrap_or(&self.model)
+        shown(self.past.as_deref(), self.held.as_deref(), &self.model)
     }
 
     /// Takes what the source sends. Says whether the screen changes by it.
@@ -93,8 +131,14 @@ impl State {
             FromSource::Events(events) => {
                 self.model.apply_all(&events);
                 let answered = self.answer_held(&events);
-                return self.held.is_none() || answered || self.seconds_behind_changed();
+                let still = self.held.is_some() || self.past.is_some();
+                return !still || answered || self.seconds_behind_changed();
             }
+            FromSource::Overview(mut overview) => {
+                self.marked.iter().for_each(|mark| overview.mark(mark.clone()));
+                self.status.overview = Some(*overview);
+            }
+            FromSource::Note(note) => self.status.note = Some(note),
             FromSource::Restart => {
                 self.model = Model::new(Limits::default());
                 self.status.ended = None;
@@ -110,7 +154,8 @@ impl State {
 
     /// Gives the daemon's answers to a held screen too: who reads there has asked for them. Its time stands still.
     fn answer_held(&mut self, events: &[Event]) -> bool {
-        let Some(held) = &mut self.held else { return false };
+        let held = self.past.as_mut().map(|past| &mut past.model).or(self.held.as_deref_mut());
+        let Some(held) = held else { return false };
         let mut answered = false;
         for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_))) {
             held.apply(&Event { ts: held.now(), ..event.clone() });
@@ -129,33 +174,39 @@ impl State {
     /// A held screen shows for how long: it changes once a second.
     fn seconds_behind_changed(&self) -> bool {
         let shown = match self.status.pace {
-            Pace::Held { behind } => behind,
+            Pace::Held { behind } | Pace::Past { behind, .. } => behind,
             _ => 0,
         };
         shown / SECOND as u64 != self.behind() / SECOND as u64
     }
 
     fn behind(&self) -> Nanos {
-        self.held.as_ref().map_or(0, |held| self.model.now().saturating_sub(held.now()))
+        self.model.now().saturating_sub(self.shown().now())
     }
 
     /// What the screen shows, as far as keys depend on it.
     pub fn scene(&self) -> Scene {
         let help = self.view.help.is_some();
         let open = self.view.is_open();
+        let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
             rows: help || self.view.view != View::Storm,
             openable: navigate::can_open(&self.view, self.shown()),
-            opened: help || open,
+            opened: help || open || self.past.is_some(),
             sortable: !help && !open && matches!(self.view.view, View::Flows | View::Handlers | View::Ports),
             recordable: self.recorder.is_some(),
-            replay: self.playback.is_some(),
+            replay: in_time,
+            back: in_time || self.flight.is_some(),
+            markable: self.marks.is_some(),
         }
     }
 
     /// Does what a key asks for. A key with Alt is Esc and that key: so they look when they come quickly, as over a
     /// slow line, and no key has a meaning with Alt.
     pub fn key(&mut self, event: KeyEvent) -> Effect {
+        if self.prompt.is_some() {
+            return self.write(event);
+        }
         if !event.modifiers.contains(KeyModifiers::ALT) {
             return self.one_key(event);
         }
@@ -178,26 +229,53 @@ impl State {
             Action::PreviousView => self.show(self.view.view.turned(-1)),
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
             Action::Open => {
-                let model = self.held.as_deref().unwrap_or(&self.model);
+                let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
                 if let Some(from) = navigate::open(&mut self.view, model) {
                     self.came_from = Some(from);
                 }
             }
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
-                let model = self.held.as_deref().unwrap_or(&self.model);
+                let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
                 navigate::go(&mut self.view, model, action, self.drawn);
             }
             Action::Sort | Action::Reverse => navigate::sort(&mut self.view, action),
             Action::Pause => self.pause(),
             Action::Record => self.record(),
-            Action::StepBack => self.step(-SECOND),
-            Action::StepOn => self.step(SECOND),
-            Action::JumpBack => self.step(-10 * SECOND),
-            Action::JumpOn => self.step(10 * SECOND),
-            Action::Slower => self.speed(self.status.speed / 2.0),
-            Action::Faster => self.speed(self.status.speed * 2.0),
+            Action::Save => self.save(),
+            Action::Mark => self.prompt = Some(Prompt::new(Question::Mark { at: self.shown().now() })),
+            Action::GoTo => self.prompt = Some(Prompt::new(Question::Time)),
+            Action::StepBack => return self.step(-SECOND),
+            Action::StepOn => return self.step(SECOND),
+            Action::JumpBack => return self.step(-60 * SECOND),
+            Action::JumpOn => return self.step(60 * SECOND),
+            Action::NextEvent => self.stop_at_next(Until::Event),
+            Action::NextUpcall => self.stop_at_next(Until::Upcall),
+            Action::NextTrouble | Action::PreviousTrouble | Action::NextMark | Action::PreviousMark => {
+                self.seek(action);
+            }
+            Action::Slower => self.speed(-1),
+            Action::Faster => self.speed(1),
         }
+        Effect::Draw
+    }
+
+    /// A key while the user writes.
+    fn write(&mut self, event: KeyEvent) -> Effect {
+        let Some(prompt) = &mut self.prompt else { return Effect::Nothing };
+        let question = prompt.question;
+        match prompt.key(event) {
+            Answer::Writing => return Effect::Draw,
+            Answer::Cancelled => {}
+            Answer::Given(text) => {
+                self.prompt = None;
+                match question {
+                    Question::Mark { at } => self.mark(Bookmark { at, note: text }),
+                    Question::Time => return self.go_to(&text),
+                }
+            }
+        }
+        self.prompt = None;
         Effect::Draw
     }
 
@@ -213,6 +291,10 @@ impl State {
             self.view.help = None;
             return;
         }
+        if self.past.is_some() && !self.view.is_open() {
+            self.past = None;
+            return;
+        }
         // Back in the packet, its timeline stands where it was left.
         if let (View::Flows, Some(from)) = (self.view.view, self.came_from.take()) {
             self.view.opened[View::Flows.index()] = false;
@@ -220,43 +302,6 @@ impl State {
             return;
         }
         self.view.set_open(false);
-    }
-
-    fn pause(&mut self) {
-        if self.playback.is_some() {
-            let hold = self.status.pace == Pace::Running;
-            if self.play(PlaybackCommand::Pause(hold)) {
-                self.status.pace = if hold { Pace::Stopped } else { Pace::Running };
-            }
-        } else if self.held.take().is_none() {
-            self.held = Some(Box::new(self.model.clone()));
-        }
-    }
-
-    /// Tells the replay; whether it could be told.
-    fn play(&mut self, command: PlaybackCommand) -> bool {
-        let told = self.playback.as_ref().map(|playback| playback.try_send(command));
-        match told {
-            Some(Ok(())) => return true,
-            Some(Err(TrySendError::Full(_))) => {
-                self.status.note = Some("the replay is still busy with what it was asked before".to_owned());
-            }
-            Some(Err(TrySendError::Closed(_))) | None => {
-                self.status.note = Some("the replay is over: open the recording again to go back".to_owned());
-            }
-        }
-        false
-    }
-
-    fn step(&mut self, ns: i64) {
-        self.play(PlaybackCommand::Step { ns });
-    }
-
-    fn speed(&mut self, speed: f64) {
-        let speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
-        if self.play(PlaybackCommand::Speed(speed)) {
-            self.status.speed = speed;
-        }
     }
 
     fn record(&mut self) {
@@ -271,15 +316,25 @@ impl State {
     pub fn draw(&mut self, buffer: &mut Buffer, area: Rect, own_cpu: Option<f64>) {
         self.status.record = self.recorder.as_ref().map_or(RecordState::Off, |recorder| recorder.state());
         self.status.own_cpu = own_cpu;
+        self.status.flight = self.flight.as_ref().and_then(|flight| flight.held());
+        self.status.prompt = self.prompt.as_ref().map(Prompt::shown);
         if self.playback.is_none() {
-            self.status.pace = if self.held.is_some() { Pace::Held { behind: self.behind() } } else { Pace::Running };
+            let behind = self.behind();
+            let past = self.past.as_deref();
+            self.status.overview = past.map(|past| past.overview.clone());
+            self.status.speed = past.map_or(1.0, |past| past.speed);
+            self.status.pace = match past {
+                Some(past) => Pace::Past { behind, moves: past.moves },
+                None if self.held.is_some() => Pace::Held { behind },
+                None => Pace::Running,
+            };
         }
-        let model = self.held.as_deref().unwrap_or(&self.model);
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         navigate::let_go(&mut self.view, model);
         self.status.asked = self.ask();
         self.status.hints = actions::hints(self.scene());
         let screen = Screen {
-            model: self.held.as_deref().unwrap_or(&self.model),
+            model: shown(self.past.as_deref(), self.held.as_deref(), &self.model),
             view: &self.view,
             status: &self.status,
             theme: &self.theme,
@@ -331,4 +386,8 @@ impl State {
     pub fn wants_another_frame(&self) -> bool {
         self.status.asked == Some(Asked::Busy)
     }
+}
+
+fn shown<'a>(past: Option<&'a LookBack>, held: Option<&'a Model>, now: &'a Model) -> &'a Model {
+    past.map(|past| &past.model).or(held).unwrap_or(now)
 }

@@ -1,16 +1,14 @@
 //! The recorder behind the screen's `R`: begins and ends recordings of what passes.
 
 use std::{
-    cell::RefCell,
-    rc::Rc,
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, channel},
+    },
     time::Instant,
 };
 
-use super::{
-    screen::{RecordControl, RecordState},
-    source::FromSource,
-};
+use super::screen::{RecordControl, RecordState};
 use crate::{
     event::{Body, Event},
     record::{Header, Preamble, Recorder},
@@ -34,15 +32,8 @@ struct Running {
 }
 
 impl Tape {
-    /// Sees what comes from the source.
-    pub fn see(&mut self, from: &FromSource) {
-        if let FromSource::Events(events) = from {
-            self.see_events(events);
-        }
-    }
-
     /// Sees events.
-    pub fn see_events(&mut self, events: &[Event]) {
+    pub fn see(&mut self, events: &[Event]) {
         for event in events {
             self.preamble.see(event);
             if let Body::Session(session) = &event.body {
@@ -52,6 +43,11 @@ impl Tape {
         if let Some(running) = &self.running {
             running.recorder.push(events);
         }
+    }
+
+    /// What has to be known to begin here: the latest of each kind of state.
+    pub fn state(&self) -> Vec<Event> {
+        self.preamble.events()
     }
 
     /// Ends a recording and waits until it is sealed: what there is to tell the user who left the screen.
@@ -67,9 +63,7 @@ impl Tape {
     }
 
     fn begin(&mut self) -> Result<String, String> {
-        // In the current folder, named so that a folder of them is in order.
-        let host: String = self.header.host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        let file = format!("ovscope-{host}-{}.mcap", chrono::Local::now().format("%Y%m%d-%H%M%S"));
+        let file = recording_name(&self.header.host, "");
         let recorder = Recorder::create(file.as_ref(), &self.header, &self.preamble).map_err(|e| e.to_string())?;
         let told = format!("recording to {file}");
         self.running = Some(Running { recorder, file, began: Instant::now() });
@@ -92,12 +86,24 @@ impl Tape {
     }
 }
 
+/// A name in the current folder, such that a folder of them is in order; `what` is at its end.
+pub fn recording_name(host: &str, what: &str) -> String {
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("ovscope-{host}-{}{what}.mcap", chrono::Local::now().format("%Y%m%d-%H%M%S"))
+}
+
 /// A tape that the screen steers while events pass it.
-pub struct Shared(pub Rc<RefCell<Tape>>);
+pub struct Shared(pub Arc<Mutex<Tape>>);
+
+impl Shared {
+    fn tape(&self) -> MutexGuard<'_, Tape> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl RecordControl for Shared {
     fn state(&self) -> RecordState {
-        let mut tape = self.0.borrow_mut();
+        let mut tape = self.tape();
         if let Some(Ok(failed)) = tape.sealing.as_ref().map(Receiver::try_recv) {
             tape.failed = Some(failed);
         }
@@ -118,7 +124,7 @@ impl RecordControl for Shared {
     }
 
     fn toggle(&mut self) -> Result<String, String> {
-        let mut tape = self.0.borrow_mut();
+        let mut tape = self.tape();
         match tape.running.take() {
             Some(running) => Ok(tape.end(running)),
             None => tape.begin(),

@@ -56,9 +56,23 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// One of a recording whose first and last times are known.
-    pub fn of(span: Option<(Nanos, Nanos)>) -> Self {
-        Self { span, ..Self::default() }
+    /// There is time up to this, whatever happened in it.
+    pub fn extend(&mut self, until: Nanos) {
+        if self.span.is_some() {
+            self.reach(until);
+        }
+    }
+
+    /// The part of it that begins with the column of `from`; the marks stay all.
+    #[must_use]
+    pub fn since(&self, from: Nanos) -> Self {
+        let Some((begin, end)) = self.span.filter(|_| self.width > 0) else { return self.clone() };
+        let first = ((from.saturating_sub(begin) / self.width) as usize).min(self.columns.len());
+        Self {
+            span: Some((begin + first as u64 * self.width, end)),
+            columns: self.columns[first..].to_vec(),
+            ..self.clone()
+        }
     }
 
     /// The times of the first and the last event; none before the first.
@@ -75,6 +89,10 @@ impl Overview {
     pub fn see(&mut self, event: &Event) {
         match &event.body {
             Body::Counters(counters) => {
+                // A keyframe repeats what came before it.
+                if self.counted.is_some_and(|(last, _)| event.ts <= last) {
+                    return;
+                }
                 let now = values_of(counters);
                 self.reach(event.ts);
                 if let Some((since, before)) = self.counted.replace((event.ts, now)) {
@@ -82,10 +100,13 @@ impl Overview {
                 }
             }
             Body::Loss(loss) => {
-                self.reach(event.ts);
+                if self.lost.is_some_and(|(last, _)| event.ts <= last) {
+                    return;
+                }
                 let Loss { ring_full, untracked, missed_runs, undecoded, not_recorded, .. } = loss;
                 let now = [ring_full, untracked, missed_runs, undecoded, not_recorded];
                 let now = now.into_iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+                self.reach(event.ts);
                 let (since, before) = self.lost.replace((event.ts, now)).unwrap_or((event.ts, 0));
                 let more = now.saturating_sub(before);
                 if more > 0 {
@@ -110,32 +131,45 @@ impl Overview {
         }
     }
 
-    /// The columns for a picture of so many, first to last; what lies between two of its own is put together.
+    /// The columns for a picture of so many, first to last. What lies in several of them is shared by time, and the shares
+    /// are the whole.
     pub fn picture(&self, count: usize) -> Vec<Column> {
-        let mut picture = vec![Column::EMPTY; count];
-        let Some((begin, end)) = self.span.filter(|_| count > 0) else { return picture };
-        let long = u128::from(end.saturating_sub(begin).max(1));
-        let place = |ts: Nanos| {
-            let at = u128::from(ts.saturating_sub(begin)) * count as u128 / long;
-            (at as usize).min(count - 1)
+        let Some((begin, end)) = self.span.filter(|_| self.width > 0 && count > 0) else {
+            return vec![Column::EMPTY; count];
         };
-        for (i, column) in self.columns.iter().enumerate() {
-            let from = begin.saturating_add((i as u64).saturating_mul(self.width));
-            let (first, last) = (place(from), place(from.saturating_add(self.width - 1).min(end)));
-            let cells = (last - first + 1) as u64;
-            for (k, cell) in picture[first..=last].iter_mut().enumerate() {
-                // All of it, over all the cells it lies in.
-                let part = |n: u64, k: u64| (u128::from(n) * u128::from(k) / u128::from(cells)) as u64;
-                let share = |n: u64| part(n, k as u64 + 1) - part(n, k as u64);
-                cell.add(Column {
-                    upcalls: share(column.upcalls),
-                    upcalls_lost: share(column.upcalls_lost),
-                    events_lost: share(column.events_lost),
-                    worst: column.worst,
-                });
-            }
+        let long = end.saturating_sub(begin).max(1);
+        let edge = |cell: usize| (u128::from(long) * cell as u128 / count as u128) as u64;
+        let mut sums = vec![[0u64; 3]];
+        for column in &self.columns {
+            let [upcalls, upcalls_lost, events_lost] = sums[sums.len() - 1];
+            sums.push([
+                upcalls.saturating_add(column.upcalls),
+                upcalls_lost.saturating_add(column.upcalls_lost),
+                events_lost.saturating_add(column.events_lost),
+            ]);
         }
-        picture
+        // All up to a time after the begin, of which that in the column around it is shared.
+        let up_to = |after: Nanos, what: usize| {
+            let column = (after / self.width) as usize;
+            let Some(next) = sums.get(column + 1) else { return sums[sums.len() - 1][what] };
+            let start = column as u64 * self.width;
+            let lasts = self.width.min(long.saturating_sub(start)).max(1);
+            let within = u128::from(next[what] - sums[column][what]) * u128::from(after - start) / u128::from(lasts);
+            sums[column][what].saturating_add(within as u64)
+        };
+        let cell = |cell: usize| {
+            let (from, to) = (edge(cell), edge(cell + 1));
+            let of = |what| up_to(to, what).saturating_sub(up_to(from, what));
+            let last = (to.saturating_sub(1).max(from) / self.width) as usize;
+            let within = self.columns.iter().take(last + 1).skip((from / self.width) as usize);
+            Column {
+                upcalls: of(0),
+                upcalls_lost: of(1),
+                events_lost: of(2),
+                worst: within.map(|column| column.worst).max().unwrap_or(State::Waiting),
+            }
+        };
+        (0..count).map(cell).collect()
     }
 
     /// Where a moment is in a picture of so many columns.
@@ -289,6 +323,23 @@ mod tests {
             assert_eq!(upcalls(&picture).iter().sum::<u64>(), 4999 * 3 + 4);
             assert_eq!(picture.iter().map(|column| column.upcalls_lost).sum::<u64>(), 4);
         }
+    }
+
+    #[test]
+    fn a_part_of_it_is_as_the_whole() {
+        let events: Vec<Event> = (0..100).map(|n| counted(100 + n, n * n, 0)).collect();
+        let overview = of(&events);
+        let part = overview.since(150 * SECOND);
+        assert_eq!(part.span(), Some((150 * SECOND, 199 * SECOND)));
+        assert_eq!(upcalls(&part.picture(49)), upcalls(&overview.picture(99)[50..]));
+    }
+
+    #[test]
+    fn what_is_told_twice_counts_once() {
+        let once = of(&[counted(100, 0, 0), counted(101, 7, 0), counted(102, 9, 0)]);
+        let twice =
+            [counted(100, 0, 0), counted(101, 7, 0), counted(100, 0, 0), counted(101, 7, 0), counted(102, 9, 0)];
+        assert_eq!(of(&twice), once);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Index {
         Ok(Some(Self { totals, keyframes }))
     }
 
+    /// The times of the keyframes.
+    pub(super) fn times(&self) -> Vec<Nanos> {
+        self.keyframes.iter().map(|&(time, _)| time).collect()
+    }
+
     /// The time and the byte of the last chunk that begins with a keyframe and not after `ts`.
     pub(super) fn before(&self, ts: Nanos) -> Option<(Nanos, u64)> {
         self.keyframes.iter().rev().find(|&&(start, _)| start <= ts).copied()

@@ -247,6 +247,11 @@ impl Reader {
         self.index.as_ref()?.before(ts).map(|(time, _)| time)
     }
 
+    /// The times of all keyframes that the index knows.
+    pub fn keyframes(&self) -> Vec<Nanos> {
+        self.index.as_ref().map_or_else(Vec::new, Index::times)
+    }
+
     /// The next events; none at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch, ReadError>> {
         loop {

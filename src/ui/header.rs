@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Ended, Mode, Pace, RecordState, Screen, View, format, pen::Pen, text};
+use super::{Ended, Mode, Pace, Prompt, RecordState, Screen, View, format, pen::Pen, text};
 use crate::event::DaemonState;
 
 /// Draws the top; gives the first row below it.
@@ -114,12 +114,16 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             left.push((format!("PAUSED {}", format::clock_span(behind / 1_000_000_000)), theme.bad));
         }
         Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
+        Pace::Past { behind, moves } => {
+            let sign = if moves { "▸" } else { "" };
+            left.push((format!("LOOKING BACK {}{sign}", format::clock_span(behind / 1_000_000_000)), theme.bad));
+        }
     }
     if let Mode::Replay { file } = &screen.status.mode {
         left.push((file.clone(), theme.text));
     }
     if (screen.status.speed - 1.0).abs() > f64::EPSILON {
-        left.push((format!("×{}", screen.status.speed), theme.strong));
+        left.push((speed(screen.status.speed), theme.strong));
     }
     match &screen.status.ended {
         Some(Ended::Complete) => left.push(("the recording ends here".to_owned(), theme.strong)),
@@ -144,6 +148,15 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let mut x = 1;
     for (words, style) in left {
         x = pen.put_in(x, 2, room.saturating_sub(x), &format!(" {words} "), style);
+    }
+}
+
+/// As a factor, below 1 as a fraction.
+fn speed(speed: f64) -> String {
+    match speed {
+        speed if speed.is_infinite() => "×max".to_owned(),
+        speed if speed < 1.0 => format!("×1/{}", (1.0 / speed).round()),
+        speed => format!("×{speed}"),
     }
 }
 
@@ -175,6 +188,9 @@ fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
             parts.push((format!("{what} {}", format::short_count(*n)), theme.text));
         }
     }
+    if let Some(held) = screen.status.flight {
+        parts.push((format!("kept {}", format::clock_span(held.seconds)), theme.quiet));
+    }
     if let Some(percent) = screen.status.own_cpu {
         parts.push((format!("own {percent:.1} %"), theme.quiet));
     }
@@ -204,6 +220,9 @@ fn banner(pen: &mut Pen<'_>, screen: &Screen<'_>) -> u16 {
 pub fn hints(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let y = pen.height() - 1;
+    if let Some(prompt) = &screen.status.prompt {
+        return ask(pen, y, prompt);
+    }
     if let Some(note) = &screen.status.note {
         pen.put(1, y, note, theme.strong);
         return;
@@ -223,4 +242,18 @@ pub fn hints(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         x = pen.put(x, y, keys, theme.strong);
         x = pen.put(x + 1, y, word, theme.quiet) + 2;
     }
+}
+
+/// A question and what the user has written, of which the end is seen where it is too long.
+fn ask(pen: &mut Pen<'_>, y: u16, prompt: &Prompt) {
+    let theme = *pen.theme;
+    let x = pen.pieces(1, y, &[(&prompt.label, theme.quiet), (": ", theme.quiet)]);
+    let room = usize::from(pen.width().saturating_sub(x + 1)).max(1);
+    let skip = (prompt.cursor + 1).saturating_sub(room);
+    let shown: String = prompt.text.chars().skip(skip).collect();
+    pen.put(x, y, &shown, theme.strong);
+    let at = prompt.cursor - skip;
+    let under = shown.chars().nth(at).unwrap_or(' ');
+    let before: String = shown.chars().take(at).collect();
+    pen.put(x + text::width(&before) as u16, y, &under.to_string(), theme.selected);
 }

@@ -10,6 +10,7 @@ mod heat;
 mod help;
 mod label;
 pub mod lists;
+mod overview;
 mod packet_text;
 mod packets;
 mod pen;
@@ -29,7 +30,7 @@ mod view;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-pub use status::{Asked, Ended, Mode, Pace, RecordState, Status};
+pub use status::{Asked, Ended, Held, Mode, Pace, Prompt, RecordState, Status};
 pub use text::clean;
 pub use theme::{Choice, Theme};
 pub use timeline::line_flow;
@@ -77,7 +78,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, screen: &Screen<'_>) -> Drawn {
     }
     let top = header::draw(&mut pen, screen);
     header::hints(&mut pen, screen);
-    let mut body = pen.part(0, top, width, height - 1 - top);
+    let time = overview::rows(&pen, screen);
+    if time > 0 {
+        overview::draw(&mut pen, height - 2, screen);
+    }
+    let mut body = pen.part(0, top, width, height - 1 - top - time);
     if screen.view.help.is_some() {
         return help::draw(&mut body, screen);
     }

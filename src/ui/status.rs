@@ -1,6 +1,9 @@
 //! What the screen shows that is not in the model: the program's own doings.
 
-use crate::event::{Nanos, Ufid};
+use crate::{
+    event::{Nanos, Ufid},
+    model::Overview,
+};
 
 /// Where the events come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,33 @@ pub enum Pace {
     },
     /// The replay is held; nothing goes on behind it.
     Stopped,
+    /// It is what the flight recorder kept, while the session goes on.
+    Past {
+        /// Nanoseconds of the events' time between it and now.
+        behind: Nanos,
+        /// Whether it moves.
+        moves: bool,
+    },
+}
+
+/// What the flight recorder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Seconds from its oldest event to its newest.
+    pub seconds: u64,
+    /// Bytes it takes.
+    pub bytes: u64,
+}
+
+/// A line that the user is writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What is asked for.
+    pub label: String,
+    /// What is there so far.
+    pub text: String,
+    /// Characters before the cursor.
+    pub cursor: usize,
 }
 
 /// How the source of events ended.
@@ -81,8 +111,14 @@ pub struct Status {
     pub record: RecordState,
     /// Whether it moves.
     pub pace: Pace,
-    /// How many times as fast as recorded, in a replay.
+    /// How many times as fast as recorded, in a replay; infinite is as fast as can be.
     pub speed: f64,
+    /// The whole of what is replayed.
+    pub overview: Option<Overview>,
+    /// What the flight recorder holds, where there is one.
+    pub flight: Option<Held>,
+    /// What the user is writing.
+    pub prompt: Option<Prompt>,
     /// How the source ended, if it did.
     pub ended: Option<Ended>,
     /// What became of the question about the selected flow.
@@ -105,6 +141,9 @@ impl Status {
             record: RecordState::Off,
             pace: Pace::Running,
             speed: 1.0,
+            overview: None,
+            flight: None,
+            prompt: None,
             ended: None,
             asked: None,
             own_cpu: None,

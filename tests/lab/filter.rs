@@ -130,7 +130,7 @@ fn check(kernel: &str) {
         .collect();
     assert_eq!(left.len(), 30, "{kernel}: all left by the other port");
 
-    assert!(guest.text("mixed.err").contains("--buffer is rounded up to 32M"), "{kernel}");
+    assert!(guest.text("mixed.err").contains("--ring is rounded up to 32M"), "{kernel}");
     let mixed = BTreeMap::from([("udp 5001", 20), ("ping", 10), ("ping 6", 6), ("tagged ping", 8)]);
     assert_eq!(recording("mixed").kinds(), mixed, "{kernel}");
 

@@ -54,7 +54,7 @@ refused bad-field --where 'in_prt = 3'
 refused bad-port --where 'cpu < 64 and in_port = p9_l'
 refused bad-reason --where 'reason = 3'
 refused bad-datapath --datapath br9
-refused bad-buffer --buffer 17
+refused bad-buffer --ring 17
 refused bad-ufid --sample 0 --where 'ufid = 00000000-0000-0000-0000-000000000001'
 
 # The flow that most of the first UDP packets hit has the same name each time.
@@ -63,7 +63,7 @@ settle
 ufid=$(ovs-dpctl dump-flows -m | grep -F 'dst=5000/0xfffe' | grep -o 'ufid:[0-9a-f-]*')
 echo "$ufid" >/out/ufid
 with rewritten -f 'udp port 5002'
-with mixed -f '(icmp6 and ip6[40] == 128) or greater 1000 or udp[2:2] = 5001 or host 10.5.0.2' --buffer 20M
+with mixed -f '(icmp6 and ip6[40] == 128) or greater 1000 or udp[2:2] = 5001 or host 10.5.0.2' --ring 20M
 with port --where 'in_port = p2_l and not in_port = 0' --datapath ovs-system
 with flow -f 'udp or arp' --where "ufid = $ufid or cmd = action"
 with missed --where 'cmd = miss and in_port in {p1_l, 77} and len < 500'

@@ -69,6 +69,7 @@ impl Replay {
                 }
                 FromSource::Restart => seen.push(Seen::Restart(at)),
                 FromSource::Ended(how) => seen.push(Seen::Ended(at, how)),
+                FromSource::Overview(_) | FromSource::Note(_) => panic!("a replay tells neither"),
             }
         }
         seen
@@ -165,7 +166,7 @@ async fn looped_it_begins_again_after_the_pause() {
         match message {
             FromSource::Events(events) => seen.extend(events.iter().map(|e| (at, Some((e.ts - BEGIN) / SECOND)))),
             FromSource::Restart => seen.push((at, None)),
-            FromSource::Ended(how) => panic!("it never ends: {how:?}"),
+            other => panic!("it never ends, and tells nothing else: {other:?}"),
         }
     }
     assert_eq!(seen[9..], [(9, Some(9)), (14, None), (14, Some(0)), (15, Some(1))]);

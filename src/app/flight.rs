@@ -1,0 +1,221 @@
+//! The flight recorder of a live session, as the screen has it: looked back on, saved, and saved by itself.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use clap::Args;
+use tokio::sync::mpsc::WeakSender;
+
+use super::{
+    cli::parse_duration,
+    filters::parse_bytes,
+    marks::MarkKeeper,
+    source::FromSource,
+    tape::recording_name,
+    trigger::{TRIGGER_HELP, Trigger},
+};
+use crate::{
+    event::{Body, Bookmark, Event, Nanos, Session},
+    model::{Limits, Model, Overview},
+    probes::monotonic_now,
+    record::{FLIGHT_MIN, Flight, Header, Kept},
+    ui::Held,
+};
+
+/// How much is kept, and when it is saved by itself.
+#[derive(Debug, Clone, Args)]
+pub struct FlightArgs {
+    /// Memory that the last minutes are kept in, to look back on and to save, in bytes with k, M or G; 0: nothing is kept
+    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = parse_memory)]
+    pub buffer: usize,
+    /// Save them by itself when this begins to hold: 'lost>0', 'upcalls>5000/s', 'whole.p99>20ms' (--help names all)
+    #[arg(long, value_name = "EXPR", long_help = TRIGGER_HELP)]
+    pub trigger: Vec<Trigger>,
+    /// With so much after it
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub trigger_after: Duration,
+    /// At most so many times
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub trigger_max: u32,
+}
+
+fn parse_memory(text: &str) -> Result<usize, String> {
+    let bytes = parse_bytes(text).ok_or_else(|| format!("«{text}» is no size: try 128M"))?;
+    let bytes = usize::try_from(bytes).map_err(|_| format!("«{text}» is more than there can be"))?;
+    if bytes != 0 && bytes < FLIGHT_MIN {
+        return Err(format!("«{text}» holds nothing worth looking at: at least {}M, or 0 for none", FLIGHT_MIN >> 20));
+    }
+    Ok(bytes)
+}
+
+/// A flight recorder, as far as the screen steers it.
+pub trait FlightControl {
+    /// What it holds; none while that is nothing.
+    fn held(&self) -> Option<Held>;
+    /// All that is kept now, and how it looks from afar.
+    fn kept(&mut self) -> Result<(Kept, Overview), String>;
+    /// Begins to save it; what is told of it. How it went comes as a note.
+    fn save(&mut self) -> Result<String, String>;
+}
+
+/// What the thread that all events pass and the screen share.
+#[derive(Debug)]
+struct State {
+    flight: Flight,
+    overview: Overview,
+    header: Header,
+}
+
+/// The flight recorder: one for who feeds it, and its clones for who looks at it.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    state: Arc<Mutex<State>>,
+    notes: WeakSender<FromSource>,
+}
+
+impl Recorder {
+    /// One of so many bytes. What it has to tell comes out of `notes`.
+    pub fn new(bytes: usize, notes: WeakSender<FromSource>) -> std::io::Result<Self> {
+        let header = Header::default();
+        let flight = Flight::new(bytes, &header)?;
+        let state = State { flight, overview: Overview::default(), header };
+        Ok(Self { state: Arc::new(Mutex::new(state)), notes })
+    }
+
+    /// Adds events.
+    pub fn see(&self, events: &[Event]) -> std::io::Result<()> {
+        let mut state = self.state();
+        for event in events {
+            state.overview.see(event);
+            if let Body::Session(session) = &event.body {
+                state.describe(session);
+            }
+        }
+        state.flight.push(events)
+    }
+
+    /// Saves what is kept, in a thread of its own, and tells how it went; `why` says for what reason.
+    fn save_because(&self, why: Option<String>) -> Result<String, String> {
+        let (kept, host) = {
+            let mut state = self.state();
+            (state.flight.kept().map_err(|error| error.to_string())?, state.header.host.clone())
+        };
+        let Some((first, last)) = kept.span() else { return Err("nothing has happened yet".to_owned()) };
+        let file = PathBuf::from(recording_name(&host, "-kept"));
+        let told = format!("saving {} s to {}", last.saturating_sub(first) / 1_000_000_000, file.display());
+        let notes = self.notes.clone();
+        std::thread::spawn(move || {
+            let because = why.map_or_else(String::new, |why| format!("{why}: "));
+            let note = match kept.save(&file) {
+                Ok(summary) => format!("{because}saved {} events to {}", summary.events, file.display()),
+                Err(error) => format!("▲ {because}{error}"),
+            };
+            // Where nobody listens any more, nobody wants to know.
+            if let Some(notes) = notes.upgrade() {
+                let _ = notes.blocking_send(FromSource::Note(note));
+            }
+        });
+        Ok(told)
+    }
+
+    /// Saves because a trigger began to hold.
+    pub fn save_for(&self, trigger: String) {
+        let failed = self.save_because(Some(trigger)).err();
+        // Called where the notes are taken: to wait for room there would be for ever.
+        if let (Some(why), Some(notes)) = (failed, self.notes.upgrade()) {
+            let _ = notes.try_send(FromSource::Note(format!("▲ {why}")));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn describe(&mut self, session: &Session) {
+        self.header = Header::from(session);
+        self.flight.describe(&self.header);
+    }
+}
+
+impl FlightControl for Recorder {
+    fn held(&self) -> Option<Held> {
+        let state = self.state();
+        let (first, last) = state.flight.span()?;
+        Some(Held { seconds: last.saturating_sub(first) / 1_000_000_000, bytes: state.flight.bytes() as u64 })
+    }
+
+    fn kept(&mut self) -> Result<(Kept, Overview), String> {
+        let mut state = self.state();
+        let kept = state.flight.kept().map_err(|error| error.to_string())?;
+        let from = kept.span().map_or(0, |(first, _)| first);
+        Ok((kept, state.overview.since(from)))
+    }
+
+    fn save(&mut self) -> Result<String, String> {
+        self.save_because(None)
+    }
+}
+
+/// Marks of a live session: events like any others.
+pub struct LiveMarks(pub WeakSender<FromSource>);
+
+impl MarkKeeper for LiveMarks {
+    fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
+        let event = Event::host(monotonic_now(), Body::Mark(mark.clone()));
+        let sender = self.0.upgrade().ok_or("the session is over")?;
+        let sent = sender.try_send(FromSource::Events(vec![event]));
+        sent.map(|()| "marked".to_owned()).map_err(|_| "too busy for a mark: try again".to_owned())
+    }
+}
+
+/// Watches for what the flight recorder is to be saved for.
+pub struct Watch {
+    triggers: Vec<(Trigger, bool)>,
+    after: Nanos,
+    left: u32,
+    /// Only the figures are looked at.
+    model: Model,
+    /// What began to hold, and when it is to be saved.
+    due: Option<(String, Nanos)>,
+}
+
+impl Watch {
+    /// As the command line says.
+    pub fn new(args: &FlightArgs) -> Self {
+        let small = Limits { packets: 64, upcalls: 64, flows: 64, ..Limits::default() };
+        Self {
+            triggers: args.trigger.iter().map(|trigger| (trigger.clone(), false)).collect(),
+            after: args.trigger_after.as_nanos() as Nanos,
+            left: args.trigger_max,
+            model: Model::new(small),
+            due: None,
+        }
+    }
+
+    /// Looks at events; gives what is to be saved for now, once for each time that a trigger begins to hold.
+    pub fn see(&mut self, events: &[Event]) -> Option<String> {
+        if self.triggers.is_empty() {
+            return None;
+        }
+        for event in events {
+            self.model.apply(event);
+            if !matches!(event.body, Body::Counters(_)) {
+                continue;
+            }
+            for (trigger, held) in &mut self.triggers {
+                let holds = trigger.holds(&self.model);
+                if holds && !*held && self.due.is_none() && self.left > 0 {
+                    self.left -= 1;
+                    self.due = Some((trigger.to_string(), event.ts.saturating_add(self.after)));
+                }
+                *held = holds;
+            }
+        }
+        self.due.take_if(|(_, at)| *at <= self.model.now()).map(|(why, _)| why)
+    }
+}

@@ -1,0 +1,84 @@
+//! Marks that are made in a replay: kept beside the recording, which is never changed.
+
+use std::{
+    ffi::OsString,
+    fs::{File, OpenOptions},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::event::Bookmark;
+
+/// More than this is not read: nobody wrote so many notes.
+const LIMIT: u64 = 4 << 20;
+
+/// Keeps a mark, or says why it cannot.
+pub trait MarkKeeper {
+    /// Keeps it; what to tell.
+    fn keep(&mut self, mark: &Bookmark) -> Result<String, String>;
+}
+
+/// The marks of a recording: `FILE.marks`, a line of JSON for each.
+#[derive(Debug)]
+pub struct Beside {
+    path: PathBuf,
+}
+
+impl Beside {
+    /// Those of a recording.
+    pub fn of(recording: &Path) -> Self {
+        let mut path = OsString::from(recording);
+        path.push(".marks");
+        Self { path: path.into() }
+    }
+
+    /// All that there are. What is no mark is passed over; an error says why the file cannot be read.
+    pub fn load(&self) -> Result<Vec<Bookmark>, String> {
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?,
+        };
+        let lines = BufReader::new(file.take(LIMIT)).split(b'\n').map_while(Result::ok);
+        Ok(lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect())
+    }
+}
+
+impl MarkKeeper for Beside {
+    fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
+        let mut line = serde_json::to_vec(mark).map_err(|error| error.to_string())?;
+        line.push(b'\n');
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        file.and_then(|mut file| file.write_all(&line))
+            .map(|()| format!("marked, in {}", self.path.display()))
+            .map_err(|error| format!("{} cannot be written: {error}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_kept_beside_the_recording() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recording = folder.path().join("storm.mcap");
+        let mut beside = Beside::of(&recording);
+        assert_eq!(beside.load(), Ok(Vec::new()));
+        let marks = [(5, "here it \n begins"), (3, "")].map(|(at, note)| Bookmark { at, note: note.to_owned() });
+        for mark in &marks {
+            beside.keep(mark).expect("room");
+        }
+        let path = folder.path().join("storm.mcap.marks");
+        OpenOptions::new().append(true).open(&path).and_then(|mut f| f.write_all(b"what?\n{}\n")).expect("room");
+        assert_eq!(beside.load(), Ok(marks.to_vec()));
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
+    fn where_it_cannot_be_written_it_says_so() {
+        let why = Beside::of(Path::new("/proc/nothing/storm.mcap")).keep(&Bookmark { at: 1, note: String::new() });
+        assert!(why.expect_err("no such folder").contains("/proc/nothing/storm.mcap.marks"));
+    }
+}

@@ -1,0 +1,114 @@
+//! A line that the user writes at the bottom of the screen.
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use tui_input::{Input, backend::crossterm::EventHandler as _};
+
+use crate::{event::Nanos, ui};
+
+/// The longest line.
+const LONGEST: usize = 200;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// A note on this moment.
+    Mark {
+        /// The moment.
+        at: Nanos,
+    },
+    /// A moment to go to.
+    Time,
+}
+
+impl Question {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Mark { .. } => "mark this moment, with a note (may be empty)",
+            Self::Time => "go to 14:02, 14:02:11.5, +30s or -5m",
+        }
+    }
+}
+
+/// What a key made of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing yet.
+    Writing,
+    /// The user does not want to any more.
+    Cancelled,
+    /// This, without spaces around it.
+    Given(String),
+}
+
+/// A question with what has been written so far.
+#[derive(Debug)]
+pub struct Prompt {
+    /// What is asked for.
+    pub question: Question,
+    input: Input,
+}
+
+impl Prompt {
+    /// Nothing written yet.
+    pub fn new(question: Question) -> Self {
+        Self { question, input: Input::default() }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> Answer {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter => return Answer::Given(self.input.value().trim().to_owned()),
+            KeyCode::Esc => return Answer::Cancelled,
+            KeyCode::Char('c' | 'g') if ctrl => return Answer::Cancelled,
+            KeyCode::Char(_) if !ctrl && self.input.value().chars().count() >= LONGEST => {}
+            _ => {
+                self.input.handle_event(&TerminalEvent::Key(key));
+            }
+        }
+        Answer::Writing
+    }
+
+    /// As it is drawn.
+    pub fn shown(&self) -> ui::Prompt {
+        ui::Prompt {
+            label: self.question.label().to_owned(),
+            text: self.input.value().to_owned(),
+            cursor: self.input.cursor(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(prompt: &mut Prompt, text: &str) {
+        for c in text.chars() {
+            assert_eq!(prompt.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)), Answer::Writing);
+        }
+    }
+
+    fn press(prompt: &mut Prompt, code: KeyCode) -> Answer {
+        prompt.key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn a_line_is_written_and_given() {
+        let mut prompt = Prompt::new(Question::Time);
+        write(&mut prompt, " 14:0x");
+        press(&mut prompt, KeyCode::Backspace);
+        write(&mut prompt, "2 ");
+        assert_eq!((prompt.shown().text.as_str(), prompt.shown().cursor), (" 14:02 ", 7));
+        assert_eq!(press(&mut prompt, KeyCode::Enter), Answer::Given("14:02".to_owned()));
+        assert_eq!(press(&mut prompt, KeyCode::Esc), Answer::Cancelled);
+        assert_eq!(prompt.key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Answer::Cancelled);
+    }
+
+    #[test]
+    fn it_ends_somewhere() {
+        let mut prompt = Prompt::new(Question::Mark { at: 0 });
+        write(&mut prompt, &"x".repeat(1000));
+        assert_eq!(prompt.shown().text.len(), LONGEST);
+    }
+}
