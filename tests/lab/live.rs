@@ -9,13 +9,29 @@ use crate::{guest::in_turn, pty::Screen};
 fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     let _turn = in_turn();
     let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/live");
-    let mut screen = Screen::start(&live, &["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "ovscope"], (80, 24));
+    let triggered = ["--trigger", "verdict=storm", "--trigger-after", "1s", "--trigger-max", "1"];
+    let command = [&["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "ovscope"][..], &triggered].concat();
+    let mut screen = Screen::start(&live, &command, (80, 24));
     screen.wait_until("the alternate screen", vt100::Screen::alternate_screen);
     screen.wait_for("1 Storm");
     screen.wait_for("OVS 3.5");
     // The traffic has an upcall storm every 45 seconds.
     screen.wait_for("STORM");
     screen.wait_for("p4_l");
+    screen.wait_for("verdict=storm: saved");
+
+    // Back to before the storm, while it goes on, and to now again.
+    screen.press("[");
+    screen.wait_for("LOOKING BACK");
+    screen.wait_for("-1 min");
+    screen.press("{");
+    screen.wait_for("▁");
+    screen.press("mbefore it\r");
+    screen.wait_for("marked");
+    screen.press("\u{1b}");
+    screen.wait_until("now", |s| !s.contents().contains("LOOKING BACK"));
+    screen.press("w");
+    screen.wait_for("saved");
 
     screen.resize(120, 40);
     screen

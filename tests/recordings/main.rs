@@ -3,6 +3,7 @@
 mod damage;
 mod events;
 mod export;
+mod flight;
 mod newer;
 mod recorder;
 mod replay;
