@@ -10,6 +10,7 @@ mod index;
 mod preamble;
 mod reader;
 mod recorder;
+mod runs;
 mod sink;
 mod sums;
 mod usdt;

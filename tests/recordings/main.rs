@@ -9,7 +9,7 @@ mod replay;
 mod whole;
 
 use ovscope::{
-    event::{Body, Event, Loss},
+    event::{Body, Event, Loss, Told},
     record::{Header, Preamble, Reader, Writer},
 };
 
@@ -27,6 +27,17 @@ fn recording(parts: &[Vec<Event>]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), &header(), &Preamble::default()).expect("memory");
     for part in parts {
         writer.write(part).expect("memory");
+        writer.flush().expect("memory");
+    }
+    writer.finish().expect("memory");
+    writer.into_sink()
+}
+
+/// The same of what the probes told.
+fn recording_of_told(parts: &[Vec<Told>]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &header(), &Preamble::default()).expect("memory");
+    for part in parts {
+        writer.write_told(part).expect("memory");
         writer.flush().expect("memory");
     }
     writer.finish().expect("memory");
