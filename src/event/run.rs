@@ -99,7 +99,6 @@ impl Run {
 
 /// What the probes tell, in order: an event, or a packet's events together.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there are many of each, one behind the other in a vector")]
 pub enum Told {
     /// One event.
     Event(Event),

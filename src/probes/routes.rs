@@ -65,9 +65,9 @@ impl Routes {
         if self.steps.len() >= STEPS {
             self.steps.clear();
         }
-        let made = Arc::new(make()?);
-        self.steps.insert(key, made.clone());
-        Some(made)
+        let shared = Arc::new(make()?);
+        self.steps.insert(key, shared.clone());
+        Some(shared)
     }
 }
 

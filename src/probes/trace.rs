@@ -233,7 +233,10 @@ fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytemuck::Zeroable;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::probes::wire::{WIRE_TRACE, WireLongTrace};
@@ -280,5 +283,113 @@ mod tests {
         assert_eq!(names().trace(bytemuck::bytes_of(&e), &mut Vec::new()), None);
         let long = WireLongTrace { trace: WireTrace { count: u32::MAX, ..e }, ..Zeroable::zeroed() };
         assert_eq!(names().trace(bytemuck::bytes_of(&long), &mut Vec::new()), None);
+    }
+
+    fn run_of(names: &mut Names, e: &WireTrace) -> Option<Run> {
+        let mut told = Vec::new();
+        names.trace(bytemuck::bytes_of(e), &mut told).expect("whole");
+        match told.pop() {
+            Some(Told::Run(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn packets_that_go_the_same_way_share_it_until_what_it_names_is_another() {
+        let mut names = names();
+        let mut e = WireTrace { kind: WIRE_TRACE, packet: 1, count: 2, ..Zeroable::zeroed() };
+        e.steps[1] = WireStep { after: 20, what: STEP_LOOKUP, task: 4, a: 5, ..Zeroable::zeroed() };
+        let first = run_of(&mut names, &e).expect("a run");
+        let second = run_of(&mut names, &WireTrace { packet: 2, ts: 50, ..e }).expect("a run");
+        assert!(Arc::ptr_eq(first.route(), second.route()));
+        assert_eq!((second.packet(), second.ts(), second.after()), (Some(PacketId(2)), 50, &[0, 20][..]));
+
+        let flow = WireFlow { number: 5, flow: 0xf00, sf_acts: 0xac, ufid_len: 16, ufid: [1; 4], ..Zeroable::zeroed() };
+        names.flow(&flow).expect("a number");
+        let told_again = run_of(&mut names, &e).expect("a run");
+        assert!(Arc::ptr_eq(first.route(), told_again.route()));
+        names.flow(&WireFlow { sf_acts: 0xad, ..flow }).expect("a number");
+        let changed = run_of(&mut names, &e).expect("a run");
+        let actions = |run: &Run| match run.events().nth(1).map(|event| event.body) {
+            Some(Body::FlowLookup(lookup)) => lookup.sf_acts,
+            _ => None,
+        };
+        assert_eq!((actions(&first), actions(&changed)), (Some(FlowPtr(0xac)), Some(FlowPtr(0xad))));
+    }
+
+    #[test]
+    fn what_belongs_to_one_message_or_names_what_is_not_told_yet_goes_no_known_way() {
+        let mut names = names();
+        let mut e = WireTrace { kind: WIRE_TRACE, count: 1, ..Zeroable::zeroed() };
+        assert!(run_of(&mut names, &WireTrace { queue_id: 9, ..e }).is_none());
+        e.steps[0].task = 77;
+        assert!(run_of(&mut names, &e).is_none());
+        names.task(&WireTask { number: 77, tid: 3, ..Zeroable::zeroed() }).expect("a number");
+        assert_eq!(run_of(&mut names, &e).expect("a run").route()[0].tid, 3);
+    }
+
+    /// What the kernel side may tell, with few numbers, so that they meet; but for drops, whose names are the host's.
+    #[derive(Debug, Clone)]
+    enum Record {
+        Task(WireTask),
+        Device(WireDevice),
+        Flow(WireFlow),
+        Trace(Box<WireLongTrace>),
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let few = || 0..4u32;
+        let step = (any::<i32>(), 0..3u16, prop_oneof![0..7u8, STEP_LOOKUP..STEP_DROP], few(), few(), 0..9u32);
+        let step = step.prop_map(|(after, cpu, what, task, a, b)| WireStep {
+            after,
+            cpu,
+            what,
+            detail: 1,
+            task,
+            a: if what == STEP_ACTION { 4 } else { a },
+            b,
+            c: 0,
+        });
+        let trace = (few(), few(), 0..2u64, prop::collection::vec(step, 0..STEPS_MAX));
+        let trace = trace.prop_map(|(ts, dp, queue_id, steps)| {
+            let mut e: WireLongTrace = Zeroable::zeroed();
+            e.trace = WireTrace { ts: ts.into(), dp, queue_id, count: steps.len() as u32, ..e.trace };
+            let (short, more) = steps.split_at(steps.len().min(e.trace.steps.len()));
+            e.trace.steps[..short.len()].copy_from_slice(short);
+            e.more[..more.len()].copy_from_slice(more);
+            Record::Trace(Box::new(e))
+        });
+        prop_oneof![
+            1 => (1..4u32, few()).prop_map(|(number, tid)| Record::Task(WireTask { number, tid, ..Zeroable::zeroed() })),
+            1 => (1..4u32, few())
+                .prop_map(|(number, ifindex)| Record::Device(WireDevice { number, ifindex, ..Zeroable::zeroed() })),
+            1 => (1..4u32, 0..4u64)
+                .prop_map(|(number, sf_acts)| Record::Flow(WireFlow { sf_acts, number, ..Zeroable::zeroed() })),
+            6 => trace,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn runs_tell_just_the_events_that_are_told_one_by_one(
+            records in prop::collection::vec(record(), 1..20),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let (mut names, mut plain) = (Names::default(), Names::default());
+            for at in order {
+                match at.get(&records) {
+                    Record::Task(e) => prop_assert_eq!(names.task(e), plain.task(e)),
+                    Record::Device(e) => prop_assert_eq!(names.device(e), plain.device(e)),
+                    Record::Flow(e) => prop_assert_eq!(names.flow(e), plain.flow(e)),
+                    Record::Trace(e) => {
+                        let steps: Vec<WireStep> = [e.trace.steps, e.more].concat();
+                        let (mut runs, mut events) = (Vec::new(), Vec::new());
+                        let whole = names.trace(bytemuck::bytes_of(&**e), &mut runs);
+                        prop_assert_eq!(whole, plain.steps(&e.trace, &steps[..e.trace.count as usize], &mut events));
+                        prop_assert_eq!(Told::expanded(runs), Told::expanded(events));
+                    }
+                }
+            }
+        }
     }
 }

@@ -62,7 +62,7 @@ fn each(
     {
         return Err(RAGGED);
     }
-    let runs = message.kinds.iter().filter(|&&kind| kind == Kind::Run as u8).count();
+    let runs = decoder.rows[Kind::Run as usize];
     let mut runs = Runs::new(message.run.as_deref(), runs, EVENTS_LIMIT - (count - runs), steps)?;
     let texts = message.strings.iter().chain(&message.actions).chain(&message.cookies);
     if texts.map(String::len).max().unwrap_or(0).saturating_mul(count + runs.events) > TEXT_LIMIT {
@@ -105,6 +105,8 @@ pub(super) fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
 /// Goes through the rows of every kind side by side.
 struct Decoder<'a> {
     message: &'a proto::Events,
+    /// How many events of each kind there are.
+    rows: [usize; 256],
     /// The next row of each kind.
     next: [usize; 256],
     tasks: Vec<(u32, u32, Comm)>,
@@ -138,11 +140,11 @@ macro_rules! check {
 
 impl<'a> Decoder<'a> {
     fn new(m: &'a proto::Events) -> Result<Self, Malformed> {
-        let mut rows = [0usize; 256];
+        let mut counts = [0usize; 256];
         for &kind in &m.kinds {
-            rows[usize::from(kind)] += 1;
+            counts[usize::from(kind)] += 1;
         }
-        let rows = |kind: Kind| rows[kind as usize];
+        let rows = |kind: Kind| counts[kind as usize];
         check!(
             m.flow_lookup,
             rows(Kind::FlowLookup),
@@ -185,6 +187,7 @@ impl<'a> Decoder<'a> {
         }
         let (ufids, []) = m.ufids.as_chunks::<16>() else { return Err(Malformed("a UFID that is cut off")) };
         Ok(Self {
+            rows: counts,
             next: [0; 256],
             tasks: m
                 .tasks

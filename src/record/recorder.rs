@@ -222,8 +222,8 @@ impl Work {
         if lost > self.noted {
             self.noted = lost;
             let ts = told.first().map_or(self.last_ts, Told::ts);
-            let loss = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
-            told.insert(0, Event::host(ts, Body::Loss(loss)).into());
+            let all = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
+            told.insert(0, Event::host(ts, Body::Loss(all)).into());
             self.own += 1;
             self.own_places.push(place);
         }

@@ -41,14 +41,12 @@ impl Ways {
             return *index;
         }
         let address = Arc::as_ptr(route).cast::<()>().addr();
-        let index = match self.routes.get(&address) {
-            Some((_, index)) => *index,
-            None => {
-                let index = route.iter().all(|step| can_be_step(&step.body)).then(|| self.add(route, runs));
-                self.routes.insert(address, (route.clone(), index));
-                index
-            }
-        };
+        let known = self.routes.get(&address).map(|(_, index)| *index);
+        let index = known.unwrap_or_else(|| {
+            let index = route.iter().all(|step| can_be_step(&step.body)).then(|| self.add(route, runs));
+            self.routes.insert(address, (route.clone(), index));
+            index
+        });
         self.last = Some((route.clone(), index));
         index
     }

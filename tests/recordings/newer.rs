@@ -144,7 +144,7 @@ fn a_few_bytes_of_runs_are_no_more_events_than_a_message_may_have() {
 
 #[test]
 fn what_cannot_be_a_step_is_refused() {
-    let json = [heads(&[13]), field(32, br#"{"type":"loss","ring_full":1}"#)].concat();
+    let json = [heads(&[13]), field(32, br#"{"type":"probes","capabilities":[]}"#)].concat();
     for step in
         [json, vec![], heads(&[50]), [heads(&[50]), field(50, &[field(1, &[0]), field(3, &[0])].concat())].concat()]
     {
