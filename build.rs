@@ -55,7 +55,7 @@ fn libpcap() {
 }
 
 /// Columns that nearly every event has a number in: all of these messages', and some of `Events`.
-const QUICK: [&str; 3] = ["DevSteps", "FlowLookups", "ActionExecutes"];
+const QUICK: [&str; 4] = ["DevSteps", "FlowLookups", "ActionExecutes", "Runs"];
 const QUICK_OF_EVENTS: [&str; 5] = ["ts", "cpu", "task", "packet", "upcall"];
 
 /// The same schema for the writer: a packed column of varints is, on the wire, bytes. The writer's types, in

@@ -4,7 +4,7 @@
 use std::{io::Write, time::Duration};
 
 use ovscope::{
-    event::Event,
+    event::Told,
     probes::{Config, Prepared},
 };
 
@@ -18,8 +18,9 @@ fn main() -> anyhow::Result<()> {
     let sample = args.get(1).map_or(Ok(1), |s| s.parse())?;
     let event_budget = args.get(2).map_or(Ok(Config::default().event_budget), |s| s.parse())?;
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let sink = Box::new(move |events: Vec<Event>| {
-        count_only || events.iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
+    let sink = Box::new(move |told: Vec<Told>| {
+        count_only
+            || Told::expanded(told).iter().all(|e| serde_json::to_writer(&mut out, e).is_ok() && writeln!(out).is_ok())
     });
     let running = Prepared::new()?.start(Config { sample, event_budget, ..Config::default() }, sink)?;
     eprintln!("attached");

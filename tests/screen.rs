@@ -16,7 +16,7 @@ use ovscope::{
     },
     event::{
         Body, Bookmark, Capability, CapabilityState, DaemonState, DelReason, Event, FlowResult, RevalResult,
-        Revalidation,
+        Revalidation, Told,
     },
     model::Overview,
     ui::{Choice, Mode, Theme},
@@ -264,6 +264,10 @@ fn a_replay_is_steered_and_starts_again() {
     assert_eq!(state.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), Effect::Quit);
 }
 
+fn told(events: &[Event]) -> Vec<Told> {
+    events.iter().cloned().map(Told::Event).collect()
+}
+
 fn overview(events: &[Event]) -> Overview {
     let mut overview = Overview::default();
     for event in events {
@@ -327,7 +331,7 @@ async fn live_one_looks_back_while_it_goes_on() {
     let end = events.iter().map(|event| event.ts).max().expect("events");
     let (notes, _noted) = mpsc::channel(8);
     let flight = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
-    flight.see(&events).expect("memory");
+    flight.see(&told(&events)).expect("memory");
     let mut state = state(Choice::Auto, false, events).with_flight(Some(Box::new(flight.clone())));
     let shown = text(&frame(&mut state, 120, 40));
     assert!(shown.contains("kept 0:30"), "{shown}");

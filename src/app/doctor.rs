@@ -102,7 +102,7 @@ fn check(prerequisite: Prerequisite, missing: &[Missing]) -> Checked {
 
 /// The daemon's first word.
 async fn daemon(args: &DoctorArgs) -> Option<DaemonState> {
-    let (out, mut events) = mpsc::channel(16);
+    let (out, mut events) = mpsc::channel::<FromSource>(16);
     let (asks, asked) = mpsc::channel(1);
     let service = ask_daemon(args.ovs_rundir.clone(), None, asked, &out);
     let first = timeout(PATIENCE, async {

@@ -18,7 +18,7 @@ use super::{
     trigger::{TRIGGER_HELP, Trigger},
 };
 use crate::{
-    event::{Body, Bookmark, Event, Nanos, Session},
+    event::{Body, Bookmark, Event, Nanos, Session, Told},
     model::{Limits, Model, Overview},
     probes::monotonic_now,
     record::{FLIGHT_MIN, Flight, Header, Kept},
@@ -73,28 +73,28 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     state: Arc<Mutex<State>>,
-    notes: WeakSender<FromSource>,
+    notes: WeakSender<FromSource<Told>>,
 }
 
 impl Recorder {
     /// One of so many bytes. What it has to tell comes out of `notes`.
-    pub fn new(bytes: usize, notes: WeakSender<FromSource>) -> std::io::Result<Self> {
+    pub fn new(bytes: usize, notes: WeakSender<FromSource<Told>>) -> std::io::Result<Self> {
         let header = Header::default();
         let flight = Flight::new(bytes, &header)?;
         let state = State { flight, overview: Overview::default(), header };
         Ok(Self { state: Arc::new(Mutex::new(state)), notes })
     }
 
-    /// Adds events.
-    pub fn see(&self, events: &[Event]) -> std::io::Result<()> {
+    /// Adds what was told.
+    pub fn see(&self, told: &[Told]) -> std::io::Result<()> {
         let mut state = self.state();
-        for event in events {
+        for event in told.iter().filter_map(Told::event) {
             state.overview.see(event);
             if let Body::Session(session) = &event.body {
                 state.describe(session);
             }
         }
-        state.flight.push(events)
+        state.flight.push(told)
     }
 
     /// Saves what is kept, in a thread of its own, and tells how it went; `why` says for what reason.
@@ -162,13 +162,13 @@ impl FlightControl for Recorder {
 }
 
 /// Marks of a live session: events like any others.
-pub struct LiveMarks(pub WeakSender<FromSource>);
+pub struct LiveMarks(pub WeakSender<FromSource<Told>>);
 
 impl MarkKeeper for LiveMarks {
     fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
         let event = Event::host(monotonic_now(), Body::Mark(mark.clone()));
         let sender = self.0.upgrade().ok_or("the session is over")?;
-        let sent = sender.try_send(FromSource::Events(vec![event]));
+        let sent = sender.try_send(FromSource::Events(vec![Told::Event(event)]));
         sent.map(|()| "marked".to_owned()).map_err(|_| "too busy for a mark: try again".to_owned())
     }
 }

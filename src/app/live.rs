@@ -39,7 +39,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     let prepared = prepare()?;
     let config = args.probes.config()?;
     eprint!("ovscope: attaching the probes …");
-    let started = Session::start(prepared, config, Some(&args.daemon)).await;
+    let started = Session::start_told(prepared, config, Some(&args.daemon)).await;
     // The line has done its work.
     eprint!("\r\x1b[K");
     let mut session = started?;

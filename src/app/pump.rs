@@ -14,6 +14,7 @@ use super::{
     source::FromSource,
     tape::Tape,
 };
+use crate::event::{Event, Told};
 
 /// So long it waits for the screen to take events; the probes' queue holds some seconds of a storm meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A screen that takes nothing for long, as its terminal stands still, is left behind: recording goes on without it, and
 /// when it moves again it begins anew with the state there.
 pub fn spawn(
-    events: Receiver<FromSource>,
+    events: Receiver<FromSource<Told>>,
     screen: Sender<FromSource>,
     tape: Arc<Mutex<Tape>>,
     flight: Option<Recorder>,
@@ -46,23 +47,34 @@ struct Pump {
 }
 
 impl Pump {
-    fn run(mut self, mut events: Receiver<FromSource>) {
+    fn run(mut self, mut events: Receiver<FromSource<Told>>) {
         while let Some(from) = events.blocking_recv() {
-            if let FromSource::Events(events) = &from {
-                self.tape.lock().unwrap_or_else(PoisonError::into_inner).see(events);
-                if let Some(flight) = &self.flight
-                    && flight.see(events).is_err()
-                {
-                    // Memory is never full; what cannot be encoded is not kept, and the screen says that nothing is.
-                    self.flight = None;
-                }
-                let due = self.watch.see(events);
-                if let (Some(why), Some(flight)) = (due, &self.flight) {
-                    flight.save_for(why);
-                }
-            }
+            let from = match from {
+                FromSource::Events(told) => FromSource::Events(self.keep(told)),
+                FromSource::Restart => FromSource::Restart,
+                FromSource::Overview(overview) => FromSource::Overview(overview),
+                FromSource::Note(note) => FromSource::Note(note),
+                FromSource::Ended(how) => FromSource::Ended(how),
+            };
             self.pass_on(from);
         }
+    }
+
+    /// Keeps what was told, and gives the events.
+    fn keep(&mut self, told: Vec<Told>) -> Vec<Event> {
+        self.tape.lock().unwrap_or_else(PoisonError::into_inner).see(&told);
+        if let Some(flight) = &self.flight
+            && flight.see(&told).is_err()
+        {
+            // Memory is never full; what cannot be encoded is not kept, and the screen says that nothing is.
+            self.flight = None;
+        }
+        let events = Told::expanded(told);
+        let due = self.watch.see(&events);
+        if let (Some(why), Some(flight)) = (due, &self.flight) {
+            flight.save_for(why);
+        }
+        events
     }
 
     fn pass_on(&mut self, from: FromSource) {
@@ -105,11 +117,11 @@ mod tests {
     use super::*;
     use crate::{
         app::{cli::Cli, flight::FlightControl as _},
-        event::{Body, Event, Loss},
+        event::{Body, Loss},
     };
 
-    fn event(n: u64) -> FromSource {
-        FromSource::Events(vec![Event::host(n, Body::Loss(Loss { ring_full: n, ..Loss::default() }))])
+    fn event(n: u64) -> FromSource<Told> {
+        FromSource::Events(vec![Told::Event(Event::host(n, Body::Loss(Loss { ring_full: n, ..Loss::default() })))])
     }
 
     fn watch() -> Watch {

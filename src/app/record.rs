@@ -17,7 +17,7 @@ use super::{
     source::FromSource,
 };
 use crate::{
-    event::{Event, Query},
+    event::{Query, Told},
     model::{Flow, FlowKey, FlowSort, Limits, Model},
     ovs_rpc::Ask,
     probes,
@@ -34,7 +34,7 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     let config = args.probes.config()?;
     let host = probes::session(&config.command);
     let (recorder, name) = create(&args.output, &Header::from(&host))?;
-    let mut session = match Session::start(prepared, config, Some(&args.daemon)).await {
+    let mut session = match Session::start_told(prepared, config, Some(&args.daemon)).await {
         Ok(session) => session,
         Err(error) => {
             drop(recorder);
@@ -61,9 +61,9 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             from = session.events.recv() => match from {
-                Some(FromSource::Events(events)) => {
-                    asking.see(&events);
-                    recorder.give(events);
+                Some(FromSource::Events(told)) => {
+                    asking.see(&told);
+                    recorder.give(told);
                 }
                 Some(FromSource::Ended(Err(why))) => {
                     failed = Some(why);
@@ -85,7 +85,7 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
             () = &mut end => break,
         }
     }
-    session.stop(|events| recorder.give(events)).await;
+    session.stop(|told| recorder.give(told)).await;
     clear_line();
     let summary = tokio::task::spawn_blocking(move || recorder.finish()).await??;
     eprintln!("{}", told(&name, &summary));
@@ -162,9 +162,15 @@ impl Asking {
         Self { per_second, model, asked: HashMap::new(), count: 0 }
     }
 
-    fn see(&mut self, events: &[Event]) {
-        if self.per_second > 0 {
-            self.model.apply_all(events);
+    /// The events of runs are passed over: the flows that packets hit, and how often, are in the counters.
+    fn see(&mut self, told: &[Told]) {
+        if self.per_second == 0 {
+            return;
+        }
+        for told in told {
+            if let Told::Event(event) = told {
+                self.model.apply(event);
+            }
         }
     }
 

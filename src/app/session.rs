@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{cli::DaemonArgs, source::FromSource};
 use crate::{
-    event::Event,
+    event::{Event, Told},
     ovs_rpc::{self, Ask},
     privileges,
     probes::{Config, Prepared, Running, Usdt, monotonic_now},
@@ -25,14 +25,14 @@ pub fn prepare() -> anyhow::Result<Prepared> {
     Ok(prepared)
 }
 
-/// What is running, and where its events come out.
-pub struct Session {
+/// What is running, and where its events come out, as each of them or as they were told.
+pub struct Session<T = Event> {
     /// Events of the probes and the daemon. [`FromSource::Ended`] comes only when the probes stopped by themselves.
-    pub events: mpsc::Receiver<FromSource>,
+    pub events: mpsc::Receiver<FromSource<T>>,
     /// Questions to the daemon.
     pub asks: mpsc::Sender<Ask>,
     /// Whatever else is to pass where the events do.
-    pub notes: mpsc::WeakSender<FromSource>,
+    pub notes: mpsc::WeakSender<FromSource<T>>,
     probes: Option<Running>,
     daemon: Option<JoinHandle<()>>,
 }
@@ -40,13 +40,31 @@ pub struct Session {
 impl Session {
     /// Attaches the probes, and looks for the daemon where `daemon` is given. Needs a runtime.
     pub async fn start(prepared: Prepared, config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
+        Self::start_with(prepared, config, daemon, Told::expanded).await
+    }
+}
+
+impl Session<Told> {
+    /// The same for who takes packets' events together.
+    pub async fn start_told(prepared: Prepared, config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
+        Self::start_with(prepared, config, daemon, |told| told).await
+    }
+}
+
+impl<T: From<Event> + Send + 'static> Session<T> {
+    async fn start_with(
+        prepared: Prepared,
+        config: Config,
+        daemon: Option<&DaemonArgs>,
+        wanted: fn(Vec<Told>) -> Vec<T>,
+    ) -> anyhow::Result<Self> {
         let usdt_asked = config.usdt == Usdt::Wanted;
         let (out, events) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(ASKS);
         let daemon = daemon.map(|args| ask_daemon(args.ovs_rundir.clone(), Some(args.rpc_rate), asked, &out));
         let notes = out.downgrade();
         let last = Last(out);
-        let sink = Box::new(move |events| last.0.blocking_send(FromSource::Events(events)).is_ok());
+        let sink = Box::new(move |told| last.0.blocking_send(FromSource::Events(wanted(told))).is_ok());
         let starting = tokio::task::spawn_blocking(move || prepared.start(config, sink));
         let probes = starting.await.context("starting the probes")??;
         if usdt_asked
@@ -58,12 +76,12 @@ impl Session {
     }
 
     /// The events, for somebody else to take: until [`Session::stop`] and what was still to be said then.
-    pub fn take_events(&mut self) -> mpsc::Receiver<FromSource> {
+    pub fn take_events(&mut self) -> mpsc::Receiver<FromSource<T>> {
         std::mem::replace(&mut self.events, mpsc::channel(1).1)
     }
 
     /// Detaches the probes, and gives `rest` what they still had to say: the last events and counters.
-    pub async fn stop(mut self, mut rest: impl FnMut(Vec<Event>)) {
+    pub async fn stop(mut self, mut rest: impl FnMut(Vec<T>)) {
         if let Some(daemon) = self.daemon.take() {
             daemon.abort();
         }
@@ -89,11 +107,11 @@ impl Session {
 }
 
 /// Starts the service that asks the daemon; its answers go to `out` as events.
-pub fn ask_daemon(
+pub fn ask_daemon<T: From<Event> + Send + 'static>(
     rundir: Option<PathBuf>,
     rate: Option<u32>,
     asked: mpsc::Receiver<Ask>,
-    out: &mpsc::Sender<FromSource>,
+    out: &mpsc::Sender<FromSource<T>>,
 ) -> JoinHandle<()> {
     let mut config = ovs_rpc::Config::new(rundir);
     if let Some(rate) = rate {
@@ -104,6 +122,7 @@ pub fn ask_daemon(
     let service = ovs_rpc::spawn(config, asked, answers, monotonic_now);
     tokio::spawn(async move {
         while let Some(events) = answered.recv().await {
+            let events = events.into_iter().map(T::from).collect();
             if out.send(FromSource::Events(events)).await.is_err() {
                 break;
             }
@@ -113,9 +132,9 @@ pub fn ask_daemon(
 }
 
 /// Says that the probes are gone when their thread lets go of it, whyever.
-struct Last(mpsc::Sender<FromSource>);
+struct Last<T>(mpsc::Sender<FromSource<T>>);
 
-impl Drop for Last {
+impl<T> Drop for Last<T> {
     fn drop(&mut self) {
         let why = "the probes stopped: their thread ended".to_owned();
         let _ = self.0.try_send(FromSource::Ended(Err(why)));

@@ -2,11 +2,12 @@
 
 use crate::{event::Event, model::Overview};
 
-/// What a source sends. Bounded channels of this join its thread to the loop that applies the events.
+/// What a source sends: events, or what stands for them ([`Told`](crate::event::Told)) to whom that is enough. Bounded
+/// channels of this join its thread to the loop that applies the events.
 #[derive(Debug)]
-pub enum FromSource {
+pub enum FromSource<T = Event> {
     /// Events, mostly in the order of their times.
-    Events(Vec<Event>),
+    Events(Vec<T>),
     /// Forget everything: the events that follow start again, as of a new session.
     Restart,
     /// What the whole recording looks like, as far as it has been gone through.

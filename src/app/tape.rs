@@ -10,7 +10,7 @@ use std::{
 
 use super::screen::{RecordControl, RecordState};
 use crate::{
-    event::{Body, Event},
+    event::{Body, Event, Told},
     record::{Header, Preamble, Recorder},
 };
 
@@ -32,16 +32,16 @@ struct Running {
 }
 
 impl Tape {
-    /// Sees events.
-    pub fn see(&mut self, events: &[Event]) {
-        for event in events {
+    /// Sees what was told.
+    pub fn see(&mut self, told: &[Told]) {
+        for event in told.iter().filter_map(Told::event) {
             self.preamble.see(event);
             if let Body::Session(session) = &event.body {
                 self.header = Header::from(&**session);
             }
         }
         if let Some(running) = &self.running {
-            running.recorder.push(events);
+            running.recorder.give(told.to_vec());
         }
     }
 

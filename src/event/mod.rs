@@ -1,7 +1,8 @@
 //! The vocabulary: every event ovscope knows, as plain typed data, with its JSON form. Knows nothing else.
 //!
 //! Data has one road: a source (ring buffer, file, stream) makes [`Event`]s, the model applies them, the screen draws
-//! the model, and the recorder sits on the same stream. Whatever any of them needs to know is therefore an event:
+//! the model, and the recorder sits on the same stream. Where many packets go the same way, a source may tell a packet's
+//! events as one [`Run`], which stands for just those events. Whatever any of them needs to know is therefore an event:
 //! also the kernel's counters, the names of ports, the state of the probes, losses and the daemon's answers.
 
 mod action;
@@ -10,6 +11,7 @@ mod drop;
 mod ids;
 mod names;
 mod path;
+mod run;
 mod stage;
 mod usdt;
 
@@ -28,6 +30,7 @@ pub use path::{
     DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd, UpcallEnqueue,
     UpcallRecv, UpcallReturn,
 };
+pub use run::{Afters, Route, Run, Step, Told};
 pub use stage::{STAGE_BUCKETS, Stage, StageCounter, bucket_bounds, bucket_of};
 pub use usdt::{DelReason, FlowOperation, FlowResult, OpType, RecvUpcall, RevalResult, Revalidation};
 

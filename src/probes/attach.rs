@@ -1,6 +1,6 @@
 //! Loads the kernel side and attaches it, each capability on the best rung of the ladder that the kernel allows.
 
-use std::{collections::BTreeMap, fs, mem::MaybeUninit, os::fd::AsFd as _, sync::Mutex};
+use std::{collections::BTreeMap, ffi::OsStr, fs, mem::MaybeUninit, os::fd::AsFd as _, path::Path, sync::Mutex};
 
 use libbpf_rs::{
     Link, MapCore as _, Object, OpenObject, PrintLevel, ProgramMut,
@@ -57,8 +57,7 @@ impl Attached {
 /// reason, and everything is begun anew with what is left: mostly nothing is refused, and this is done once.
 pub fn load_and_attach(config: &Config) -> Result<Attached, Error> {
     libbpf_rs::set_print(Some((PrintLevel::Info, remember)));
-    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let mut ladder = Ladder::new(config.attach, missing_functions(&symbols));
+    let mut ladder = Ladder::new(config.attach);
     loop {
         let (skel, settings) = load(config, &mut ladder)?;
         let (kprobes, lost_end) = load_kprobes(config, &mut ladder, &skel, &settings);
@@ -95,6 +94,9 @@ fn load(config: &Config, ladder: &mut Ladder) -> Result<(OvscopeSkel<'static>, V
             Ok(skel) => return Ok((skel, settings)),
             Err(error) => error,
         };
+        if look(ladder) {
+            continue;
+        }
         match blame() {
             Some((plan, why)) if ladder.rung(plan) == Some(Rung::Fentry) => ladder.fall(plan, Rung::Fentry, why),
             _ => return Err(Error::Kernel { what: "loading the probes", source: error }),
@@ -103,7 +105,7 @@ fn load(config: &Config, ladder: &mut Ladder) -> Result<(OvscopeSkel<'static>, V
 }
 
 /// Loads the lower rung's programs, where something stands there, over the maps of the upper one. Whether that cost
-/// [`PACKET_END`] its place, so that what rests on it must go, too.
+/// [`PACKET_END`] its place, or others every place, so that all must be begun anew.
 fn load_kprobes(
     config: &Config,
     ladder: &mut Ladder,
@@ -122,6 +124,9 @@ fn load_kprobes(
             Ok(skel) => return (Some(skel), false),
             Err(error) => error,
         };
+        if look(ladder) {
+            return (None, true);
+        }
         match blame().filter(|(plan, _)| standing.iter().any(|s| s.name == plan.name)) {
             Some((plan, why)) => ladder.fall(plan, Rung::Kprobe, why),
             None => standing.iter().for_each(|plan| ladder.fall(plan, Rung::Kprobe, format!("no kprobes: {error}"))),
@@ -130,6 +135,12 @@ fn load_kprobes(
             return (None, true);
         }
     }
+}
+
+/// Looks, once something was refused, which functions are not there at all; whether there are such. Not before: to
+/// read the kernel's symbols takes a good part of a second, and mostly all are there.
+fn look(ladder: &mut Ladder) -> bool {
+    ladder.take_off(|| missing_functions(&fs::read_to_string("/proc/kallsyms").unwrap_or_default()))
 }
 
 /// Whose program the kernel refused, and its reason.
@@ -194,8 +205,21 @@ fn open<'obj>(
         let name = program.name().to_string_lossy().into_owned();
         let stands = standing.iter().any(|plan| plan.programs.contains(&name.as_str()));
         program.set_autoload(stands || (name == SWEEP && config.follow));
+        if stands && let Some(target) = in_module(program.section()) {
+            // What is not there is refused when it is loaded.
+            let _ = program.set_attach_target(0, Some(target));
+        }
     }
     Ok(open)
+}
+
+/// Where openvswitch is a module: a section's function or tracepoint in it, as libbpf names it then. Without the
+/// module's name, it would go through the types of the whole kernel again for each module and each program, which takes
+/// as long as all the rest of loading.
+fn in_module(section: &OsStr) -> Option<String> {
+    let (_, function) = section.to_str()?.split_once('/')?;
+    let of_ovs = function.starts_with("ovs_") || ["queue_userspace_packet", "destroy_dp_rcu"].contains(&function);
+    (of_ovs && Path::new("/sys/kernel/btf/openvswitch").exists()).then(|| format!("openvswitch:{function}"))
 }
 
 fn open_kprobes<'obj>(
@@ -293,6 +317,7 @@ fn attach(config: &Config, ladder: &mut Ladder, attached: &mut Attached) -> bool
         for program in names.iter().filter_map(|name| from.get(name)) {
             match program.attach() {
                 Ok(link) => attached.links.push(link),
+                Err(_) if look(ladder) => return false,
                 Err(error) => {
                     ladder.fall(plan, rung, format!("could not be attached ({error})"));
                     all = false;

@@ -23,7 +23,7 @@ use super::{
     wire,
 };
 use crate::{
-    event::{Body, Capability, Datapath, Event, Loss},
+    event::{Body, Capability, Datapath, Event, Loss, Told},
     privileges,
 };
 
@@ -35,7 +35,7 @@ const COUNTER_PERIOD: Duration = Duration::from_millis(250);
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
 /// A packet that nothing happens to for so long is told while it waits; 25 to 250 ms, as the kernel is built.
 const QUIET_JIFFIES: u64 = 25;
-/// Events to a batch, at most about so many.
+/// Events and runs to a batch, at most about so many.
 const BATCH: usize = 4096;
 /// Batches read from the ring buffer in a row: then it is time for the counters, or for the end.
 const BATCHES: usize = 64;
@@ -67,7 +67,7 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
             return;
         }
     };
-    let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command))))];
+    let begun = vec![Event::host(monotonic_now(), Body::Session(Box::new(session(&config.command)))).into()];
     if !sink(begun) {
         return;
     }
@@ -121,9 +121,9 @@ fn read(
         }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
-            let events = batch.replace(Vec::with_capacity(BATCH));
-            let full = events.len() >= BATCH;
-            if !events.is_empty() && !sink(events) {
+            let told = batch.replace(Vec::with_capacity(BATCH));
+            let full = told.len() >= BATCH;
+            if !told.is_empty() && !sink(told) {
                 return;
             }
             if !full {
@@ -131,7 +131,7 @@ fn read(
             }
         }
         let now = Instant::now();
-        let mut events = Vec::new();
+        let mut events: Vec<Told> = Vec::new();
         around.undecoded = *undecoded.borrow();
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
@@ -165,34 +165,34 @@ fn quick(
     with_flows: bool,
     reasons: &mut Reasons,
     around: &mut Surroundings,
-    events: &mut Vec<Event>,
+    events: &mut Vec<Told>,
 ) {
     let now = monotonic_now();
     let stats = read_stats().unwrap_or_default();
     if let Ok(counters) = counters.read(maps, &stats, now, with_flows, reasons) {
-        events.push(Event::host(now, Body::Counters(Box::new(counters))));
+        events.push(Event::host(now, Body::Counters(Box::new(counters))).into());
     }
     if let Ok(loss) = read_loss(maps) {
         let loss = Loss { undecoded: around.undecoded, missed_runs: loss.missed_runs + around.missed_runs, ..loss };
         if loss != around.loss {
             around.loss = loss;
-            events.push(Event::host(now, Body::Loss(loss)));
+            events.push(Event::host(now, Body::Loss(loss)).into());
         }
     }
 }
 
-fn slow(attached: &mut Attached, around: &mut Surroundings, events: &mut Vec<Event>) {
+fn slow(attached: &mut Attached, around: &mut Surroundings, events: &mut Vec<Told>) {
     let now = monotonic_now();
     // An answer that did not come says nothing about the datapaths.
     if let Ok(datapaths) = read_datapaths()
         && around.datapaths.as_ref() != Some(&datapaths)
     {
         around.datapaths = Some(datapaths.clone());
-        events.push(Event::host(now, Body::Datapaths { datapaths }));
+        events.push(Event::host(now, Body::Datapaths { datapaths }).into());
     }
     forget_dead_handlers(&attached.skel.maps);
     around.missed_runs = attached.read_costs();
-    events.push(Event::host(now, Body::Probes { capabilities: attached.capabilities.clone() }));
+    events.push(Event::host(now, Body::Probes { capabilities: attached.capabilities.clone() }).into());
 }
 
 /// Threads that are gone make room for those of the next daemon.

@@ -3,7 +3,7 @@
 use super::{
     decode_action::{action, action_ct, action_long, action_tunnel},
     reasons::Reasons,
-    told::told,
+    told,
     trace::Names,
     wire::{
         self, WIRE_ACTION, WIRE_ACTION_CT, WIRE_ACTION_LONG, WIRE_ACTION_TUNNEL, WIRE_DEVICE, WIRE_FLOW, WIRE_FLOW_DEL,
@@ -13,8 +13,8 @@ use super::{
     },
 };
 use crate::event::{
-    Body, Cookie, DpIfindex, Event, FlowOp, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid,
-    Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Body, Cookie, DpIfindex, Event, FlowOp, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Told,
+    Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 /// A record that is not one that this program knows: the caller counts it.
@@ -33,11 +33,11 @@ impl Decoder {
         &mut self.names.reasons
     }
 
-    /// Adds to `events` what one record of the ring buffer tells: none, one, or all of a packet's steps.
-    pub fn decode(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<(), Undecoded> {
+    /// Adds to `told` what one record of the ring buffer tells: nothing, an event, or all of a packet's steps.
+    pub fn decode(&mut self, bytes: &[u8], told: &mut Vec<Told>) -> Result<(), Undecoded> {
         let kind = bytes.get(wire::KIND_AT..wire::KIND_AT + 4).and_then(|b| b.try_into().ok()).ok_or(Undecoded)?;
         match u32::from_ne_bytes(kind) {
-            WIRE_TRACE => self.names.trace(bytes, events).ok_or(Undecoded),
+            WIRE_TRACE => self.names.trace(bytes, told).ok_or(Undecoded),
             WIRE_TASK => self.names.task(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
             WIRE_DEVICE => self.names.device(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
             WIRE_FLOW => self.names.flow(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
@@ -45,11 +45,11 @@ impl Decoder {
                 let packet: WirePacket = read(bytes).ok_or(Undecoded)?;
                 let event = self.names.event(packet.ts, packet.cpu, packet.task);
                 let packet_id = (packet.packet != 0).then_some(PacketId(packet.packet));
-                events.push(Event { packet: packet_id, ..event(bytes_of(&packet)) });
+                told.push(Event { packet: packet_id, ..event(bytes_of(&packet)) }.into());
                 Ok(())
             }
             _ => {
-                events.push(with_head(bytes).ok_or(Undecoded)?);
+                told.push(with_head(bytes).ok_or(Undecoded)?.into());
                 Ok(())
             }
         }
@@ -72,7 +72,7 @@ fn with_head(bytes: &[u8]) -> Option<Event> {
         WIRE_ACTION_LONG => action_long(&read(bytes)?)?,
         WIRE_ACTION_CT => action_ct(&read(bytes)?),
         WIRE_ACTION_TUNNEL => action_tunnel(&read(bytes)?),
-        kind => told(kind, bytes)?,
+        kind => told::told(kind, bytes)?,
     };
     Some(Event {
         ts: head.ts,
@@ -194,9 +194,9 @@ mod tests {
     use super::*;
 
     fn decode(bytes: &[u8]) -> Option<Event> {
-        let mut events = Vec::new();
-        Decoder::default().decode(bytes, &mut events).ok()?;
-        events.pop()
+        let mut told = Vec::new();
+        Decoder::default().decode(bytes, &mut told).ok()?;
+        Told::expanded(told).pop()
     }
 
     #[test]

@@ -40,21 +40,34 @@ const RAW_TRACEPOINT: &str = "a raw tracepoint costs a little more";
 #[derive(Debug)]
 pub struct Ladder {
     attach: Attach,
-    /// On no rung, and why.
-    gone: BTreeMap<&'static str, String>,
+    /// On no rung, and why; none while nobody has looked.
+    gone: Option<BTreeMap<&'static str, String>>,
     /// Why not on which rung.
     refused: BTreeMap<&'static str, Vec<(Rung, String)>>,
 }
 
 impl Ladder {
-    /// All stand as high as they may, but those that are `gone` anyway, by their names, and why.
-    pub fn new(attach: Attach, gone: BTreeMap<&'static str, String>) -> Self {
-        Self { attach, gone, refused: BTreeMap::new() }
+    /// All stand as high as they may.
+    pub fn new(attach: Attach) -> Self {
+        Self { attach, gone: None, refused: BTreeMap::new() }
+    }
+
+    /// Takes those off that cannot be on any rung, which `look` names and says why; whether there are some. It is asked
+    /// once: later ones hear that there are no others.
+    pub fn take_off(&mut self, look: impl FnOnce() -> BTreeMap<&'static str, String>) -> bool {
+        if self.gone.is_some() {
+            return false;
+        }
+        !self.gone.insert(look()).is_empty()
+    }
+
+    fn gone(&self, plan: &Plan) -> Option<&String> {
+        self.gone.as_ref()?.get(plan.name)
     }
 
     /// Where it stands; none: it cannot be attached.
     pub fn rung(&self, plan: &Plan) -> Option<Rung> {
-        if self.gone.contains_key(plan.name) {
+        if self.gone(plan).is_some() {
             return None;
         }
         Rung::ALL.into_iter().find(|rung| self.why_not(plan, *rung).is_none())
@@ -83,7 +96,7 @@ impl Ladder {
 
     /// How it stands.
     pub fn capability(&self, plan: &Plan) -> Capability {
-        if let Some(why) = self.gone.get(plan.name) {
+        if let Some(why) = self.gone(plan) {
             return plan.state(CapabilityState::Missing, Rung::Fentry, why.clone());
         }
         let better = self.why_not(plan, Rung::Fentry).unwrap_or_default();
@@ -114,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_falls_alone_and_says_why() {
-        let mut ladder = Ladder::new(Attach::Auto, BTreeMap::new());
+        let mut ladder = Ladder::new(Attach::Auto);
         ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
         for plan in PLANS {
             let stands = ladder.capability(plan);
@@ -131,7 +144,7 @@ mod tests {
 
     #[test]
     fn below_the_last_rung_it_is_missing_with_every_reason() {
-        let mut ladder = Ladder::new(Attach::Auto, BTreeMap::new());
+        let mut ladder = Ladder::new(Attach::Auto);
         ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
         ladder.fall(upcall_return(), Rung::Kprobe, "no kprobes".to_owned());
         let stands = ladder.capability(upcall_return());
@@ -141,12 +154,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_kept_to() {
-        let ladder = Ladder::new(Attach::Kprobe, BTreeMap::new());
+        let ladder = Ladder::new(Attach::Kprobe);
         for plan in PLANS {
             let asked = if plan.wanted == Wanted::Usdt { Rung::Fentry } else { Rung::Kprobe };
             assert_eq!(ladder.rung(plan), Some(asked), "{}", plan.name);
         }
-        let mut ladder = Ladder::new(Attach::Fentry, BTreeMap::new());
+        let mut ladder = Ladder::new(Attach::Fentry);
         ladder.fall(upcall_return(), Rung::Fentry, "no trampoline".to_owned());
         assert_eq!(ladder.rung(upcall_return()), None);
         assert!(ladder.capability(upcall_return()).why.contains("--attach fentry"));
@@ -154,7 +167,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_on_no_rung() {
-        let ladder = Ladder::new(Attach::Auto, BTreeMap::from([("upcall_return", "inlined".to_owned())]));
+        let mut ladder = Ladder::new(Attach::Auto);
+        assert!(ladder.take_off(|| BTreeMap::from([("upcall_return", "inlined".to_owned())])));
+        assert!(!ladder.take_off(|| panic!("nobody looks twice")));
         assert_eq!(ladder.rung(upcall_return()), None);
         assert_eq!(ladder.capability(upcall_return()).why, "inlined");
     }

@@ -1,6 +1,7 @@
 //! Loads and attaches the kernel side, reads its ring buffer and counters, and makes events of them.
 //!
-//! [`Prepared::start`] does all of it in a thread of its own; what comes out is a stream of batches of [`Event`]s. When the
+//! [`Prepared::start`] does all of it in a thread of its own; what comes out is a stream of batches of what
+//! they tell, which is [`Event`](crate::event::Event)s. When the
 //! thread ends, or the process dies, nothing stays in the kernel: no map or program is pinned.
 
 mod attach;
@@ -16,6 +17,7 @@ mod host;
 mod ladder;
 mod prerequisite;
 mod reasons;
+mod routes;
 mod skeleton;
 mod survey;
 mod symbols;
@@ -27,7 +29,7 @@ mod wire;
 use std::{sync::mpsc, thread};
 
 use crate::{
-    event::{Capability, Event},
+    event::{Capability, Told},
     filter::Programs,
     privileges,
 };
@@ -127,7 +129,7 @@ pub enum Error {
 /// Where the events go: called in the probes' thread with each batch, in the order of their arrival (their times may
 /// be out of order across CPUs). While it blocks, the ring buffer fills and the kernel side counts what is lost.
 /// Returning `false` ends the thread.
-pub type Sink = Box<dyn FnMut(Vec<Event>) -> bool + Send>;
+pub type Sink = Box<dyn FnMut(Vec<Told>) -> bool + Send>;
 
 /// The thread of the probes, before it does anything. It has every privilege that this program has, so it is made before
 /// the others give theirs up. Dropped, it ends.

@@ -36,7 +36,8 @@ pub fn survey() -> Vec<Capability> {
 fn foresee(kernel: &Kernel) -> Vec<Capability> {
     let names: BTreeSet<&str> = kernel.symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let described = described(&kernel.types);
-    let mut ladder = Ladder::new(Attach::Auto, missing_functions(&kernel.symbols));
+    let mut ladder = Ladder::new(Attach::Auto);
+    ladder.take_off(|| missing_functions(&kernel.symbols));
     for plan in PLANS {
         if let Some(why) = why_not_fentry(plan, &names, &described) {
             ladder.fall(plan, Rung::Fentry, why);

@@ -21,6 +21,7 @@ pub struct Symbols {
     /// /proc/modules when they were read.
     modules: Option<String>,
     known: HashMap<u64, String>,
+    readings: u64,
 }
 
 impl Default for Symbols {
@@ -31,6 +32,7 @@ impl Default for Symbols {
             text: String::new(),
             modules: None,
             known: HashMap::new(),
+            readings: 0,
         }
     }
 }
@@ -58,7 +60,13 @@ impl Symbols {
         name
     }
 
+    /// How often the symbols were read: from one reading to the next, a place has the same name.
+    pub fn readings(&self) -> u64 {
+        self.readings
+    }
+
     fn read(&mut self, kallsyms: &str) {
+        self.readings += 1;
         self.known.clear();
         self.functions.clear();
         self.text.clear();

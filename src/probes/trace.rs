@@ -4,20 +4,21 @@ use std::collections::HashMap;
 
 use super::{
     reasons::Reasons,
+    routes::Routes,
     symbols::Symbols,
-    wire::{
-        STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEPS_SHORT, WireDevice, WireFlow, WireLongTrace, WireStep, WireTask,
-        WireTrace, read,
-    },
+    wire::{STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEPS_MAX, WireDevice, WireFlow, WireStep, WireTask, WireTrace},
 };
 use crate::event::{
     ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name, Nanos,
-    PacketId, PortNo, Ufid, UpcallId, decode_action,
+    PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
 /// is forgotten at once when there are more was told long ago.
 const NAMES: usize = 1 << 18;
+
+/// Where a trace's steps begin; those that are too many for a short one follow on them.
+const STEPS_AT: usize = std::mem::offset_of!(WireTrace, steps);
 
 type ByNumber<T> = HashMap<u32, T, foldhash::fast::RandomState>;
 
@@ -30,56 +31,73 @@ pub struct Names {
     /// Of drops.
     pub reasons: Reasons,
     symbols: Symbols,
+    /// Ways of packets, as long as all that they name stays as it is.
+    routes: Routes,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Task {
     tid: u32,
     pid: u32,
     comm: Comm,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Device {
     name: Name,
     ifindex: u32,
     netns: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Flow {
     at: u64,
     sf_acts: u64,
     ufid: Option<Ufid>,
 }
 
-fn remember<T>(names: &mut ByNumber<T>, number: u32, what: T) -> Option<()> {
+/// Whether another name, of this number or of others, is not what it was.
+fn remember<T: PartialEq>(names: &mut ByNumber<T>, number: u32, what: T) -> Option<bool> {
     if number == 0 {
         return None;
     }
-    if names.len() >= NAMES && !names.contains_key(&number) {
+    let full = names.len() >= NAMES && !names.contains_key(&number);
+    if full {
         names.clear();
     }
+    let other = names.get(&number).is_some_and(|before| *before != what);
     names.insert(number, what);
-    Some(())
+    Some(full || other)
 }
 
 impl Names {
     /// From here on this number is this task.
     pub fn task(&mut self, e: &WireTask) -> Option<()> {
-        remember(&mut self.tasks, e.number, Task { tid: e.tid, pid: e.pid, comm: Name(e.comm) })
+        let changed = remember(&mut self.tasks, e.number, Task { tid: e.tid, pid: e.pid, comm: Name(e.comm) })?;
+        self.forget_routes(changed);
+        Some(())
     }
 
     /// From here on this number is this device.
     pub fn device(&mut self, e: &WireDevice) -> Option<()> {
         let device = Device { name: Name(e.name), ifindex: e.ifindex, netns: e.netns };
-        remember(&mut self.devices, e.number, device)
+        let changed = remember(&mut self.devices, e.number, device)?;
+        self.forget_routes(changed);
+        Some(())
     }
 
     /// From here on this number is this flow with these actions.
     pub fn flow(&mut self, e: &WireFlow) -> Option<()> {
         let ufid = (e.ufid_len != 0).then_some(Ufid(e.ufid));
-        remember(&mut self.flows, e.number, Flow { at: e.flow, sf_acts: e.sf_acts, ufid })
+        let changed = remember(&mut self.flows, e.number, Flow { at: e.flow, sf_acts: e.sf_acts, ufid })?;
+        self.forget_routes(changed);
+        Some(())
+    }
+
+    fn forget_routes(&mut self, changed: bool) {
+        if changed {
+            self.routes.clear();
+        }
     }
 
     /// An event of a task that is known by its number; where it could not be told, for want of room, it has no name.
@@ -88,33 +106,84 @@ impl Names {
         move |body| Event { ts, cpu, tid, pid, comm, packet: None, upcall: None, body }
     }
 
-    /// All steps of a trace; none when it is not one.
-    pub fn trace(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Option<()> {
-        let trace: WireTrace = read(bytes)?;
+    /// All steps of a trace; none when it is not one. `bytes` begin where the ring buffer has them, at a multiple of 8.
+    pub fn trace(&mut self, bytes: &[u8], told: &mut Vec<Told>) -> Option<()> {
+        let trace: &WireTrace = bytemuck::try_from_bytes(bytes.get(..size_of::<WireTrace>())?).ok()?;
         let count = trace.count as usize;
-        if count <= STEPS_SHORT {
-            return self.steps(&trace, &trace.steps[..count], events);
+        if count > STEPS_MAX {
+            return None;
         }
-        let long: WireLongTrace = read(bytes)?;
-        self.steps(&trace, &trace.steps, events)?;
-        self.steps(&trace, long.more.get(..count - STEPS_SHORT)?, events)
-    }
-
-    fn steps(&mut self, trace: &WireTrace, steps: &[WireStep], events: &mut Vec<Event>) -> Option<()> {
-        let packet = (trace.packet != 0).then_some(PacketId(trace.packet));
-        let upcall = (trace.upcall != 0).then_some(UpcallId(trace.upcall));
-        for step in steps {
-            let ts = trace.ts.wrapping_add_signed(step.after.into());
-            let body = match step.what {
-                STEP_LOOKUP => self.lookup(trace, step),
-                STEP_ACTION => action(trace, step)?,
-                STEP_DROP => self.drop(step),
-                _ => self.dev(step)?,
-            };
-            let event = self.event(ts, step.cpu.into(), step.task);
-            events.push(Event { packet, upcall, ..event(body) });
+        let steps = bytes.get(STEPS_AT..STEPS_AT + count * size_of::<WireStep>())?;
+        let steps: &[WireStep] = bytemuck::try_cast_slice(steps).ok()?;
+        // What belongs to one message goes no way that others go.
+        let run = if trace.queue_id == 0 { self.run(trace, steps) } else { None };
+        match run {
+            Some(run) => told.push(Told::Run(run)),
+            None => self.steps(trace, steps, told)?,
         }
         Some(())
+    }
+
+    /// The steps of a trace as one; none where that cannot be.
+    fn run(&mut self, trace: &WireTrace, steps: &[WireStep]) -> Option<Run> {
+        let route = match self.routes.get(trace, steps) {
+            Some(route) => route.clone(),
+            None => self.route(trace, steps)?,
+        };
+        let (packet, upcall) = whose(trace);
+        Run::new(trace.ts, packet, upcall, route, steps.iter().map(|step| step.after).collect())
+    }
+
+    /// The way of these steps, to be remembered; none where something in it is not known, or not yet.
+    fn route(&mut self, trace: &WireTrace, steps: &[WireStep]) -> Option<Route> {
+        // Taken out meanwhile: their steps are made with the rest of this.
+        let mut routes = std::mem::take(&mut self.routes);
+        let readings = self.symbols.readings();
+        let made = steps.iter().map(|step| routes.step(trace, step, || self.step(trace, step)));
+        let route: Option<Route> = made.collect();
+        if self.symbols.readings() != readings {
+            // Places have other names now than when some of these steps were made.
+            routes.clear();
+        } else if let Some(route) = &route {
+            routes.put(trace, steps, route);
+        }
+        self.routes = routes;
+        route
+    }
+
+    /// One step for all who come by it; none where a number in it is not known.
+    fn step(&mut self, trace: &WireTrace, step: &WireStep) -> Option<Step> {
+        let named = match step.what {
+            STEP_LOOKUP => step.a == 0 || self.flows.contains_key(&step.a),
+            STEP_ACTION | STEP_DROP => true,
+            _ => step.a == 0 || self.devices.contains_key(&step.a),
+        };
+        if !named || !(step.task == 0 || self.tasks.contains_key(&step.task)) {
+            return None;
+        }
+        let Task { tid, pid, comm } = self.tasks.get(&step.task).copied().unwrap_or_default();
+        Some(Step { cpu: step.cpu.into(), tid, pid, comm, body: self.body(trace, step)? })
+    }
+
+    /// The steps of a trace one by one.
+    fn steps(&mut self, trace: &WireTrace, steps: &[WireStep], told: &mut Vec<Told>) -> Option<()> {
+        let (packet, upcall) = whose(trace);
+        for step in steps {
+            let ts = trace.ts.wrapping_add_signed(step.after.into());
+            let body = self.body(trace, step)?;
+            let event = self.event(ts, step.cpu.into(), step.task);
+            told.push(Event { packet, upcall, ..event(body) }.into());
+        }
+        Some(())
+    }
+
+    fn body(&mut self, trace: &WireTrace, step: &WireStep) -> Option<Body> {
+        Some(match step.what {
+            STEP_LOOKUP => self.lookup(trace, step),
+            STEP_ACTION => action(trace, step)?,
+            STEP_DROP => self.drop(step),
+            _ => self.dev(step)?,
+        })
     }
 
     fn lookup(&self, trace: &WireTrace, step: &WireStep) -> Body {
@@ -144,6 +213,11 @@ impl Names {
     }
 }
 
+fn whose(trace: &WireTrace) -> (Option<PacketId>, Option<UpcallId>) {
+    let packet = (trace.packet != 0).then_some(PacketId(trace.packet));
+    (packet, (trace.upcall != 0).then_some(UpcallId(trace.upcall)))
+}
+
 fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
     let args = [step.b.to_ne_bytes(), step.c.to_ne_bytes()].concat();
     let args = args.get(..step.a as usize)?;
@@ -159,10 +233,13 @@ fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytemuck::Zeroable;
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::probes::wire::WIRE_TRACE;
+    use crate::probes::wire::{WIRE_TRACE, WireLongTrace};
 
     fn names() -> Names {
         let mut names = Names::default();
@@ -185,8 +262,9 @@ mod tests {
         e.trace = WireTrace { ts: 1000, packet: 7, kind: WIRE_TRACE, count: 12, dp: 3, in_port: 2, ..e.trace };
         e.trace.steps[1] = WireStep { after: -10, what: STEP_LOOKUP, task: 4, a: 5, b: 2, ..Zeroable::zeroed() };
         e.more[1] = WireStep { after: 90, cpu: 1, what: STEP_ACTION, detail: 1, a: 4, b: 9, ..Zeroable::zeroed() };
-        let mut events = Vec::new();
-        names().trace(bytemuck::bytes_of(&e), &mut events).expect("whole");
+        let mut told = Vec::new();
+        names().trace(bytemuck::bytes_of(&e), &mut told).expect("whole");
+        let events = Told::expanded(told);
         assert_eq!(events.len(), 12);
         let lookup = &events[1];
         assert_eq!((lookup.ts, lookup.tid, lookup.pid, lookup.packet), (990, 12, 11, Some(PacketId(7))));
@@ -205,5 +283,113 @@ mod tests {
         assert_eq!(names().trace(bytemuck::bytes_of(&e), &mut Vec::new()), None);
         let long = WireLongTrace { trace: WireTrace { count: u32::MAX, ..e }, ..Zeroable::zeroed() };
         assert_eq!(names().trace(bytemuck::bytes_of(&long), &mut Vec::new()), None);
+    }
+
+    fn run_of(names: &mut Names, e: &WireTrace) -> Option<Run> {
+        let mut told = Vec::new();
+        names.trace(bytemuck::bytes_of(e), &mut told).expect("whole");
+        match told.pop() {
+            Some(Told::Run(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn packets_that_go_the_same_way_share_it_until_what_it_names_is_another() {
+        let mut names = names();
+        let mut e = WireTrace { kind: WIRE_TRACE, packet: 1, count: 2, ..Zeroable::zeroed() };
+        e.steps[1] = WireStep { after: 20, what: STEP_LOOKUP, task: 4, a: 5, ..Zeroable::zeroed() };
+        let first = run_of(&mut names, &e).expect("a run");
+        let second = run_of(&mut names, &WireTrace { packet: 2, ts: 50, ..e }).expect("a run");
+        assert!(Arc::ptr_eq(first.route(), second.route()));
+        assert_eq!((second.packet(), second.ts(), second.after()), (Some(PacketId(2)), 50, &[0, 20][..]));
+
+        let flow = WireFlow { number: 5, flow: 0xf00, sf_acts: 0xac, ufid_len: 16, ufid: [1; 4], ..Zeroable::zeroed() };
+        names.flow(&flow).expect("a number");
+        let told_again = run_of(&mut names, &e).expect("a run");
+        assert!(Arc::ptr_eq(first.route(), told_again.route()));
+        names.flow(&WireFlow { sf_acts: 0xad, ..flow }).expect("a number");
+        let changed = run_of(&mut names, &e).expect("a run");
+        let actions = |run: &Run| match run.events().nth(1).map(|event| event.body) {
+            Some(Body::FlowLookup(lookup)) => lookup.sf_acts,
+            _ => None,
+        };
+        assert_eq!((actions(&first), actions(&changed)), (Some(FlowPtr(0xac)), Some(FlowPtr(0xad))));
+    }
+
+    #[test]
+    fn what_belongs_to_one_message_or_names_what_is_not_told_yet_goes_no_known_way() {
+        let mut names = names();
+        let mut e = WireTrace { kind: WIRE_TRACE, count: 1, ..Zeroable::zeroed() };
+        assert!(run_of(&mut names, &WireTrace { queue_id: 9, ..e }).is_none());
+        e.steps[0].task = 77;
+        assert!(run_of(&mut names, &e).is_none());
+        names.task(&WireTask { number: 77, tid: 3, ..Zeroable::zeroed() }).expect("a number");
+        assert_eq!(run_of(&mut names, &e).expect("a run").route()[0].tid, 3);
+    }
+
+    /// What the kernel side may tell, with few numbers, so that they meet; but for drops, whose names are the host's.
+    #[derive(Debug, Clone)]
+    enum Record {
+        Task(WireTask),
+        Device(WireDevice),
+        Flow(WireFlow),
+        Trace(Box<WireLongTrace>),
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let few = || 0..4u32;
+        let step = (any::<i32>(), 0..3u16, prop_oneof![0..7u8, STEP_LOOKUP..STEP_DROP], few(), few(), 0..9u32);
+        let step = step.prop_map(|(after, cpu, what, task, a, b)| WireStep {
+            after,
+            cpu,
+            what,
+            detail: 1,
+            task,
+            a: if what == STEP_ACTION { 4 } else { a },
+            b,
+            c: 0,
+        });
+        let trace = (few(), few(), 0..2u64, prop::collection::vec(step, 0..STEPS_MAX));
+        let trace = trace.prop_map(|(ts, dp, queue_id, steps)| {
+            let mut e: WireLongTrace = Zeroable::zeroed();
+            e.trace = WireTrace { ts: ts.into(), dp, queue_id, count: steps.len() as u32, ..e.trace };
+            let (short, more) = steps.split_at(steps.len().min(e.trace.steps.len()));
+            e.trace.steps[..short.len()].copy_from_slice(short);
+            e.more[..more.len()].copy_from_slice(more);
+            Record::Trace(Box::new(e))
+        });
+        prop_oneof![
+            1 => (1..4u32, few()).prop_map(|(number, tid)| Record::Task(WireTask { number, tid, ..Zeroable::zeroed() })),
+            1 => (1..4u32, few())
+                .prop_map(|(number, ifindex)| Record::Device(WireDevice { number, ifindex, ..Zeroable::zeroed() })),
+            1 => (1..4u32, 0..4u64)
+                .prop_map(|(number, sf_acts)| Record::Flow(WireFlow { sf_acts, number, ..Zeroable::zeroed() })),
+            6 => trace,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn runs_tell_just_the_events_that_are_told_one_by_one(
+            records in prop::collection::vec(record(), 1..20),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let (mut names, mut plain) = (Names::default(), Names::default());
+            for at in order {
+                match at.get(&records) {
+                    Record::Task(e) => prop_assert_eq!(names.task(e), plain.task(e)),
+                    Record::Device(e) => prop_assert_eq!(names.device(e), plain.device(e)),
+                    Record::Flow(e) => prop_assert_eq!(names.flow(e), plain.flow(e)),
+                    Record::Trace(e) => {
+                        let steps: Vec<WireStep> = [e.trace.steps, e.more].concat();
+                        let (mut runs, mut events) = (Vec::new(), Vec::new());
+                        let whole = names.trace(bytemuck::bytes_of(&**e), &mut runs);
+                        prop_assert_eq!(whole, plain.steps(&e.trace, &steps[..e.trace.count as usize], &mut events));
+                        prop_assert_eq!(Told::expanded(runs), Told::expanded(events));
+                    }
+                }
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     actions::{self, Numbers},
     dictionary::{Malformed, Named, at_place},
     proto::{self, Kind},
+    runs::Runs,
     sums, usdt,
     writer::MESSAGE_EVENTS,
 };
@@ -28,21 +29,45 @@ pub struct Unknown {
 /// The events of one message, in order; `unknown` grows by what was passed over.
 pub(super) fn decode(bytes: &[u8], unknown: &mut Unknown) -> Result<Vec<Event>, Malformed> {
     let message = proto::Events::decode(bytes).map_err(|_| Malformed("not a message of the recording's schema"))?;
-    if message.kinds.len() > EVENTS_LIMIT {
-        return Err(Malformed("more events than any version puts into one message"));
-    }
     // What was not known was not kept: the message, written again, has become shorter.
     if message.encoded_len() < bytes.len() {
         unknown.messages += 1;
     }
-    let mut decoder = Decoder::new(&message)?;
+    let steps = |steps: &proto::Events| {
+        let mut events = Vec::with_capacity(steps.kinds.len().min(EVENTS_LIMIT));
+        each(steps, |_| Err(Malformed("a step that is a run")), |event| events.push(event)).map(|()| events)
+    };
+    let mut events = Vec::with_capacity(message.kinds.len().min(EVENTS_LIMIT));
+    each(&message, steps, |event| match event {
+        Some(event) => events.push(event),
+        None => unknown.events += 1,
+    })?;
+    Ok(events)
+}
+
+/// Gives the events of a message, in order; none is one of a kind that is not known here. `steps` reads the message that
+/// the steps of its runs are in.
+fn each(
+    message: &proto::Events,
+    steps: impl FnOnce(&proto::Events) -> Result<Vec<Option<Event>>, Malformed>,
+    mut give: impl FnMut(Option<Event>),
+) -> Result<(), Malformed> {
     let count = message.kinds.len();
+    if count > EVENTS_LIMIT {
+        return Err(TOO_MANY);
+    }
+    let mut decoder = Decoder::new(message)?;
     if [&message.cpu, &message.task, &message.packet, &message.upcall].iter().any(|c| !fits(c.len(), count))
         || !fits(message.ts.len(), count)
     {
         return Err(RAGGED);
     }
-    let mut events = Vec::with_capacity(count);
+    let runs = decoder.rows[Kind::Run as usize];
+    let mut runs = Runs::new(message.run.as_deref(), runs, EVENTS_LIMIT - (count - runs), steps)?;
+    let texts = message.strings.iter().chain(&message.actions).chain(&message.cookies);
+    if texts.map(String::len).max().unwrap_or(0).saturating_mul(count + runs.events) > TEXT_LIMIT {
+        return Err(Malformed("texts that are longer than any version writes"));
+    }
     let mut ts = message.base_ts;
     for (index, &kind) in message.kinds.iter().enumerate() {
         ts = ts.wrapping_add_signed(at(&message.ts, index));
@@ -50,16 +75,21 @@ pub(super) fn decode(bytes: &[u8], unknown: &mut Unknown) -> Result<Vec<Event>, 
             *decoder.tasks.get(at(&message.task, index) as usize).ok_or(Malformed("a task that is not there"))?;
         let packet = decoder.packets.get(at(&message.packet, index))?.map(PacketId);
         let upcall = decoder.upcalls.get(at(&message.upcall, index))?.map(UpcallId);
-        match decoder.body(kind, ts)? {
-            Some(body) => events.push(Event { ts, cpu: at(&message.cpu, index), tid, pid, comm, packet, upcall, body }),
-            None => unknown.events += 1,
+        if kind == Kind::Run as u8 {
+            runs.expand(ts, packet, upcall, &mut give)?;
+            continue;
         }
+        let body = decoder.body(kind, ts)?;
+        give(body.map(|body| Event { ts, cpu: at(&message.cpu, index), tid, pid, comm, packet, upcall, body }));
     }
-    Ok(events)
+    Ok(())
 }
 
 /// No message has more events; they take far more room in memory than a hostile message takes in a file.
 const EVENTS_LIMIT: usize = 8 * MESSAGE_EVENTS;
+/// Many events may have the same text, and each takes its own copy of it: so many bytes for all of a message's.
+const TEXT_LIMIT: usize = 256 << 20;
+pub(super) const TOO_MANY: Malformed = Malformed("more events than any version puts into one message");
 const RAGGED: Malformed = Malformed("columns of different length");
 
 /// Whether a column has as many entries as there are rows, or none.
@@ -75,6 +105,8 @@ pub(super) fn at<T: Copy + Default>(column: &[T], row: usize) -> T {
 /// Goes through the rows of every kind side by side.
 struct Decoder<'a> {
     message: &'a proto::Events,
+    /// How many events of each kind there are.
+    rows: [usize; 256],
     /// The next row of each kind.
     next: [usize; 256],
     tasks: Vec<(u32, u32, Comm)>,
@@ -108,11 +140,11 @@ macro_rules! check {
 
 impl<'a> Decoder<'a> {
     fn new(m: &'a proto::Events) -> Result<Self, Malformed> {
-        let mut rows = [0usize; 256];
+        let mut counts = [0usize; 256];
         for &kind in &m.kinds {
-            rows[usize::from(kind)] += 1;
+            counts[usize::from(kind)] += 1;
         }
-        let rows = |kind: Kind| rows[kind as usize];
+        let rows = |kind: Kind| counts[kind as usize];
         check!(
             m.flow_lookup,
             rows(Kind::FlowLookup),
@@ -155,6 +187,7 @@ impl<'a> Decoder<'a> {
         }
         let (ufids, []) = m.ufids.as_chunks::<16>() else { return Err(Malformed("a UFID that is cut off")) };
         Ok(Self {
+            rows: counts,
             next: [0; 256],
             tasks: m
                 .tasks

@@ -6,17 +6,21 @@ use super::{
     actions::{self, Wholes},
     columns::{self as proto, Kind},
     dictionary::{Places, Recent},
+    runs::{self, Ways},
     sums, usdt,
 };
 use crate::event::{
-    Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PutKind, Ufid,
+    Action, Body, Comm, Cookie, Counters, DevStep, Event, FlowLookup, FlowOp, FlowPtr, Nanos, PacketId, PutKind, Run,
+    Step, Ufid, UpcallId,
 };
 
 /// Collects events, and gives them as one encoded message.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     message: proto::Events,
-    /// The time of the last event.
+    /// How many events there are: a run is several.
+    events: usize,
+    /// The time of the last event or run.
     last_ts: Nanos,
     /// Roughly how many bytes the message will have.
     size: usize,
@@ -37,6 +41,7 @@ pub(super) struct Encoder {
     operated: usdt::Before,
     actions: Wholes<Action>,
     cookies: Wholes<Cookie>,
+    ways: Ways,
 }
 
 /// A message that is ready to be written.
@@ -52,7 +57,7 @@ pub(super) struct Encoded {
 impl Encoder {
     /// How many events are waiting.
     pub(super) fn events(&self) -> usize {
-        self.message.kinds.len()
+        self.events
     }
 
     /// The times of the earliest and the latest of them.
@@ -62,15 +67,25 @@ impl Encoder {
 
     /// Roughly how many bytes they will have.
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.size + self.ways.size()
     }
 
     /// All the events so far as one message, and empty again; none when there are none.
     pub(super) fn take(&mut self) -> Option<Encoded> {
         let span = self.span?;
-        let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, .. } =
-            std::mem::take(self);
-        let events = message.kinds.len() as u64;
+        let events = self.events as u64;
+        let message = std::mem::take(self).finish()?;
+        Some(Encoded { bytes: message.encode_to_vec(), events, span })
+    }
+
+    /// All the events as a message; none when there are none.
+    pub(super) fn finish(self) -> Option<proto::Events> {
+        self.span?;
+        let Self { mut message, mut packets, mut upcalls, mut queue, mut upcall_times, mut batch_times, ways, .. } =
+            self;
+        if let Some(c) = &mut message.run {
+            c.steps = ways.steps().map(Box::new);
+        }
         // A column of zeros need not be there.
         if let Some(c) = message.upcall_rows.as_mut().filter(|_| message.cookies.is_empty()) {
             c.cookie.clear();
@@ -83,22 +98,52 @@ impl Encoder {
         message.messages = queue.take_ids();
         message.upcall_times = upcall_times.take_times(message.base_ts);
         message.batch_times = batch_times.take_times(message.base_ts);
-        Some(Encoded { bytes: message.encode_to_vec(), events, span })
+        Some(message)
     }
 
     /// Adds one event.
     pub(super) fn push(&mut self, event: &Event) {
         let Event { ts, cpu, tid, pid, comm, packet, upcall, ref body } = *event;
+        self.head(ts, (ts, ts), cpu, (tid, pid, comm), packet, upcall);
+        self.size += 32;
+        self.events += 1;
+        let kind = self.row(ts, body);
+        self.message.kinds.push(kind as u8);
+    }
+
+    /// Adds the events of a run.
+    pub(super) fn push_run(&mut self, run: &Run) {
+        let columns = self.message.run.get_or_insert_default();
+        let Some(index) = self.ways.index(run.route(), columns) else {
+            return run.events().for_each(|event| self.push(&event));
+        };
+        runs::push(columns, index, run);
+        let Step { cpu, tid, pid, comm, .. } = *run.route()[0];
+        self.head(run.ts(), run.span(), cpu, (tid, pid, comm), run.packet(), run.upcall());
+        self.size += 16 + 3 * run.after().len();
+        self.events += run.after().len();
+        self.message.kinds.push(Kind::Run as u8);
+    }
+
+    /// What events and runs have in common.
+    fn head(
+        &mut self,
+        ts: Nanos,
+        span: (Nanos, Nanos),
+        cpu: u32,
+        task: (u32, u32, Comm),
+        packet: Option<PacketId>,
+        upcall: Option<UpcallId>,
+    ) {
         if self.span.is_none() {
             self.message.base_ts = ts;
             self.last_ts = ts;
         }
-        self.span = Some(self.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
+        self.span = Some(self.span.map_or(span, |(first, last)| (first.min(span.0), last.max(span.1))));
         zigzag(&mut self.message.ts, ts.wrapping_sub(self.last_ts).cast_signed());
         self.last_ts = ts;
-        self.size += 32;
         varint(&mut self.message.cpu, cpu);
-        let task = self.tasks.place((tid, pid, comm), |_| {
+        let task = self.tasks.place(task, |&(tid, pid, comm)| {
             let tasks = self.message.tasks.get_or_insert_default();
             tasks.tid.push(tid);
             tasks.pid.push(pid);
@@ -107,8 +152,6 @@ impl Encoder {
         varint(&mut self.message.task, task - 1);
         varint(&mut self.message.packet, packet.map_or(0, |id| self.packets.reference(id.0)));
         varint(&mut self.message.upcall, upcall.map_or(0, |id| self.upcalls.reference(id.0)));
-        let kind = self.row(ts, body);
-        self.message.kinds.push(kind as u8);
     }
 
     fn row(&mut self, ts: Nanos, body: &Body) -> Kind {
@@ -372,16 +415,16 @@ impl Encoder {
 }
 
 /// One more number in a column of `uint32` or `uint64`.
-fn varint(column: &mut Vec<u8>, number: impl Into<u64>) {
-    let number = number.into();
-    match u8::try_from(number) {
-        Ok(small @ 0..0x80) => column.push(small),
-        _ => prost::encoding::encode_varint(number, column),
+pub(super) fn varint(column: &mut Vec<u8>, number: impl Into<u64>) {
+    match number.into() {
+        small @ 0..0x80 => column.push(small as u8),
+        middle @ 0x80..0x4000 => column.extend_from_slice(&[middle as u8 | 0x80, (middle >> 7) as u8]),
+        number => prost::encoding::encode_varint(number, column),
     }
 }
 
 /// One more number in a column of `sint32` or `sint64`.
-fn zigzag(column: &mut Vec<u8>, number: impl Into<i64>) {
+pub(super) fn zigzag(column: &mut Vec<u8>, number: impl Into<i64>) {
     let number = number.into();
     varint(column, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }

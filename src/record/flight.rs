@@ -7,7 +7,7 @@ use super::{
     sink::create_new,
     writer::{Header, Mcap, Summary, Writer},
 };
-use crate::event::{Event, Nanos};
+use crate::event::{Nanos, Told};
 
 /// The memory is in so many parts; the oldest goes as a whole.
 const PARTS: usize = 16;
@@ -52,9 +52,9 @@ impl Flight {
         self.header = header.clone();
     }
 
-    /// Adds events; the oldest make room.
-    pub fn push(&mut self, events: &[Event]) -> io::Result<()> {
-        self.open.write(events)?;
+    /// Adds what was told; the oldest makes room.
+    pub fn push(&mut self, told: &[Told]) -> io::Result<()> {
+        self.open.write_told(told)?;
         if self.open.sealed().bytes as usize >= self.limit / PARTS {
             self.seal()?;
         }

@@ -12,6 +12,7 @@ mod preamble;
 mod reader;
 mod recorded;
 mod recorder;
+mod runs;
 mod sink;
 mod sums;
 mod usdt;

@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -17,9 +17,9 @@ use super::{
     sink::{RecordError, Sink, create_new},
     writer::{Header, Summary, Writer, bare_end},
 };
-use crate::event::{Body, Event, Loss, Nanos};
+use crate::event::{Body, Event, Loss, Nanos, Told};
 
-/// Events that may wait to be written; about 20 MB.
+/// Events and runs that may wait to be written; about 20 MB.
 const QUEUE: usize = 128 << 10;
 /// An open chunk is sealed when nothing came for so long.
 const QUIET: Duration = Duration::from_secs(1);
@@ -48,13 +48,14 @@ pub struct Recorder {
 /// Events on their way to the thread.
 #[derive(Debug)]
 struct Given {
-    events: Vec<Event>,
+    told: Vec<Told>,
     /// Events lost before these, since the start.
     lost: u64,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Events and runs.
     waiting: AtomicUsize,
     /// Did not fit into the queue.
     refused: AtomicU64,
@@ -102,28 +103,32 @@ impl Recorder {
 
     /// Gives events to be recorded. Never waits: what does not fit is counted, here and in the recording.
     pub fn push(&self, events: &[Event]) {
-        let room = QUEUE.saturating_sub(self.shared.waiting.load(Relaxed));
-        self.queue(events.iter().take(room).cloned().collect(), events.len());
+        let taken = &events[..events.len().min(self.room())];
+        self.queue(taken.iter().cloned().map(Told::Event).collect(), events.len() - taken.len());
     }
 
-    /// The same for events that nobody else needs.
-    pub fn give(&self, mut events: Vec<Event>) {
-        let given = events.len();
-        events.truncate(QUEUE.saturating_sub(self.shared.waiting.load(Relaxed)));
-        self.queue(events, given);
+    /// The same for what the probes told and nobody else needs.
+    pub fn give(&self, mut told: Vec<Told>) {
+        let rest = told.split_off(told.len().min(self.room()));
+        self.queue(told, rest.iter().map(Told::count).sum());
     }
 
-    /// Queues what of `given` events has room.
-    fn queue(&self, events: Vec<Event>, given: usize) {
-        let taken = events.len();
+    fn room(&self) -> usize {
+        QUEUE.saturating_sub(self.shared.waiting.load(Relaxed))
+    }
+
+    /// Queues what has room, and counts the events that had none.
+    fn queue(&self, told: Vec<Told>, refused: usize) {
         let lost = self.shared.refused.load(Relaxed);
-        self.shared.refused.fetch_add((given - taken) as u64, Relaxed);
-        if taken == 0 {
+        self.shared.refused.fetch_add(refused as u64, Relaxed);
+        if told.is_empty() {
             return;
         }
-        self.shared.waiting.fetch_add(taken, Relaxed);
-        if self.queue.as_ref().is_none_or(|queue| queue.send(Given { events, lost }).is_err()) {
-            self.shared.unwritten.fetch_add(taken as u64, Relaxed);
+        self.shared.waiting.fetch_add(told.len(), Relaxed);
+        if let Some(queue) = &self.queue
+            && let Err(SendError(Given { told, .. })) = queue.send(Given { told, lost })
+        {
+            self.shared.unwritten.fetch_add(count(&told), Relaxed);
         }
     }
 
@@ -176,13 +181,13 @@ impl Work {
     fn run(mut self, mut writer: Writer<Box<dyn Sink>>, given: &Receiver<Given>) -> Result<Summary, RecordError> {
         let result = loop {
             let step = match given.recv_timeout(QUIET) {
-                Ok(Given { mut events, lost }) => {
-                    self.shared.waiting.fetch_sub(events.len(), Relaxed);
-                    self.taken += events.len() as u64;
-                    self.tell_losses(&mut events, lost, writer.events());
+                Ok(Given { mut told, lost }) => {
+                    self.shared.waiting.fetch_sub(told.len(), Relaxed);
+                    self.taken += count(&told);
+                    self.tell_losses(&mut told, lost, writer.events());
                     let sealed = writer.sealed().events;
                     self.own_places.retain(|&place| place >= sealed);
-                    writer.write(&events)
+                    writer.write_told(&told)
                 }
                 Err(RecvTimeoutError::Timeout) => writer.flush(),
                 Err(RecvTimeoutError::Disconnected) => break Ok(()),
@@ -197,7 +202,7 @@ impl Work {
         writer.not_recorded(refused);
         let mut rest = Vec::new();
         self.tell_losses(&mut rest, refused, writer.events());
-        let result = result.and_then(|()| writer.write(&rest)).and_then(|()| writer.flush());
+        let result = result.and_then(|()| writer.write_told(&rest)).and_then(|()| writer.flush());
         match result.and_then(|()| writer.finish()) {
             Ok(summary) => self.done(writer.into_sink(), summary),
             Err(error) => Err(self.fail(writer, &error, given)),
@@ -206,19 +211,19 @@ impl Work {
 
     /// Says in the stream how many events the recorder has left out before these: in an event of its own when that
     /// has grown, and in every one that tells losses.
-    fn tell_losses(&mut self, events: &mut Vec<Event>, lost: u64, place: u64) {
-        for event in &mut *events {
-            self.last_ts = self.last_ts.max(event.ts);
-            if let Body::Loss(told) = &mut event.body {
+    fn tell_losses(&mut self, told: &mut Vec<Told>, lost: u64, place: u64) {
+        for told in &mut *told {
+            self.last_ts = self.last_ts.max(told.ts());
+            if let Told::Event(Event { body: Body::Loss(told), .. }) = told {
                 self.loss = *told;
                 told.not_recorded += lost;
             }
         }
         if lost > self.noted {
             self.noted = lost;
-            let ts = events.first().map_or(self.last_ts, |first| first.ts);
-            let told = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
-            events.insert(0, Event::host(ts, Body::Loss(told)));
+            let ts = told.first().map_or(self.last_ts, Told::ts);
+            let all = Loss { not_recorded: self.loss.not_recorded + lost, ..self.loss };
+            told.insert(0, Event::host(ts, Body::Loss(all)).into());
             self.own += 1;
             self.own_places.push(place);
         }
@@ -253,12 +258,17 @@ impl Work {
         }
         drop(sink);
         let failed = self.failed(error);
-        for Given { events, .. } in given {
-            self.shared.waiting.fetch_sub(events.len(), Relaxed);
-            self.shared.unwritten.fetch_add(events.len() as u64, Relaxed);
+        for Given { told, .. } in given {
+            self.shared.waiting.fetch_sub(told.len(), Relaxed);
+            self.shared.unwritten.fetch_add(count(&told), Relaxed);
         }
         failed
     }
+}
+
+/// How many events they are.
+fn count(told: &[Told]) -> u64 {
+    told.iter().map(|told| told.count() as u64).sum()
 }
 
 /// Why writing to `name` failed, and what to do.

@@ -9,7 +9,7 @@ use std::{
 use mcap::records::{MessageHeader, Metadata};
 
 use super::{EVENTS, HEADER, KEYFRAMES, PROFILE, Preamble, SCHEMA, SCHEMA_NAME, TOTALS, encode::Encoder};
-use crate::event::{Event, Nanos, Session};
+use crate::event::{Event, Nanos, Session, Told};
 
 /// A message is written at so many events …
 pub(super) const MESSAGE_EVENTS: usize = 8192;
@@ -111,25 +111,50 @@ impl<W: Write> Writer<W> {
 
     /// Adds events. They are safe in the sink when their chunk is sealed, at the latest by [`Writer::flush`].
     pub fn write(&mut self, events: &[Event]) -> io::Result<()> {
-        for event in events {
-            if self.chunk_start.is_some_and(|start| event.ts >= start.saturating_add(CHUNK_SPAN)) {
+        events.iter().try_for_each(|event| self.event(event))
+    }
+
+    /// The same for what the probes told; a packet's events that were told together stay so in the recording.
+    pub fn write_told(&mut self, told: &[Told]) -> io::Result<()> {
+        told.iter().try_for_each(|told| match told {
+            Told::Event(event) => self.event(event),
+            Told::Run(run) => {
+                self.begin(run.ts())?;
+                self.encoder.push_run(run);
+                self.full()
+            }
+        })
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.begin(event.ts)?;
+        self.encoder.push(event);
+        self.state.see(event);
+        self.full()
+    }
+
+    /// Before an event or a run is added: seals a chunk that it is too late for, and begins one with what belongs there.
+    fn begin(&mut self, ts: Nanos) -> io::Result<()> {
+        if self.chunk_start.is_some_and(|start| ts >= start.saturating_add(CHUNK_SPAN)) {
+            self.flush()?;
+        }
+        if self.chunk_start.is_none() {
+            self.chunk_start = Some(ts);
+            let due = ts.saturating_sub(*self.last_keyframe.get_or_insert(ts)) >= KEYFRAME_SPAN;
+            if due {
+                self.keyframe(ts)?;
+                self.last_keyframe = Some(ts);
+            }
+        }
+        Ok(())
+    }
+
+    /// After it: writes a message that is full.
+    fn full(&mut self) -> io::Result<()> {
+        if self.encoder.events() >= MESSAGE_EVENTS || self.encoder.size() >= MESSAGE_BYTES {
+            self.message()?;
+            if self.chunk_bytes >= CHUNK_BYTES {
                 self.flush()?;
-            }
-            if self.chunk_start.is_none() {
-                self.chunk_start = Some(event.ts);
-                let due = event.ts.saturating_sub(*self.last_keyframe.get_or_insert(event.ts)) >= KEYFRAME_SPAN;
-                if due {
-                    self.keyframe(event.ts)?;
-                    self.last_keyframe = Some(event.ts);
-                }
-            }
-            self.encoder.push(event);
-            self.state.see(event);
-            if self.encoder.events() >= MESSAGE_EVENTS || self.encoder.size() >= MESSAGE_BYTES {
-                self.message()?;
-                if self.chunk_bytes >= CHUNK_BYTES {
-                    self.flush()?;
-                }
             }
         }
         Ok(())

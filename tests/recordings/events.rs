@@ -1,13 +1,15 @@
 //! Any events at all, for the properties.
 
+use std::sync::Arc;
+
 use ovscope::event::{
     Action, ActionExecute, Attribute, Body, Bookmark, Capability, CapabilityState, Clock, Cookie, Counters, Ct,
     DaemonAnswer, DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop,
     DropCounter, ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut,
     FlowResult, HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port,
-    PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, STAGE_BUCKETS, Session, Stage,
-    StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
-    decode_action,
+    PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Route, Run, STAGE_BUCKETS, Session,
+    Stage, StageCounter, Step, Told, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
+    UpcallReturn, Userspace, decode_action,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -407,4 +409,39 @@ pub fn event() -> BoxedStrategy<Event> {
 /// Some events.
 pub fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     vec(event(), 0..most)
+}
+
+/// Up to `most` events and runs in a row. Some of the runs go the same way, and some ways have steps in common.
+pub fn with_runs(most: usize) -> BoxedStrategy<Vec<Told>> {
+    let ways = vec(vec(0..12usize, 1..8), 1..4);
+    (vec(step(), 12), ways)
+        .prop_flat_map(move |(steps, ways)| {
+            let ways: Vec<Route> =
+                ways.into_iter().map(|way| way.into_iter().map(|at| steps[at].clone()).collect()).collect();
+            let run = (any::<prop::sample::Index>(), long(), option::of(long()), option::of(long()), vec(after(), 8));
+            let run = run.prop_map(move |(way, ts, packet, upcall, after)| {
+                let route = way.get(&ways).clone();
+                let after = after[..route.len()].into();
+                let run = Run::new(ts, packet.map(PacketId), upcall.map(UpcallId), route, after);
+                Told::Run(run.expect("a time for each step"))
+            });
+            vec(prop_oneof![2 => run, 1 => event().prop_map(Told::Event)], 0..most)
+        })
+        .boxed()
+}
+
+fn after() -> BoxedStrategy<i32> {
+    prop_oneof![4 => 0..2000i32, 1 => any::<i32>(), 1 => Just(i32::MIN)].boxed()
+}
+
+fn step() -> BoxedStrategy<Arc<Step>> {
+    let step = |Event { cpu, tid, pid, comm, body, .. }: Event| Arc::new(Step { cpu, tid, pid, comm, body });
+    let short =
+        |body: &Body| matches!(body, Body::FlowLookup(_) | Body::ActionExecute(_) | Body::Drop(_) | Body::Dev(_));
+    prop_oneof![
+        8 => event().prop_filter("short", move |event| short(&event.body)).prop_map(step),
+        // What no run has now, it may have.
+        1 => event().prop_map(step),
+    ]
+    .boxed()
 }

@@ -1,11 +1,11 @@
 //! The flight recorder: what is kept in memory, and saved.
 
 use ovscope::{
-    event::{Body, Event},
+    event::{Body, Event, Told},
     record::{FLIGHT_MIN, Flight, Reader, RecordError, Recorded as _},
 };
 
-use crate::{header, marked, read};
+use crate::{header, marked, read, told};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -28,7 +28,7 @@ fn what_is_saved_is_a_recording_like_any_other() {
     let mut flight = Flight::new(FLIGHT_MIN, &header()).expect("memory");
     let all: Vec<Event> = (0..50).map(|n| marked(100 * SECOND + n * SECOND)).collect();
     for part in all.chunks(7) {
-        flight.push(part).expect("memory");
+        flight.push(&told(part)).expect("memory");
         flight.kept().expect("memory");
     }
     assert_eq!(flight.span(), Some((100 * SECOND, 149 * SECOND)));
@@ -59,7 +59,7 @@ fn what_is_saved_is_a_recording_like_any_other() {
 fn the_oldest_makes_room() {
     let mut flight = Flight::new(FLIGHT_MIN, &header()).expect("memory");
     for n in 0..4000 {
-        flight.push(&[bulky(n * SECOND)]).expect("memory");
+        flight.push(&[Told::Event(bulky(n * SECOND))]).expect("memory");
         // What is being written to comes on top: a sixteenth, and a chunk.
         assert!(flight.bytes() <= FLIGHT_MIN + FLIGHT_MIN / 16 + (2 << 20), "{} at {n}", flight.bytes());
     }

@@ -10,7 +10,7 @@ mod replay;
 mod whole;
 
 use ovscope::{
-    event::{Body, Event, Loss},
+    event::{Body, Event, Loss, Told},
     record::{Header, Preamble, Reader, Writer},
 };
 
@@ -34,6 +34,17 @@ fn recording(parts: &[Vec<Event>]) -> Vec<u8> {
     writer.into_sink()
 }
 
+/// The same of what the probes told.
+fn recording_of_told(parts: &[Vec<Told>]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &header(), &Preamble::default()).expect("memory");
+    for part in parts {
+        writer.write_told(part).expect("memory");
+        writer.flush().expect("memory");
+    }
+    writer.finish().expect("memory");
+    writer.into_sink()
+}
+
 fn reader(bytes: &[u8]) -> Reader {
     Reader::from_bytes("memory", bytes.to_vec()).expect("a recording")
 }
@@ -45,4 +56,8 @@ fn read(reader: &mut Reader) -> Vec<Event> {
 /// An event that is told from others by its time and a count.
 fn marked(ts: u64) -> Event {
     Event::host(ts, Body::Loss(Loss { ring_full: ts, ..Loss::default() }))
+}
+
+fn told(events: &[Event]) -> Vec<Told> {
+    events.iter().cloned().map(Told::Event).collect()
 }

@@ -111,7 +111,7 @@ impl Sink for Disk {
 #[test]
 fn a_disk_that_gets_full_keeps_what_is_whole() {
     let mut complete = 0;
-    for room in (12_000..90_000).step_by(1_500) {
+    for room in (14_000..90_000).step_by(1_500) {
         let disk = Disk { bytes: Arc::default(), room };
         let recorder =
             Recorder::to_sink("storm.mcap", Box::new(disk.clone()), &header(), &Preamble::default()).expect("room");
@@ -149,7 +149,7 @@ fn a_disk_that_gets_full_keeps_what_is_whole() {
 
 #[test]
 fn after_a_failure_what_comes_is_counted() {
-    let disk = Disk { bytes: Arc::default(), room: 12_000 };
+    let disk = Disk { bytes: Arc::default(), room: 14_000 };
     let recorder = Recorder::to_sink("storm.mcap", Box::new(disk.clone()), &header(), &Preamble::default());
     let recorder = recorder.expect("room for the begin");
     let mut pushed = 0;

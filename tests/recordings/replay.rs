@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{marked, reader, recording};
+use crate::{marked, reader, recording, told};
 
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 100 * SECOND;
@@ -254,7 +254,7 @@ async fn as_fast_as_can_be_is_at_once() {
 async fn what_the_flight_recorder_kept_is_replayed_from_a_moment() {
     let mut flight = Flight::new(FLIGHT_MIN, &Header::default()).expect("memory");
     for part in all().chunks(3) {
-        flight.push(part).expect("memory");
+        flight.push(&told(part)).expect("memory");
         // Seals the part, so that the past is of several.
         flight.kept().expect("memory");
     }

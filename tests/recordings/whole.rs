@@ -1,12 +1,12 @@
 //! What is written is read, also from a keyframe on.
 
 use ovscope::{
-    event::{Body, Event, Session},
+    event::{Body, Event, Session, Told},
     record::{Preamble, Reader, Writer},
 };
 use proptest::prelude::*;
 
-use crate::{events, header, marked, read, reader, recording};
+use crate::{events, header, marked, read, reader, recording, recording_of_told};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -30,6 +30,18 @@ proptest! {
         prop_assert_eq!(stream.remarks(), None);
     }
 
+    #[test]
+    fn runs_are_read_as_their_events(parts in prop::collection::vec(events::with_runs(30), 0..4)) {
+        let bytes = recording_of_told(&parts);
+        let all = Told::expanded(parts.concat());
+        let mut whole = reader(&bytes);
+        let info = whole.info().expect("sealed").clone();
+        prop_assert_eq!(info.events, all.len() as u64);
+        let times = || all.iter().map(|e| e.ts);
+        prop_assert_eq!(info.span, times().min().zip(times().max()));
+        prop_assert_eq!(read(&mut whole), all);
+        prop_assert_eq!(whole.remarks(), None);
+    }
 }
 
 proptest! {
@@ -40,6 +52,13 @@ proptest! {
         let all = vec![part; times].concat();
         let bytes = recording(std::slice::from_ref(&all));
         prop_assert_eq!(read(&mut reader(&bytes)), all);
+    }
+
+    #[test]
+    fn so_it_is_with_runs(part in events::with_runs(40), times in 1..300usize) {
+        let all = vec![part; times].concat();
+        let bytes = recording_of_told(std::slice::from_ref(&all));
+        prop_assert_eq!(read(&mut reader(&bytes)), Told::expanded(all));
     }
 }
 
