@@ -13,9 +13,9 @@ use std::{
 };
 
 use super::{
-    Preamble,
+    Header, Preamble,
     sink::{RecordError, Sink, create_new},
-    writer::{Header, Summary, Writer, bare_end},
+    writer::{Summary, Writer, bare_end},
 };
 use crate::event::{Body, Event, Loss, Nanos};
 

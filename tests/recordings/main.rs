@@ -20,6 +20,7 @@ fn header() -> Header {
         host: "hv-17".to_owned(),
         kernel: "6.12.0".to_owned(),
         ovs_version: "3.5.0".to_owned(),
+        ..Header::default()
     }
 }
 
