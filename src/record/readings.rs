@@ -125,7 +125,8 @@ impl Readings {
         if is_mark {
             self.mark = (ts, self.mark.1 + 1);
         }
-        let rows = c.datapaths.len() + c.upcalls.len() + c.puts.len() + c.execs.len() + c.dels.len();
+        let rows = [c.datapaths.len(), c.upcalls.len(), c.puts.len(), c.execs.len(), c.dels.len(), c.drops.len()];
+        let rows = rows.iter().sum();
         self.entries.push_back(Entry { event: event.clone(), rows, mark: is_mark.then_some(self.mark.1) });
         self.flow_rows += c.flows.len();
         self.settle(ts, &mut settled);
@@ -184,7 +185,7 @@ impl Readings {
         while self.older < self.without_flows && age(&self.entries[self.older]) > WINDOW {
             let entry = &mut self.entries[self.older];
             if let Some(c) = counters(&mut entry.event) {
-                (c.drops, c.handlers) = (Vec::new(), Vec::new());
+                c.handlers = Vec::new();
                 c.stages.retain(|stage| stage.stage == Stage::Whole);
             }
             if !entry.is_kept(self.stride) {
@@ -236,10 +237,10 @@ impl Readings {
         self.cold = 0;
     }
 
-    /// Gives the readings in their order: those that have their flows with them; `flows` into two of those before: in
-    /// the earlier all of them as they first were, in the later as they last were.
+    /// Gives the readings in their order. Those of the last seconds have their flows with them; what was settled is told
+    /// in some before: `earlier`, in the order of the times they were first counted, and then `later`, as they are.
     pub(super) fn visit(&self, (earlier, later): (Vec<FlowCounter>, Vec<FlowCounter>), mut with: impl FnMut(&Event)) {
-        let with_flows = |event: &Event, flows: Vec<FlowCounter>| {
+        let with_flows = |event: &Event, flows: &mut dyn Iterator<Item = FlowCounter>| {
             let mut event = event.clone();
             if let Some(c) = counters(&mut event) {
                 c.flows.extend(flows);
@@ -247,38 +248,35 @@ impl Readings {
             event
         };
         self.first_stats.iter().for_each(&mut with);
-        let (at_earlier, at_later) = self.places_of_flows();
-        let (mut earlier, mut later) = (Some(earlier), Some(later));
+        let (mut earlier, mut later) = (earlier.into_iter().peekable(), later.into_iter());
+        let places = self.places_of_flows();
         match &self.first {
-            Some(first) if at_earlier.is_none() && earlier.as_ref().is_some_and(|flows| !flows.is_empty()) => {
-                let all = [earlier.take().unwrap_or_default(), later.take().unwrap_or_default()].concat();
-                with(&with_flows(first, all));
+            Some(first) if places.is_none() && earlier.peek().is_some() => {
+                with(&with_flows(first, &mut earlier.by_ref().chain(later.by_ref())));
             }
             first => first.iter().for_each(&mut with),
         }
         for (at, entry) in self.entries.iter().enumerate() {
-            let flows = if Some(at) == at_earlier {
-                earlier.take()
-            } else if Some(at) == at_later {
-                later.take()
-            } else {
-                None
-            };
-            match flows {
-                Some(flows) => with(&with_flows(&entry.event, flows)),
-                None => with(&entry.event),
+            match places {
+                Some((_, to)) if at == to => {
+                    with(&with_flows(&entry.event, &mut earlier.by_ref().chain(later.by_ref())))
+                }
+                // None is told before it was there.
+                Some((from, to)) if (from..to).contains(&at) && entry.is_reading() => {
+                    let until_now = std::iter::from_fn(|| earlier.next_if(|flow| flow.last <= entry.event.ts));
+                    with(&with_flows(&entry.event, &mut { until_now }));
+                }
+                _ => with(&entry.event),
             }
         }
     }
 
-    /// The readings that tell of the flows of before: the last that has no flows of its own, and one so much earlier
-    /// that a rate between them is none of what was counted before.
-    fn places_of_flows(&self) -> (Option<usize>, Option<usize>) {
+    /// The readings that tell of the flows of before: up to the last that has no flows of its own, from one that is so
+    /// much earlier that a rate between them is none of what was counted before.
+    fn places_of_flows(&self) -> Option<(usize, usize)> {
         let mut readings = (0..self.without_flows).rev().filter(|&at| self.entries[at].is_reading());
-        let Some(later) = readings.next() else { return (None, None) };
-        let Some(before) = readings.next() else { return (None, None) };
-        let before = self.entries[before].event.ts;
-        let earlier = readings.find(|&at| before.saturating_sub(self.entries[at].event.ts) >= RATE);
-        (earlier, earlier.map(|_| later))
+        let to = readings.next()?;
+        let before = self.entries[readings.next()?].event.ts;
+        Some((readings.find(|&at| before.saturating_sub(self.entries[at].event.ts) >= RATE)?, to))
     }
 }

@@ -4,6 +4,7 @@ mod damage;
 mod events;
 mod export;
 mod flight;
+mod keyframes;
 mod newer;
 mod recorder;
 mod replay;
