@@ -327,7 +327,13 @@ impl Mcap {
     }
 
     /// `sequence` counts up, so that a reader sees where messages are missing.
-    pub(super) fn message(&mut self, channel: u16, sequence: u32, span: (Nanos, Nanos), bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn message(
+        &mut self,
+        channel: u16,
+        sequence: u32,
+        span: (Nanos, Nanos),
+        bytes: &[u8],
+    ) -> io::Result<()> {
         let header = MessageHeader { channel_id: channel, sequence, log_time: span.0, publish_time: span.1 };
         self.writer.write_to_known_channel(&header, bytes).map_err(io::Error::other)
     }
