@@ -7,6 +7,7 @@ mod counted_flows;
 mod decode;
 mod dictionary;
 mod encode;
+mod files;
 mod flight;
 mod header;
 mod index;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use content::Batch;
 pub use decode::Unknown;
+pub use files::{FILE_MIN, Files};
 pub use flight::{FLIGHT_MIN, Flight, Kept, Past};
 pub use header::Header;
 pub use preamble::Preamble;

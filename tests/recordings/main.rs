@@ -8,6 +8,7 @@ mod keyframes;
 mod newer;
 mod recorder;
 mod replay;
+mod rows;
 mod whole;
 
 use ovscope::{
