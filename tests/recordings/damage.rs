@@ -1,12 +1,12 @@
 //! Recordings that are cut off, changed or something else.
 
 use ovscope::{
-    event::Event,
-    record::{ReadError, Reader},
+    event::{Body, Clock, Event, Session},
+    record::{Batch, Header, Preamble, ReadError, Reader, Summary, Writer},
 };
 use proptest::prelude::*;
 
-use crate::{marked, read, reader, recording};
+use crate::{header, marked, read, reader, recording};
 
 /// Five chunks of three events each.
 fn parts() -> Vec<Vec<Event>> {
@@ -81,6 +81,127 @@ fn a_damaged_chunk_costs_only_itself() {
     assert_eq!(read(&mut reader), left.concat());
     let damage = reader.damage().expect("one chunk is missing");
     assert!(damage.contains("is damaged, and left out"), "{damage}");
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A small recording with all that one can have: a state at its begin, a keyframe, a header that is told again.
+fn small() -> Vec<u8> {
+    let session = |ts| {
+        let clock = Clock { monotonic: ts, wall: 7, utc_offset: 1 };
+        let session = Session { host: "hv-17".to_owned(), kernel: "6.12.0".to_owned(), clock, ..Session::default() };
+        Event::host(ts, Body::Session(Box::new(session)))
+    };
+    let mut state = Preamble::default();
+    state.see(&session(1));
+    let mut writer = Writer::new(Vec::new(), &header(), &state).expect("memory");
+    let probes = Event::host(2, Body::Probes { capabilities: vec![] });
+    let events: Vec<Event> = (1..5).map(|n| marked(n * 4 * SECOND)).collect();
+    writer.write(&[probes]).expect("memory");
+    writer.write(&events).expect("memory");
+    writer.finish().expect("memory");
+    writer.into_sink()
+}
+
+/// All that a reader tells.
+#[derive(Debug, Clone, PartialEq)]
+struct Told {
+    header: Header,
+    info: Option<Summary>,
+    batches: Vec<Batch>,
+    /// From the keyframe before the end on.
+    sought: Vec<Batch>,
+    damaged: bool,
+}
+
+fn batches(reader: &mut Reader) -> Vec<Batch> {
+    std::iter::from_fn(|| reader.next_batch()).map(|batch| batch.expect("memory")).collect()
+}
+
+fn all_told(mut reader: Reader) -> Told {
+    let header = reader.header().clone();
+    let info = reader.info().cloned();
+    let batches_read = batches(&mut reader);
+    let damaged = reader.damage().is_some();
+    let sought = match reader.seek(15 * SECOND) {
+        Ok(()) => batches(&mut reader),
+        Err(_) => vec![],
+    };
+    Told { header, info, batches: batches_read, sought, damaged: damaged || reader.damage().is_some() }
+}
+
+/// Whether it is nothing but what was there: all of it, or less and a word about that.
+fn check(told: &Told, whole: &Told, what: &str) {
+    let events = |batches: &[Batch]| -> Vec<(bool, Event)> {
+        batches.iter().flat_map(|b| b.events.iter().map(|event| (b.keyframe, event.clone()))).collect()
+    };
+    let is_part = |part: &[(bool, Event)], all: &[(bool, Event)]| {
+        let mut rest = all.iter();
+        part.iter().all(|event| rest.any(|e| e == event))
+    };
+    let (read, all) = (events(&told.batches), events(&whole.batches));
+    // What comes first where the begin is not there may be a later keyframe: it was there as well.
+    let keyframes: Vec<(bool, Event)> = events(&whole.sought).into_iter().filter(|(keyframe, _)| *keyframe).collect();
+    let (states, rest): (Vec<_>, Vec<_>) = read.iter().cloned().partition(|(keyframe, _)| *keyframe);
+    assert!(is_part(&rest, &all), "{what}: {rest:?}");
+    assert!(is_part(&states, &all) || is_part(&states, &keyframes), "{what}: {states:?}");
+    let sought = events(&told.sought);
+    assert!(is_part(&sought, &events(&whole.sought)) || is_part(&sought, &all), "{what}: {sought:?}");
+    assert!(told.header == whole.header || told.header == Header::default() || told.damaged, "{what}");
+    let known = [header(), whole.header.clone(), Header::default()];
+    assert!(known.contains(&told.header) || told.header.host == "hv-17", "{what}: {:?}", told.header);
+    assert!(told.info.is_none() || told.info == whole.info, "{what}: {:?}", told.info);
+    assert!(
+        told.damaged || told.batches == whole.batches,
+        "{what}: {} of {} events and no word",
+        read.len(),
+        all.len()
+    );
+    let fewer = sought.len() < events(&whole.sought).len();
+    assert!(told.damaged || !fewer, "{what}: a seek gives {} events and no word", sought.len());
+}
+
+#[test]
+fn every_byte_flipped_it_is_refused_or_tells_nothing_that_is_wrong() {
+    let bytes = small();
+    let whole = all_told(reader(&bytes));
+    assert!(!whole.damaged && whole.info.is_some());
+    assert!(whole.sought[0].keyframe && !whole.sought.is_empty());
+    let mut changed = bytes.clone();
+    let mut refused = 0;
+    for at in 0..bytes.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            changed[at] ^= flip;
+            match Reader::from_bytes("changed", changed.clone()) {
+                Ok(reader) => {
+                    let told = all_told(reader);
+                    check(&told, &whole, &format!("byte {at} of {} with {flip:#x}", bytes.len()));
+                    assert!(told.damaged, "byte {at} with {flip:#x}: not a word");
+                }
+                Err(ReadError::NotARecording { .. }) => refused += 1,
+                Err(error) => panic!("byte {at} with {flip:#x}: {error}"),
+            }
+            changed[at] ^= flip;
+        }
+    }
+    assert!(refused > 0, "the magic at the begin is looked at");
+}
+
+#[test]
+fn cut_at_every_byte_it_is_refused_or_gives_what_is_whole() {
+    let bytes = small();
+    let whole = all_told(reader(&bytes));
+    for len in 0..bytes.len() {
+        match Reader::from_bytes("cut", bytes[..len].to_vec()) {
+            Ok(reader) => {
+                let told = all_told(reader);
+                check(&told, &whole, &format!("{len} of {} bytes", bytes.len()));
+                assert!(told.damaged && told.info.is_none(), "{len} bytes");
+            }
+            Err(ReadError::NotARecording { what, .. }) => assert!(what.contains("too few bytes"), "{len}: {what}"),
+            Err(error) => panic!("{len}: {error}"),
+        }
+    }
 }
 
 proptest! {
