@@ -1,5 +1,10 @@
 //! Recordings that are cut off, changed or something else.
 
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
 use ovscope::{
     event::{Body, Clock, Event, Session},
     record::{Batch, Header, Preamble, ReadError, Reader, Summary, Writer},
@@ -13,15 +18,24 @@ fn parts() -> Vec<Vec<Event>> {
     (0..5u64).map(|part| (0..3).map(|n| marked(1000 + 10 * part + n)).collect()).collect()
 }
 
+/// Does something with every place of so many, on all CPUs.
+fn everywhere(places: usize, with: impl Fn(Range<usize>) + Sync) {
+    let size = places.div_ceil(std::thread::available_parallelism().map_or(1, usize::from));
+    std::thread::scope(|scope| {
+        for begin in (0..places).step_by(size) {
+            let with = &with;
+            scope.spawn(move || with(begin..(begin + size).min(places)));
+        }
+    });
+}
+
 #[test]
 fn cut_off_anywhere_it_gives_the_whole_chunks_and_says_so() {
     let (all, bytes) = (parts().concat(), recording(&parts()));
-    let mut most = 0;
-    for len in 0..bytes.len() {
-        let cut = bytes[..len].to_vec();
-        let stream = Reader::from_stream("cut", std::io::Cursor::new(cut.clone()));
-        for opened in [Reader::from_bytes("cut", cut), stream] {
-            match opened {
+    everywhere(bytes.len(), |lengths| {
+        let mut most = 0;
+        for len in lengths {
+            match Reader::from_stream("cut", std::io::Cursor::new(bytes[..len].to_vec())) {
                 Err(ReadError::NotARecording { what, .. }) => {
                     assert!(what.contains("too few bytes") && most == 0, "{len}: {what}");
                 }
@@ -39,7 +53,8 @@ fn cut_off_anywhere_it_gives_the_whole_chunks_and_says_so() {
                 }
             }
         }
-    }
+    });
+    let most = read(&mut reader(&bytes[..bytes.len() - 1])).len();
     assert_eq!(most, all.len(), "the summary at the end holds no events");
 }
 
@@ -167,10 +182,19 @@ fn every_byte_flipped_it_is_refused_or_tells_nothing_that_is_wrong() {
     let whole = all_told(reader(&bytes));
     assert!(!whole.damaged && whole.info.is_some());
     assert!(whole.sought[0].keyframe && !whole.sought.is_empty());
-    let mut changed = bytes.clone();
-    let mut refused = 0;
-    for at in 0..bytes.len() {
-        for flip in [0x01, 0x80, 0xff] {
+    let flips = |at: usize| {
+        // Most of it is the schema, which is repeated at the end.
+        let is_schema = (2_000..bytes.len() - 4_000).contains(&at);
+        [0x01, 0x80, 0xff]
+            .into_iter()
+            .enumerate()
+            .filter(move |(n, _)| !is_schema || at % 3 == *n)
+            .map(|(_, flip)| flip)
+    };
+    let refused = AtomicUsize::new(0);
+    everywhere(bytes.len(), |places| {
+        let mut changed = bytes.clone();
+        for (at, flip) in places.flat_map(|at| flips(at).map(move |flip| (at, flip))) {
             changed[at] ^= flip;
             match Reader::from_bytes("changed", changed.clone()) {
                 Ok(reader) => {
@@ -178,12 +202,13 @@ fn every_byte_flipped_it_is_refused_or_tells_nothing_that_is_wrong() {
                     check(&told, &whole, &format!("byte {at} of {} with {flip:#x}", bytes.len()));
                     assert!(told.damaged, "byte {at} with {flip:#x}: not a word");
                 }
-                Err(ReadError::NotARecording { .. }) => refused += 1,
+                Err(ReadError::NotARecording { .. }) => drop(refused.fetch_add(1, Relaxed)),
                 Err(error) => panic!("byte {at} with {flip:#x}: {error}"),
             }
             changed[at] ^= flip;
         }
-    }
+    });
+    let refused = refused.into_inner();
     assert!(refused > 0, "the magic at the begin is looked at");
 }
 
@@ -191,17 +216,19 @@ fn every_byte_flipped_it_is_refused_or_tells_nothing_that_is_wrong() {
 fn cut_at_every_byte_it_is_refused_or_gives_what_is_whole() {
     let bytes = small();
     let whole = all_told(reader(&bytes));
-    for len in 0..bytes.len() {
-        match Reader::from_bytes("cut", bytes[..len].to_vec()) {
-            Ok(reader) => {
-                let told = all_told(reader);
-                check(&told, &whole, &format!("{len} of {} bytes", bytes.len()));
-                assert!(told.damaged && told.info.is_none(), "{len} bytes");
+    everywhere(bytes.len(), |lengths| {
+        for len in lengths {
+            match Reader::from_bytes("cut", bytes[..len].to_vec()) {
+                Ok(reader) => {
+                    let told = all_told(reader);
+                    check(&told, &whole, &format!("{len} of {} bytes", bytes.len()));
+                    assert!(told.damaged && told.info.is_none(), "{len} bytes");
+                }
+                Err(ReadError::NotARecording { what, .. }) => assert!(what.contains("too few bytes"), "{len}: {what}"),
+                Err(error) => panic!("{len}: {error}"),
             }
-            Err(ReadError::NotARecording { what, .. }) => assert!(what.contains("too few bytes"), "{len}: {what}"),
-            Err(error) => panic!("{len}: {error}"),
         }
-    }
+    });
 }
 
 proptest! {
