@@ -1,6 +1,7 @@
 //! Recordings: what is written is read, and of what is cut off or damaged no event is invented.
 
 mod damage;
+mod ends;
 mod events;
 mod export;
 mod flight;
