@@ -5,7 +5,7 @@
 //! per packet, packets of 5 UDP sources with their first 128 bytes, counters four times a second, and about as many
 //! packets that hit one of 200 flows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ovscope::{
     event::{
@@ -13,6 +13,7 @@ use ovscope::{
         FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
         UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
     },
+    model::Model,
     record::{Header, Preamble, Reader, Writer, create_new},
 };
 
@@ -54,17 +55,23 @@ fn main() {
     }
 }
 
-/// Opens a recording of 1 GB and goes to moments all over it, each time up to the first events there.
+/// Opens a recording of 1 GB and goes to moments all over it, each time to the full state: a model that has the
+/// keyframe before the moment and all events from there up to it.
 fn seek(mut events: Vec<Event>) {
     let path = std::env::temp_dir().join(format!("ovscope-bench-{}.mcap", std::process::id()));
     let mut writer = Writer::new(create_new(&path).expect("room"), &Header::default(), &Preamble::default())
         .expect("room for 1 GB in the folder for temporary files");
     let first = events[0].ts;
     let span = events[events.len() - 1].ts - first;
+    let counters = |event: &Event| if let Body::Counters(c) = &event.body { Some((**c).clone()) } else { None };
+    let round = events.iter().rev().find_map(counters).expect("there are counters");
     while writer.sealed().bytes < 1_000_000_000 {
         writer.write(&events).expect("room for 1 GB in the folder for temporary files");
         for event in &mut events {
             event.ts += span;
+            if let Body::Counters(c) = &mut event.body {
+                go_on(c, &round, span);
+            }
         }
     }
     let summary = writer.finish().expect("room for 1 GB in the folder for temporary files");
@@ -72,15 +79,54 @@ fn seek(mut events: Vec<Event>) {
     let begun = Instant::now();
     let mut reader = Reader::open(&path).expect("just written");
     println!("{} bytes, {} events: opened in {:?}", summary.bytes, summary.events, begun.elapsed());
-    let mut slowest = std::time::Duration::ZERO;
-    for part in [50, 3, 97, 20, 71, 99, 1, 64, 38, 85] {
+    let (mut random, mut slowest) = (Random(3), Duration::ZERO);
+    for _ in 0..20 {
+        let ts = first + random.below(last - first);
         let begun = Instant::now();
-        reader.seek(first + (last - first) / 100 * part).expect("a file");
-        while reader.next_batch().expect("more").expect("whole").keyframe {}
-        slowest = slowest.max(begun.elapsed());
+        let (state, applied) = full_state(&mut reader, ts);
+        let took = begun.elapsed();
+        slowest = slowest.max(took);
+        let second = (ts - first) as f64 / 1e9;
+        println!("second {second:6.1}: {took:?} with {state} events of state and {applied} up to the moment");
     }
-    println!("the slowest of 10 seeks, up to the first events: {slowest:?}");
+    println!("the slowest of 20 seeks to the full state: {slowest:?}");
     std::fs::remove_file(path).expect("it is there");
+}
+
+/// The events of a keyframe, and those up to a moment, applied to a model: how many there were.
+fn full_state(reader: &mut Reader, ts: u64) -> (usize, usize) {
+    let (mut state, mut applied) = (0, 0);
+    reader.seek(ts).expect("a file");
+    let mut model = Model::default();
+    while let Some(batch) = reader.next_batch() {
+        let batch = batch.expect("whole");
+        if batch.keyframe {
+            state += batch.events.len();
+            model.apply_all(&batch.events);
+            continue;
+        }
+        let until = batch.events.iter().position(|event| event.ts > ts).unwrap_or(batch.events.len());
+        model.apply_all(&batch.events[..until]);
+        applied += until;
+        if until < batch.events.len() {
+            break;
+        }
+    }
+    assert!(model.totals().is_some(), "the state has the counters");
+    (state, applied)
+}
+
+/// Counters that go on after a round of the storm.
+fn go_on(c: &mut Counters, round: &Counters, span: u64) {
+    for (dp, more) in c.datapaths.iter_mut().zip(&round.datapaths) {
+        dp.hits += more.hits;
+        dp.misses += more.misses;
+    }
+    c.received += round.received;
+    for (flow, more) in c.flows.iter_mut().zip(&round.flows) {
+        flow.hits += more.hits;
+        flow.last += span;
+    }
 }
 
 /// What each kind costs when it is alone.

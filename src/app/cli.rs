@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::record_args::RecordArgs;
 use super::{
     filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
     flight::FlightArgs,
@@ -51,7 +52,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Record without a screen, until Ctrl-C or --duration
     #[command(after_help = "Examples:\n  sudo ovscope record -o storm.mcap --duration 30s\n  \
-        sudo ovscope record -o - | zstd > storm.mcap.zst\n  \
+        sudo ovscope record -o day.mcap --max-size 100M --max-total 2G --max-age 1h\n  \
+        ssh root@hypervisor ovscope record -o - > storm.mcap\n  \
         sudo ovscope record -o vx.mcap -f 'udp port 4789' --where 'in_port = vxlan_sys_4789'")]
     Record(RecordArgs),
     /// One line per interval, without a screen
@@ -254,26 +256,6 @@ pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub look: LookArgs,
-}
-
-/// `record`.
-#[derive(Debug, Clone, Args)]
-pub struct RecordArgs {
-    /// The file to make (it must not exist yet); - streams to standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-    /// Stop after so long: 30s, 5m, 1h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub duration: Option<Duration>,
-    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each); 0: never
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10))]
-    pub ask: u32,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "see its type")]
-    pub probes: ProbeArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "see its type")]
-    pub daemon: DaemonArgs,
 }
 
 /// `stat`.

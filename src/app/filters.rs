@@ -15,6 +15,13 @@ use crate::{
 #[error("{0}")]
 pub struct BadUsage(String);
 
+impl BadUsage {
+    /// Says why.
+    pub fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
 /// The program of `-f`.
 #[derive(Debug, Clone)]
 pub struct Bytes(Vec<Insn>);

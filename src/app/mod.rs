@@ -17,6 +17,7 @@ pub mod playback;
 mod prompt;
 mod pump;
 mod record;
+mod record_args;
 pub mod replay;
 pub mod screen;
 mod session;

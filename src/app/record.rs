@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     model::{Flow, FlowKey, FlowSort, Limits, Model},
     ovs_rpc::Ask,
     probes,
-    record::{Header, Preamble, Progress, Recorder, Stream, Summary},
+    record::{Files, Header, Preamble, Progress, RecordError, Recorder, Stream, Summary},
 };
 
 /// How often the progress is shown.
@@ -29,17 +29,25 @@ const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Records until it is told to end, the duration is over, or nothing can be written any more.
 pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
+    let files = args.files()?;
     // Before a file is made: a host that cannot be traced leaves none behind.
     let prepared = prepare()?;
     let config = args.probes.config()?;
     let host = probes::session(&config.command);
-    let (recorder, name) = create(&args.output, &Header::from(&host))?;
-    let mut session = match Session::start_told(prepared, config, Some(&args.daemon)).await {
+    // From here on a signal ends what has begun.
+    let asked = asked_to_end();
+    tokio::pin!(asked);
+    let (mut recorder, name) = create(args, files, &Header::from(&host))?;
+    let started = tokio::select! {
+        started = Session::start_told(prepared, config, Some(&args.daemon)) => started,
+        () = &mut asked => Err(anyhow::anyhow!("asked to end before the probes were attached: nothing was recorded")),
+    };
+    let mut session = match started {
         Ok(session) => session,
         Err(error) => {
             drop(recorder);
-            if !is_stdout(&args.output) {
-                let _ = fs::remove_file(&args.output);
+            if let Some(first) = name.path {
+                let _ = fs::remove_file(first);
             }
             return Err(error);
         }
@@ -50,7 +58,7 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     let began = Instant::now();
     let end = async {
         tokio::select! {
-            () = asked_to_end() => {}
+            () = asked => {}
             () = after(args.duration) => {}
         }
     };
@@ -87,28 +95,55 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     }
     session.stop(|told| recorder.give(told)).await;
     clear_line();
-    let summary = tokio::task::spawn_blocking(move || recorder.finish()).await??;
-    eprintln!("{}", told(&name, &summary));
-    if !is_stdout(&args.output) {
-        eprintln!("look at it, anywhere and without root: ovscope replay {name}");
+    let sealing = tokio::task::spawn_blocking(move || {
+        let sealed = recorder.seal();
+        (sealed, recorder.progress())
+    });
+    let (sealed, progress) = sealing.await?;
+    match sealed {
+        Ok(summary) => {
+            eprintln!("{}", told(&name, &summary, &progress));
+            if name.path.is_some() && progress.deleted == 0 {
+                eprintln!("look at it, anywhere and without root: ovscope replay {name}");
+            }
+        }
+        // As with any pipe: who has seen enough goes.
+        Err(error @ RecordError::Unread { .. }) => eprintln!("{error}"),
+        Err(error) => return Err(error.into()),
     }
     failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
 }
 
-fn is_stdout(path: &Path) -> bool {
-    path == Path::new("-")
+/// Where it is recorded to.
+struct Name {
+    /// The first file; none for a stream.
+    path: Option<PathBuf>,
 }
 
-fn create(path: &Path, header: &Header) -> anyhow::Result<(Recorder, String)> {
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.path {
+            Some(path) => path.display().fmt(f),
+            None => f.write_str("standard output"),
+        }
+    }
+}
+
+fn create(args: &RecordArgs, files: Files, header: &Header) -> anyhow::Result<(Recorder, Name)> {
     let preamble = Preamble::default();
-    if !is_stdout(path) {
-        return Ok((Recorder::create(path, header, &preamble)?, path.display().to_string()));
+    if !args.is_stream() {
+        let (recorder, first) =
+            Recorder::create_files(&args.output, files, header, &preamble).map_err(|error| match error {
+                RecordError::Exists { .. } => anyhow::anyhow!("{error}, or say --force"),
+                error => error.into(),
+            })?;
+        return Ok((recorder, Name { path: Some(first) }));
     }
     if io::stdout().is_terminal() {
         bail!("standard output is a terminal, and a recording is no text: pipe it somewhere, or name a file with -o");
     }
-    let name = "standard output";
-    Ok((Recorder::to_sink(name, Box::new(Stream(io::stdout())), header, &preamble)?, name.to_owned()))
+    let name = Name { path: None };
+    Ok((Recorder::to_sink(&name.to_string(), Box::new(Stream(io::stdout())), header, &preamble)?, name))
 }
 
 fn show(began: Instant, progress: &Progress) {
@@ -119,8 +154,10 @@ fn show(began: Instant, progress: &Progress) {
     let lost = if progress.lost > 0 { format!(", {} not recorded", progress.lost) } else { String::new() };
     let seconds = began.elapsed().as_secs();
     let megabytes = progress.bytes as f64 / 1e6;
+    let files = if progress.files > 1 { format!(" in {} files", progress.files) } else { String::new() };
     let (minutes, seconds) = (seconds / 60, seconds % 60);
-    let _ = write!(err, "\r\x1b[K{minutes:02}:{seconds:02}  {} events, {megabytes:.1} MB{lost}", progress.events);
+    let _ =
+        write!(err, "\r\x1b[K{minutes:02}:{seconds:02}  {} events, {megabytes:.1} MB{files}{lost}", progress.events);
     let _ = err.flush();
 }
 
@@ -131,14 +168,19 @@ fn clear_line() {
     }
 }
 
-fn told(name: &str, summary: &Summary) -> String {
+fn told(name: &Name, summary: &Summary, progress: &Progress) -> String {
     let seconds = summary.span.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1e9);
     let lost = match summary.not_recorded {
         0 => "nothing lost on the way to it".to_owned(),
         lost => format!("{lost} events did not make it into it"),
     };
+    let row = match (progress.files, progress.deleted) {
+        (0 | 1, _) => String::new(),
+        (files, 0) => format!(" and {} more files", files - 1),
+        (files, deleted) => format!(" and {} more files, of which the first {deleted} are deleted", files - 1),
+    };
     let megabytes = summary.bytes as f64 / 1e6;
-    format!("recorded {} events of {seconds:.1} s in {megabytes:.1} MB to {name}; {lost}", summary.events)
+    format!("recorded {} events of {seconds:.1} s in {megabytes:.1} MB to {name}{row}; {lost}", summary.events)
 }
 
 /// Asks the daemon about the busiest flows while they are there, so that a replay can show what it said.

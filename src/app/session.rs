@@ -141,8 +141,9 @@ impl<T> Drop for Last<T> {
     }
 }
 
-/// Until the user or the system wants the program to end: Ctrl-C, SIGTERM or SIGHUP.
-pub async fn asked_to_end() {
+/// Until the user or the system wants the program to end: Ctrl-C, SIGTERM or SIGHUP. They are waited for from the call
+/// on, before the first look at what it gives. Needs a runtime.
+pub fn asked_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
     async fn came(signal: Option<Signal>) {
         match signal {
@@ -154,10 +155,12 @@ pub async fn asked_to_end() {
     }
     let [interrupt, terminate, hangup] =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| signal(kind).ok());
-    tokio::select! {
-        () = came(interrupt) => {}
-        () = came(terminate) => {}
-        () = came(hangup) => {}
+    async {
+        tokio::select! {
+            () = came(interrupt) => {}
+            () = came(terminate) => {}
+            () = came(hangup) => {}
+        }
     }
 }
 

@@ -51,9 +51,19 @@ fn survey(mut reader: Reader, mut tell: impl FnMut(&Overview, bool) -> bool) {
         if !few && places.next().is_none_or(|ts| reader.seek(ts).is_err()) {
             break;
         }
-        let Some(Ok(batch)) = reader.next_batch() else { break };
-        for event in &batch.events {
-            overview.see(event);
+        // A keyframe may be of several batches, and what follows it does no harm.
+        let mut batches = 0;
+        while let Some(Ok(batch)) = reader.next_batch() {
+            batches += 1;
+            for event in &batch.events {
+                overview.see(event);
+            }
+            if few || !batch.keyframe {
+                break;
+            }
+        }
+        if batches == 0 {
+            break;
         }
         if !tell(&overview, false) {
             return;

@@ -9,8 +9,9 @@ use mcap::{
 };
 
 use super::{
-    EVENTS, KEYFRAMES,
+    EVENTS, HEADER, KEYFRAMES, TOTALS,
     decode::{Unknown, decode},
+    header::{self, Header, totals_from_facts},
     writer::MESSAGE_LIMIT,
 };
 use crate::event::Event;
@@ -44,9 +45,14 @@ pub(super) struct Content {
     /// Topics by channel.
     topics: HashMap<u16, String>,
     chunks: Chunks,
-    /// The sequence number of the next message of events; none where reading began or a chunk was left out.
+    /// Who recorded and what, as far as it has been told.
+    pub header: Header,
+    /// The form of the file.
+    version: u32,
+    /// The sequence number of the next message of events; none where that is not known: a chunk was left out, or
+    /// reading began in the middle of a file of version 1.
     next: Option<u32>,
-    /// Whether a message has been read: a keyframe is only for who begins with it.
+    /// Whether a message of events has been read: a keyframe is only for who begins with it.
     begun: bool,
     /// Messages of the last chunk that nobody has asked for yet. They become events one by one: a chunk made to do
     /// harm can hold far more of them than have room at once.
@@ -59,9 +65,9 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// From here on the records of another place in the recording come.
-    pub(super) fn jump(&mut self) {
-        self.next = None;
+    /// From here on the records of another place in the recording come, or those from its begin on.
+    pub(super) fn jump(&mut self, to_begin: bool) {
+        self.next = (to_begin && self.version >= 2).then_some(0);
         self.begun = false;
         self.waiting.clear();
         self.events = 0;
@@ -71,8 +77,8 @@ impl Content {
     pub(super) fn record(&mut self, at: u64, opcode: u8, data: &[u8]) {
         let result = match opcode {
             op::CHUNK => self.chunk(at, data),
-            op::CHANNEL => mcap::parse_record(opcode, data).map(|record| self.channel(record)),
-            // Outside of a chunk nothing says whether it is whole.
+            op::METADATA => mcap::parse_record(opcode, data).map(|record| self.metadata(at, record)),
+            // Outside of a chunk nothing says whether it is whole. Channels are in the first chunk.
             op::MESSAGE => Err(McapError::BadIndex),
             _ => Ok(()),
         };
@@ -101,6 +107,35 @@ impl Content {
         self.damages.iter().cloned().chain(more).reduce(|a, b| format!("{a}; {b}"))
     }
 
+    /// Whether something was found that is not as it was written, so far.
+    pub(super) fn damage_count(&self) -> u64 {
+        self.damages.len() as u64 + self.more_damages
+    }
+
+    /// Whether what was read last and is not given on yet is a keyframe.
+    pub(super) fn has_keyframe(&self) -> bool {
+        self.waiting.front().is_some_and(|message| message.keyframe)
+    }
+
+    fn metadata(&mut self, at: u64, record: Record<'_>) {
+        let Record::Metadata(metadata) = record else { return };
+        let (name, facts) = (metadata.name.as_str(), &metadata.metadata);
+        if (name == HEADER || name == TOTALS) && !header::is_whole(&metadata) {
+            self.damage(&format!("what is said of the recording at byte {at} is damaged, and left out"));
+        } else if name == HEADER {
+            self.header = Header::from_facts(facts);
+            self.version = header::version(facts);
+            if self.version >= 2 && !self.begun {
+                self.next.get_or_insert(0);
+            }
+        } else if name == TOTALS
+            && let Some((_, Some(messages))) = totals_from_facts(facts, 0)
+            && let Some(missing) = self.next.map(|next| messages.wrapping_sub(next)).filter(|&missing| missing != 0)
+        {
+            self.damage(&format!("{missing} messages are missing at the end, before byte {at}"));
+        }
+    }
+
     fn channel(&mut self, record: Record<'_>) {
         if let Record::Channel(channel) = record {
             self.topics.insert(channel.id, channel.topic);
@@ -116,14 +151,21 @@ impl Content {
                 match (topic, header.channel_id) {
                     (EVENTS, _) | ("", 1) => {
                         self.sequence(at, header.sequence);
+                        self.next = Some(header.sequence.wrapping_add(1));
+                        self.begun = true;
                         self.waiting.push_back(Message { at, data: data.into_owned(), keyframe: false });
                     }
-                    (KEYFRAMES, _) | ("", 2) if !self.begun => {
-                        self.waiting.push_back(Message { at, data: data.into_owned(), keyframe: true });
+                    (KEYFRAMES, _) | ("", 2) => {
+                        if self.version >= 2 {
+                            self.sequence(at, header.sequence);
+                            self.next = Some(header.sequence);
+                        }
+                        if !self.begun {
+                            self.waiting.push_back(Message { at, data: data.into_owned(), keyframe: true });
+                        }
                     }
                     _ => {}
                 }
-                self.begun = true;
             }
             record => self.channel(record),
         });
@@ -138,7 +180,6 @@ impl Content {
         if let Some(next) = self.next.filter(|&next| next != sequence) {
             self.damage(&format!("{} messages are missing before byte {at}", sequence.wrapping_sub(next)));
         }
-        self.next = Some(sequence.wrapping_add(1));
     }
 
     /// The next events of what was read so far.
@@ -187,7 +228,13 @@ impl Chunks {
     /// Gives the records of one chunk, after its checksum was found right.
     fn records(&mut self, chunk: &[u8], mut with: impl FnMut(Record<'_>)) -> Result<(), McapError> {
         // Checks that the chunk says no more bytes than it has, without which the reader would wait for them.
-        mcap::parse_record(op::CHUNK, chunk)?;
+        if let Record::Chunk { header, .. } = mcap::parse_record(op::CHUNK, chunk)?
+            && header.uncompressed_crc == 0
+            && header.uncompressed_size > 0
+        {
+            // 0 says that there is no checksum: then nothing of it can be relied on.
+            return Err(McapError::BadChunkCrc { saved: 0, calculated: 0 });
+        }
         let mut head = [op::CHUNK; 9];
         head[1..].copy_from_slice(&(chunk.len() as u64).to_le_bytes());
         let mut bytes = &[&head[..], chunk].concat()[..];

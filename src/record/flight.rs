@@ -3,9 +3,9 @@
 use std::{collections::VecDeque, io, path::Path, sync::Arc};
 
 use super::{
-    Batch, KEYFRAMES, Preamble, ReadError, Reader, RecordError, Recorded,
+    Batch, Header, KEYFRAMES, Preamble, ReadError, Reader, RecordError, Recorded,
     sink::create_new,
-    writer::{Header, Mcap, Summary, Writer},
+    writer::{CHUNK_BYTES, Mcap, Summary, Writer},
 };
 use crate::event::{Nanos, Told};
 
@@ -122,19 +122,23 @@ impl Kept {
 
     fn write(&self, mut file: impl io::Write) -> io::Result<Summary> {
         let mut mcap = Mcap::new(&self.header)?;
-        let mut sequences = [0; 2];
+        let mut sequence = 0u32;
         let mut total = Summary::default();
         for part in &self.parts {
+            let (mut keyframe, mut chunk_bytes) = (false, 0);
             for message in mcap::MessageStream::new(&part.bytes).map_err(io::Error::other)? {
                 let message = message.map_err(io::Error::other)?;
                 let is_keyframe = message.channel.topic == KEYFRAMES;
-                // A keyframe is found by the chunk that it begins.
-                if is_keyframe {
+                // A keyframe is found by the chunk that it is in.
+                if is_keyframe != keyframe || chunk_bytes >= CHUNK_BYTES {
                     mcap.seal()?;
+                    (keyframe, chunk_bytes) = (is_keyframe, 0);
                 }
+                chunk_bytes += message.data.len();
                 let channel = if is_keyframe { mcap.keyframes } else { mcap.events };
                 let span = (message.log_time, message.publish_time);
-                mcap.message(channel, &mut sequences[usize::from(is_keyframe)], span, &message.data)?;
+                mcap.message(channel, sequence, span, &message.data)?;
+                sequence += u32::from(!is_keyframe);
                 total.bytes += mcap.drain(&mut file)?;
             }
             mcap.seal()?;
@@ -143,7 +147,7 @@ impl Kept {
             total.not_recorded += part.summary.not_recorded;
             total.span = Some(total.span.map_or(part.span, |(first, _)| (first, part.span.1)));
         }
-        mcap.finish(&total)?;
+        mcap.finish(&total, sequence)?;
         total.bytes += mcap.drain(&mut file)?;
         file.flush()?;
         Ok(total)
@@ -199,7 +203,8 @@ impl Recorded for Past {
             match self.reader.as_mut()?.next_batch() {
                 Some(Ok(batch)) if batch.keyframe && self.begun => {}
                 Some(batch) => {
-                    self.begun = true;
+                    // A keyframe may come in several batches.
+                    self.begun |= batch.as_ref().is_ok_and(|batch| !batch.keyframe);
                     return Some(batch);
                 }
                 None => {

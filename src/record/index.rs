@@ -3,69 +3,163 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use mcap::{
-    records::Record,
-    sans_io::{SummaryReadEvent, SummaryReader},
+    MAGIC,
+    records::{Metadata, Record, op},
+    sans_io::{SummaryReadEvent, SummaryReader, SummaryReaderOptions},
 };
 
-use super::{KEYFRAMES, TOTALS, content::RECORD_LIMIT, writer::Summary};
+use super::{
+    HEADER, KEYFRAMES, TOTALS,
+    content::RECORD_LIMIT,
+    header::{Header, is_whole, totals_from_facts},
+    writer::Summary,
+};
 use crate::event::Nanos;
 
 /// What a sealed recording says about itself.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub totals: Summary,
-    /// The chunks that begin with a keyframe: the time of their first event, and the byte they begin at.
-    keyframes: Vec<(Nanos, u64)>,
+    /// The last header.
+    pub header: Option<Header>,
+    keyframes: Vec<Keyframe>,
+}
+
+/// Chunks that hold a keyframe, one behind the other.
+#[derive(Debug, Clone, Copy)]
+struct Keyframe {
+    ts: Nanos,
+    /// The byte that the first of them begins at.
+    begin: u64,
+    /// The byte behind the last.
+    end: u64,
+}
+
+/// What stands at a file's end.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The recording was sealed.
+    Index(Box<Index>),
+    /// It was not, or only with an end.
+    Nothing,
+    /// What was there is not as it was written.
+    Damaged,
 }
 
 impl Index {
-    /// Reads it; none when the recording was not sealed. The input's position is anywhere after.
-    pub(super) fn read(input: &mut (impl Read + Seek + ?Sized)) -> io::Result<Option<Self>> {
+    /// Reads it. The input's position is anywhere after.
+    pub(super) fn read(input: &mut (impl Read + Seek + ?Sized)) -> io::Result<Found> {
         // Its records are small and many.
         let mut input = BufReader::with_capacity(1 << 18, input);
         let bytes = input.seek(SeekFrom::End(0))?;
-        let mut reader = SummaryReader::new();
+        match check(&mut input, bytes)? {
+            Found::Nothing => return Ok(Found::Nothing),
+            Found::Damaged => return Ok(Found::Damaged),
+            Found::Index(_) => {}
+        }
+        let options = SummaryReaderOptions::default().with_file_size(bytes).with_record_length_limit(RECORD_LIMIT);
+        let mut reader = SummaryReader::new_with_options(options);
         while let Some(event) = reader.next_event() {
             match event {
-                Ok(SummaryReadEvent::ReadRequest(need)) if need > RECORD_LIMIT => return Ok(None),
                 Ok(SummaryReadEvent::ReadRequest(need)) => {
-                    let got = input.read(reader.insert(need))?;
+                    let got = input.read(reader.insert(need.min(RECORD_LIMIT)))?;
                     reader.notify_read(got);
                 }
                 Ok(SummaryReadEvent::SeekRequest(to)) => match input.seek(to) {
                     Ok(position) => reader.notify_seeked(position),
-                    // Before the begin: the file is shorter than a summary.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(Found::Damaged),
                     Err(error) => return Err(error),
                 },
-                // A damaged summary is as good as none: the events are read without it.
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(Found::Damaged),
             }
         }
-        let Some(summary) = reader.finish() else { return Ok(None) };
-        let Some(totals) = summary.metadata_indexes.iter().find(|index| index.name == TOTALS) else { return Ok(None) };
-        let Some(totals) = read_totals(&mut input, totals.offset, totals.length, bytes)? else { return Ok(None) };
+        let Some(summary) = reader.finish() else { return Ok(Found::Nothing) };
+        let mut metadata = |name: &str| {
+            let place = summary.metadata_indexes.iter().rev().find(|index| index.name == name);
+            place.map_or(Ok(None), |place| read_metadata(&mut input, name, place.offset, place.length, bytes))
+        };
+        let Some(totals) = metadata(TOTALS)? else { return Ok(Found::Nothing) };
+        let Some((totals, _)) = totals_from_facts(&totals.metadata, bytes).filter(|_| is_whole(&totals)) else {
+            return Ok(Found::Damaged);
+        };
+        let header = metadata(HEADER)?.filter(is_whole).map(|header| Header::from_facts(&header.metadata));
         let keyframes = summary.channels.values().find(|channel| channel.topic == KEYFRAMES).map(|channel| channel.id);
-        let chunks = summary.chunk_indexes.iter();
-        let keyframes = chunks
-            .filter(|chunk| keyframes.is_some_and(|id| chunk.message_index_offsets.contains_key(&id)))
-            .map(|chunk| (chunk.message_start_time, chunk.chunk_start_offset))
-            .collect();
-        Ok(Some(Self { totals, keyframes }))
+        let mut found: Vec<Keyframe> = Vec::new();
+        for chunk in &summary.chunk_indexes {
+            if keyframes.is_none_or(|id| !chunk.message_index_offsets.contains_key(&id)) {
+                continue;
+            }
+            let begin = chunk.chunk_start_offset;
+            let end = begin.saturating_add(chunk.chunk_length).saturating_add(chunk.message_index_length);
+            match found.last_mut() {
+                Some(last) if last.end == begin && last.ts == chunk.message_start_time => last.end = end,
+                _ => found.push(Keyframe { ts: chunk.message_start_time, begin, end }),
+            }
+        }
+        Ok(Found::Index(Box::new(Self { totals, header, keyframes: found })))
     }
 
     /// The times of the keyframes.
     pub(super) fn times(&self) -> Vec<Nanos> {
-        self.keyframes.iter().map(|&(time, _)| time).collect()
+        self.keyframes.iter().map(|keyframe| keyframe.ts).collect()
     }
 
-    /// The time and the byte of the last chunk that begins with a keyframe and not after `ts`.
-    pub(super) fn before(&self, ts: Nanos) -> Option<(Nanos, u64)> {
-        self.keyframes.iter().rev().find(|&&(start, _)| start <= ts).copied()
+    /// The times and the bytes of the keyframes that are not after `ts`, the last first.
+    pub(super) fn before(&self, ts: Nanos) -> impl Iterator<Item = (Nanos, u64)> {
+        let before = self.keyframes.iter().rev().filter(move |keyframe| keyframe.ts <= ts);
+        before.map(|keyframe| (keyframe.ts, keyframe.begin))
     }
 }
 
-fn read_totals(input: &mut (impl Read + Seek), offset: u64, length: u64, bytes: u64) -> io::Result<Option<Summary>> {
+/// Whether there is an end with a summary before it that has the checksum it says.
+fn check(input: &mut (impl Read + Seek), bytes: u64) -> io::Result<Found> {
+    /// Opcode, length, where the summary and its offsets begin, CRC, and the magic behind it.
+    const FOOTER: u64 = 1 + 8 + 8 + 8 + 4 + 8;
+    if bytes < FOOTER {
+        return Ok(Found::Nothing);
+    }
+    let mut footer = [0; FOOTER as usize];
+    input.seek(SeekFrom::Start(bytes - FOOTER))?;
+    input.read_exact(&mut footer)?;
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| footer[at + n]));
+    if footer[0] != op::FOOTER || word(1) != 20 || footer[29..] != *MAGIC {
+        return Ok(Found::Nothing);
+    }
+    let (begin, end) = (word(9), bytes - 12);
+    let crc = u32::from_le_bytes(std::array::from_fn(|n| footer[25 + n]));
+    if begin == 0 {
+        return Ok(Found::Nothing);
+    }
+    if begin > end || crc == 0 {
+        return Ok(Found::Damaged);
+    }
+    input.seek(SeekFrom::Start(begin))?;
+    let mut hasher = crc32fast::Hasher::new();
+    io::copy(&mut input.take(end - begin), &mut Hashing(&mut hasher))?;
+    Ok(if hasher.finalize() == crc { Found::Index(Box::default()) } else { Found::Damaged })
+}
+
+/// Puts what is written into a checksum.
+struct Hashing<'a>(&'a mut crc32fast::Hasher);
+
+impl io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_metadata(
+    input: &mut (impl Read + Seek),
+    name: &str,
+    offset: u64,
+    length: u64,
+    bytes: u64,
+) -> io::Result<Option<Metadata>> {
     /// Opcode and length before a record.
     const HEAD: usize = 9;
     if length < HEAD as u64 || offset.checked_add(length).is_none_or(|end| end > bytes) {
@@ -73,14 +167,10 @@ fn read_totals(input: &mut (impl Read + Seek), offset: u64, length: u64, bytes: 
     }
     input.seek(SeekFrom::Start(offset))?;
     let mut record = Vec::new();
-    input.take(length).read_to_end(&mut record)?;
+    input.take(length.min(RECORD_LIMIT as u64)).read_to_end(&mut record)?;
     let Some((head, data)) = record.split_at_checked(HEAD) else { return Ok(None) };
-    let Ok(Record::Metadata(facts)) = mcap::parse_record(head[0], data) else { return Ok(None) };
-    let number = |key: &str| facts.metadata.get(key)?.parse().ok();
-    Ok(number("events").map(|events| Summary {
-        events,
-        bytes,
-        span: number("first_ts").zip(number("last_ts")),
-        not_recorded: number("not_recorded").unwrap_or(0),
-    }))
+    match mcap::parse_record(head[0], data) {
+        Ok(Record::Metadata(facts)) if facts.name == name => Ok(Some(facts)),
+        _ => Ok(None),
+    }
 }

@@ -3,13 +3,17 @@
 
 mod actions;
 mod content;
+mod counted_flows;
 mod decode;
 mod dictionary;
 mod encode;
+mod files;
 mod flight;
+mod header;
 mod index;
 mod preamble;
 mod reader;
+mod readings;
 mod recorded;
 mod recorder;
 mod runs;
@@ -20,13 +24,15 @@ mod writer;
 
 pub use content::Batch;
 pub use decode::Unknown;
+pub use files::{FILE_MIN, Files};
 pub use flight::{FLIGHT_MIN, Flight, Kept, Past};
+pub use header::Header;
 pub use preamble::Preamble;
 pub use reader::{ReadError, Reader};
 pub use recorded::Recorded;
 pub use recorder::{Progress, Recorder};
 pub use sink::{RecordError, Sink, Stream, create_new};
-pub use writer::{Header, Summary, Writer};
+pub use writer::{Summary, Writer};
 
 /// The recording's messages, made from `recording.proto`.
 #[expect(clippy::pedantic, reason = "generated")]

@@ -1,39 +1,142 @@
-//! What has to be known before a recording's first event: the latest of each kind of state.
+//! What has to be known before a recording's first event, and at a keyframe: the state so far, as events.
 
-use crate::event::{Body, Event};
+use indexmap::IndexMap;
 
-/// Keeps the latest session, datapaths, probes, daemon, counters and losses of a stream, so that a recording begun in
-/// its middle is whole, and a seek in a recording starts with full state. Of the counters only what the last reading
-/// has: flows that were not hit in it are not there.
+use super::{counted_flows::CountedFlows, readings::Readings};
+use crate::event::{Body, Clock, Event, FlowPtr, Query, Run, Session, Ufid};
+
+/// The daemon's answers that are kept, the latest to each question …
+const ANSWERS: usize = 1024;
+/// … and their bytes together.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
+/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last answers, what was counted of
+/// all flows, which of them are deleted, and the readings of the counters of the last ten minutes.
+///
+/// Bounded, as the model is: 100 000 flows, 1024 answers, about 40 000 rows of older readings.
 #[derive(Debug, Clone, Default)]
 pub struct Preamble {
-    latest: [Option<Event>; 6],
+    session: Option<Event>,
+    datapaths: Option<Event>,
+    probes: Option<Event>,
+    daemon: Option<Event>,
+    loss: Option<Event>,
+    readings: Readings,
+    flows: CountedFlows,
+    answers: IndexMap<(Ufid, Option<FlowPtr>, Query), Event>,
+    answer_bytes: usize,
 }
 
 impl Preamble {
-    /// Looks at an event and keeps it if it is a state.
+    /// Looks at an event and keeps what of it is state.
     pub fn see(&mut self, event: &Event) {
-        let place = match &event.body {
-            Body::Session(_) => 0,
-            Body::Datapaths { .. } => 1,
-            Body::Probes { .. } => 2,
-            Body::Daemon(_) => 3,
-            Body::Counters(_) => 4,
-            Body::Loss(_) => 5,
-            _ => return,
-        };
-        let before = self.latest[place].replace(event.clone());
-        // Stages are not in every reading: the last one that has them holds on.
-        if let (Some(Body::Counters(now)), Some(Body::Counters(before))) =
-            (self.latest[place].as_mut().map(|e| &mut e.body), before.map(|e| e.body))
-            && now.stages.is_empty()
-        {
-            now.stages = before.stages;
+        match &event.body {
+            Body::FlowLookup(e) if e.flow.is_some() => self.flows.live(event.ts, e.dp, e.ufid),
+            Body::FlowPut(e) if e.op.ret == 0 => self.flows.live(event.ts, e.op.dp, e.op.ufid),
+            Body::FlowDel(e) => self.flows.delete(event, e),
+            Body::Counters(c) => {
+                self.flows.tables(&c.datapaths);
+                self.readings.read(event, |flow| self.flows.count(flow));
+            }
+            Body::Session(session) => {
+                self.begin(session);
+                self.session = Some(event.clone());
+            }
+            Body::Datapaths { datapaths } => {
+                self.readings.datapaths(event, datapaths);
+                self.datapaths = Some(event.clone());
+            }
+            Body::Probes { .. } => self.probes = Some(event.clone()),
+            Body::Daemon(_) => self.daemon = Some(event.clone()),
+            Body::Loss(_) => self.loss = Some(event.clone()),
+            Body::DaemonAnswer(answer) => {
+                self.answer((answer.ufid, answer.sf_acts, answer.query), event);
+            }
+            _ => {}
         }
     }
 
-    /// The latest of each, the session first.
+    /// The same for a packet's events: lookups alone say something about a state.
+    pub(super) fn see_run(&mut self, run: &Run) {
+        if !self.flows.any_deleted() {
+            return;
+        }
+        for (step, &after) in std::iter::zip(&**run.route(), run.after()) {
+            if let Body::FlowLookup(e) = &step.body
+                && e.flow.is_some()
+            {
+                self.flows.live(run.ts().wrapping_add_signed(after.into()), e.dp, e.ufid);
+            }
+        }
+    }
+
+    /// Probes that are attached anew count from 0.
+    fn begin(&mut self, session: &Session) {
+        let is_same = |before: &Session| before.host == session.host && moment(before) == moment(session);
+        if self.session().is_some_and(|before| !is_same(before)) {
+            self.readings = Readings::default();
+            self.flows = CountedFlows::default();
+        }
+    }
+
+    fn answer(&mut self, question: (Ufid, Option<FlowPtr>, Query), event: &Event) {
+        // The latest come last.
+        if let Some(before) = self.answers.shift_remove(&question) {
+            self.answer_bytes -= bytes(&before);
+        }
+        self.answer_bytes += bytes(event);
+        self.answers.insert(question, event.clone());
+        while self.answers.len() > 1 && (self.answers.len() > ANSWERS || self.answer_bytes > ANSWER_BYTES) {
+            if let Some((_, gone)) = self.answers.shift_remove_index(0) {
+                self.answer_bytes -= bytes(&gone);
+            }
+        }
+    }
+
+    /// What is looked at, and with what.
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.session.as_ref()?.body {
+            Body::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The latest of those that a recording's header tells of: datapaths, probes and the daemon.
+    pub(super) fn surroundings(&self) -> [Option<&Body>; 3] {
+        [&self.datapaths, &self.probes, &self.daemon].map(|event| event.as_ref().map(|event| &event.body))
+    }
+
+    /// The state as events, the session first. Applied to an empty model they give what is counted, and the rates and
+    /// graphs of it. What is told of single packets and upcalls is not in them.
     pub fn events(&self) -> Vec<Event> {
-        self.latest.iter().flatten().cloned().collect()
+        let mut events = Vec::new();
+        self.visit(|event| events.push(event.clone()));
+        events
+    }
+
+    /// The same, one by one.
+    pub(super) fn visit(&self, mut with: impl FnMut(&Event)) {
+        self.session.iter().for_each(&mut with);
+        self.readings.visit(self.flows.twice(), &mut with);
+        self.flows.deletes().into_iter().for_each(&mut with);
+        self.answers.values().for_each(&mut with);
+        for state in [&self.datapaths, &self.probes, &self.daemon, &self.loss] {
+            state.iter().for_each(&mut with);
+        }
+    }
+}
+
+fn moment(session: &Session) -> u64 {
+    let Clock { monotonic, .. } = session.clock;
+    monotonic
+}
+
+fn bytes(answer: &Event) -> usize {
+    match &answer.body {
+        Body::DaemonAnswer(answer) => match &answer.answer {
+            Ok(text) | Err(text) => text.len(),
+        },
+        _ => 0,
     }
 }

@@ -13,11 +13,12 @@ use mcap::{
 };
 
 use super::{
-    HEADER, PROFILE,
+    PROFILE,
     content::{Batch, Content, RECORD_LIMIT, printable},
     decode::Unknown,
-    index::Index,
-    writer::{Header, Summary},
+    header::Header,
+    index::{Found, Index},
+    writer::Summary,
 };
 use crate::event::{Event, Nanos};
 
@@ -112,8 +113,7 @@ pub struct Reader {
     /// The byte of the next record.
     at: u64,
     content: Content,
-    header: Header,
-    index: Option<Index>,
+    index: Option<Box<Index>>,
     ended: bool,
     /// Why it ended before its end.
     cut_off: Option<CutOff>,
@@ -155,13 +155,13 @@ impl Reader {
 
     fn new(name: String, mut input: Input) -> Result<Self, ReadError> {
         let failed = |why| ReadError::Read { name: name.clone(), at: 0, why };
-        let index = match &mut input {
+        let found = match &mut input {
             Input::Seekable(input) => {
-                let index = Index::read(&mut **input).map_err(failed)?;
+                let found = Index::read(&mut **input).map_err(failed)?;
                 input.seek(SeekFrom::Start(0)).map_err(failed)?;
-                index
+                found
             }
-            Input::Stream(_) => None,
+            Input::Stream(_) => Found::Nothing,
         };
         let mut reader = Self {
             name,
@@ -169,18 +169,23 @@ impl Reader {
             records: linear(true),
             at: mcap::MAGIC.len() as u64,
             content: Content::default(),
-            header: Header::default(),
-            index,
+            index: None,
             ended: false,
             cut_off: None,
         };
         reader.head()?;
+        match found {
+            Found::Index(index) => reader.index = Some(index),
+            Found::Damaged => reader.content.damage("its index is damaged, and not used: to go to a time takes longer"),
+            Found::Nothing => {}
+        }
         Ok(reader)
     }
 
-    /// Who recorded and what. Known from the begin, also of a stream.
+    /// Who recorded and what. Of a file that was sealed all of it is known from the begin; of a stream and of what was
+    /// cut off, what has been read so far says.
     pub fn header(&self) -> &Header {
-        &self.header
+        self.index.as_ref().and_then(|index| index.header.as_ref()).unwrap_or(&self.content.header)
     }
 
     /// How much there is, in a file that was sealed; none for a stream and for what was cut off.
@@ -204,7 +209,10 @@ impl Reader {
                 "{}: a newer version made this recording: {events} events of kinds that this one does not know were \
                  passed over, and fields in {messages} batches; read it with a version not older than {}",
                 self.name,
-                if self.header.program.is_empty() { "its own".to_owned() } else { printable(&self.header.program) }
+                match self.header().program.as_str() {
+                    "" => "its own".to_owned(),
+                    program => printable(program),
+                }
             )
         });
         self.damage().into_iter().chain(newer).reduce(|a, b| format!("{a}\n{b}"))
@@ -226,9 +234,26 @@ impl Reader {
     }
 
     /// Goes to the last keyframe that is not after `ts`, or to the begin where there is none or no index: what is read
-    /// next is the state there, then the events.
+    /// next is the state there, then the events. A keyframe that is damaged is passed over for the one before it.
     pub fn seek(&mut self, ts: Nanos) -> Result<(), ReadError> {
-        let offset = self.index.as_ref().and_then(|index| index.before(ts)).map(|(_, offset)| offset);
+        let keyframes: Vec<u64> =
+            self.index.iter().flat_map(|index| index.before(ts)).map(|(_, offset)| offset).collect();
+        for offset in keyframes {
+            self.jump(Some(offset))?;
+            let damages = self.content.damage_count();
+            self.step(Content::record)?;
+            if self.content.has_keyframe() && self.content.damage_count() == damages && self.cut_off.is_none() {
+                return Ok(());
+            }
+            if self.content.damage_count() == damages {
+                self.content.damage(&format!("the keyframe at byte {offset} is damaged, and not used"));
+            }
+        }
+        self.jump(None)
+    }
+
+    /// From here on it is read from a byte on, or from the begin.
+    fn jump(&mut self, offset: Option<u64>) -> Result<(), ReadError> {
         let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
         match &mut self.input {
             Input::Seekable(input) => input.seek(SeekFrom::Start(offset.unwrap_or(0))).map_err(failed)?,
@@ -236,7 +261,7 @@ impl Reader {
         };
         self.records = linear(offset.is_none());
         self.at = offset.unwrap_or(mcap::MAGIC.len() as u64);
-        self.content.jump();
+        self.content.jump(offset.is_none());
         self.ended = false;
         self.cut_off = None;
         Ok(())
@@ -244,12 +269,12 @@ impl Reader {
 
     /// The time of the last keyframe that is not after `ts`; none where there is none, or no index.
     pub fn keyframe_before(&self, ts: Nanos) -> Option<Nanos> {
-        self.index.as_ref()?.before(ts).map(|(time, _)| time)
+        self.index.as_ref()?.before(ts).next().map(|(time, _)| time)
     }
 
     /// The times of all keyframes that the index knows.
     pub fn keyframes(&self) -> Vec<Nanos> {
-        self.index.as_ref().map_or_else(Vec::new, Index::times)
+        self.index.as_ref().map_or_else(Vec::new, |index| index.times())
     }
 
     /// The next events; none at the end.
@@ -319,22 +344,8 @@ impl Reader {
             (None, Some(_)) => return Err(not("it is an MCAP file of another program")),
             _ => return Err(not("it has another format")),
         }
-        let mut header = Header::default();
-        self.step(|content, at, opcode, data| match mcap::parse_record(opcode, data) {
-            Ok(Record::Metadata(facts)) if facts.name == HEADER => {
-                let fact = |key: &str| facts.metadata.get(key).cloned().unwrap_or_default();
-                header = Header {
-                    program: fact("program"),
-                    host: fact("host"),
-                    kernel: fact("kernel"),
-                    ovs_version: fact("ovs_version"),
-                };
-            }
-            // An MCAP tool that copied the recording may have left it out or moved it.
-            _ => content.record(at, opcode, data),
-        })?;
-        self.header = header;
-        Ok(())
+        // Says who recorded. An MCAP tool that copied the recording may have left it out or moved it.
+        self.step(Content::record)
     }
 }
 

@@ -1,34 +1,40 @@
 //! The recorder: a thread of its own behind a bounded queue, so that recording never holds up what is recorded.
 
 use std::{
-    io::Write as _,
-    path::Path,
+    io::{self, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Preamble,
-    sink::{RecordError, Sink, create_new},
-    writer::{Header, Summary, Writer, bare_end},
+    Header, Preamble,
+    files::{Files, Volumes},
+    sink::{RecordError, Sink},
+    writer::{Summary, bare_end},
 };
 use crate::event::{Body, Event, Loss, Nanos, Told};
 
 /// Events and runs that may wait to be written; about 20 MB.
 const QUEUE: usize = 128 << 10;
-/// An open chunk is sealed when nothing came for so long.
+/// How often the thread looks around when nothing comes.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// How a recording stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes in the file.
+    /// Bytes in the file, or in all files of a row.
     pub bytes: u64,
+    /// Files that were made.
+    pub files: u64,
+    /// Those of them that had to go to make room for others.
+    pub deleted: u64,
     /// Events taken, of which the last second's may still be in memory; after a failure those that are in the file.
     pub events: u64,
     /// Events that were given and are not recorded.
@@ -62,6 +68,8 @@ struct Shared {
     /// Could not be written.
     unwritten: AtomicU64,
     bytes: AtomicU64,
+    files: AtomicU64,
+    deleted: AtomicU64,
     events: AtomicU64,
     failed: Mutex<Option<String>>,
 }
@@ -69,24 +77,35 @@ struct Shared {
 impl Recorder {
     /// Begins a recording in a new file that only its owner may read. `preamble` is the state at this moment.
     pub fn create(path: &Path, header: &Header, preamble: &Preamble) -> Result<Self, RecordError> {
-        let file = create_new(path)?;
-        let begun = Self::to_sink(&path.display().to_string(), Box::new(file), header, preamble);
-        if begun.is_err() {
-            // Made by this call and of no use: left there, it would only be in the way of the next try.
-            let _ = std::fs::remove_file(path);
-        }
-        begun
+        Self::create_files(path, Files::default(), header, preamble).map(|(recorder, _)| recorder)
+    }
+
+    /// The same in a row of files, or over one that is there, as `files` says; with the path of the first file.
+    pub fn create_files(
+        path: &Path,
+        files: Files,
+        header: &Header,
+        preamble: &Preamble,
+    ) -> Result<(Self, PathBuf), RecordError> {
+        let (volumes, first) = Volumes::create(path, files, header, preamble)?;
+        Ok((Self::begin(&first.display().to_string(), QUIET, volumes)?, first))
     }
 
     /// Begins a recording in any sink; `name` names it in messages.
     pub fn to_sink(name: &str, sink: Box<dyn Sink>, header: &Header, preamble: &Preamble) -> Result<Self, RecordError> {
-        let writer = Writer::new(sink, header, preamble).map_err(|error| RecordError::Write(why(name, &error)))?;
+        let patience = sink.patience();
+        let volumes = Volumes::to_sink(sink, header, preamble).map_err(|error| failure(name, &error))?;
+        Self::begin(name, patience, volumes)
+    }
+
+    fn begin(name: &str, patience: Duration, volumes: Volumes) -> Result<Self, RecordError> {
         let shared = Arc::new(Shared::default());
-        shared.bytes.store(writer.sealed().bytes, Relaxed);
+        shared.show(&volumes);
         let (queue, given) = channel();
         let work = Work {
             name: name.to_owned(),
             shared: shared.clone(),
+            patience,
             loss: Loss::default(),
             noted: 0,
             last_ts: 0,
@@ -96,7 +115,7 @@ impl Recorder {
         };
         let thread = std::thread::Builder::new()
             .name("ovscope-record".to_owned())
-            .spawn(move || work.run(writer, &given))
+            .spawn(move || work.run(volumes, &given))
             .map_err(|error| RecordError::Write(format!("no thread to record with: {error}")))?;
         Ok(Self { queue: Some(queue), shared, thread: Some(thread) })
     }
@@ -136,6 +155,8 @@ impl Recorder {
     pub fn progress(&self) -> Progress {
         Progress {
             bytes: self.shared.bytes.load(Relaxed),
+            files: self.shared.files.load(Relaxed),
+            deleted: self.shared.deleted.load(Relaxed),
             events: self.shared.events.load(Relaxed),
             lost: self.shared.refused.load(Relaxed) + self.shared.unwritten.load(Relaxed),
             failed: self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -144,10 +165,11 @@ impl Recorder {
 
     /// Writes what waits, then the summary and the index, and waits until it is on the disk.
     pub fn finish(mut self) -> Result<Summary, RecordError> {
-        self.end()
+        self.seal()
     }
 
-    fn end(&mut self) -> Result<Summary, RecordError> {
+    /// The same, and [`Recorder::progress`] can be asked after it. A second call has nothing to say.
+    pub fn seal(&mut self) -> Result<Summary, RecordError> {
         self.queue = None;
         let Some(thread) = self.thread.take() else { return Ok(Summary::default()) };
         thread.join().unwrap_or_else(|_| Err(RecordError::Write("the recording thread ended by itself".to_owned())))
@@ -157,13 +179,25 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         // Who wants to know whether it went well calls finish().
-        let _ = self.end();
+        let _ = self.seal();
+    }
+}
+
+impl Shared {
+    fn show(&self, volumes: &Volumes) {
+        let (files, deleted) = volumes.files();
+        self.bytes.store(volumes.sealed().bytes, Relaxed);
+        self.files.store(files, Relaxed);
+        self.deleted.store(deleted, Relaxed);
+        self.events.store(volumes.events(), Relaxed);
     }
 }
 
 /// What the thread has, besides the writer.
 struct Work {
     name: String,
+    /// An open chunk is sealed when it has been open for so long.
+    patience: Duration,
     shared: Arc<Shared>,
     /// The latest losses that the stream itself told.
     loss: Loss,
@@ -178,35 +212,50 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, mut writer: Writer<Box<dyn Sink>>, given: &Receiver<Given>) -> Result<Summary, RecordError> {
-        let result = loop {
-            let step = match given.recv_timeout(QUIET) {
+    fn run(mut self, mut writer: Volumes, given: &Receiver<Given>) -> Result<Summary, RecordError> {
+        // A panic in here is a failure to record: what was sealed before it stays.
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work(&mut writer, given)));
+        let worked = worked.unwrap_or_else(|_| Err(io::Error::other("the recording thread failed")));
+        match worked {
+            Ok(summary) => self.done(writer, summary),
+            Err(error) => Err(self.fail(writer, &error, given)),
+        }
+    }
+
+    fn work(&mut self, writer: &mut Volumes, given: &Receiver<Given>) -> io::Result<Summary> {
+        // When the open chunk has to be sealed.
+        let mut due: Option<Instant> = None;
+        loop {
+            let wait = due.map_or(QUIET, |due| due.saturating_duration_since(Instant::now()));
+            match given.recv_timeout(wait) {
                 Ok(Given { mut told, lost }) => {
                     self.shared.waiting.fetch_sub(told.len(), Relaxed);
                     self.taken += count(&told);
+                    writer.lost(lost);
                     self.tell_losses(&mut told, lost, writer.events());
                     let sealed = writer.sealed().events;
                     self.own_places.retain(|&place| place >= sealed);
-                    writer.write_told(&told)
+                    writer.write(&told)?;
                 }
-                Err(RecvTimeoutError::Timeout) => writer.flush(),
-                Err(RecvTimeoutError::Disconnected) => break Ok(()),
-            };
-            if let Err(error) = step {
-                break Err(error);
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.shared.bytes.store(writer.sealed().bytes, Relaxed);
-            self.shared.events.store(writer.events(), Relaxed);
-        };
+            if due.is_some_and(|due| due <= Instant::now()) {
+                writer.flush()?;
+            }
+            due = writer.has_unsealed().then(|| due.unwrap_or_else(|| Instant::now() + self.patience));
+            self.shared.show(writer);
+            if let Some(path) = writer.path() {
+                self.name = path.display().to_string();
+            }
+        }
         let refused = self.shared.refused.load(Relaxed);
-        writer.not_recorded(refused);
+        writer.lost(refused);
         let mut rest = Vec::new();
         self.tell_losses(&mut rest, refused, writer.events());
-        let result = result.and_then(|()| writer.write_told(&rest)).and_then(|()| writer.flush());
-        match result.and_then(|()| writer.finish()) {
-            Ok(summary) => self.done(writer.into_sink(), summary),
-            Err(error) => Err(self.fail(writer, &error, given)),
-        }
+        writer.write(&rest)?;
+        writer.flush()?;
+        writer.finish()
     }
 
     /// Says in the stream how many events the recorder has left out before these: in an event of its own when that
@@ -229,31 +278,34 @@ impl Work {
         }
     }
 
-    fn done(&self, mut sink: Box<dyn Sink>, summary: Summary) -> Result<Summary, RecordError> {
+    fn done(&self, writer: Volumes, summary: Summary) -> Result<Summary, RecordError> {
+        self.shared.show(&writer);
         self.shared.bytes.store(summary.bytes, Relaxed);
-        self.shared.events.store(summary.events, Relaxed);
+        let (mut sink, _) = writer.into_sink();
         sink.sync().map(|()| summary).map_err(|error| self.failed(&error))
     }
 
-    fn failed(&self, error: &std::io::Error) -> RecordError {
-        let message = why(&self.name, error);
-        *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.clone());
-        RecordError::Write(message)
+    fn failed(&self, error: &io::Error) -> RecordError {
+        let failure = failure(&self.name, error);
+        *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_string());
+        failure
     }
 
     /// Keeps what is whole, says why there is no more, and counts what still comes.
-    fn fail(&self, writer: Writer<Box<dyn Sink>>, error: &std::io::Error, given: &Receiver<Given>) -> RecordError {
-        let sealed = writer.sealed().clone();
+    fn fail(&self, mut writer: Volumes, error: &io::Error, given: &Receiver<Given>) -> RecordError {
+        // Where it was the next file that could not be made, this one can be sealed.
+        let is_sealed = writer.can_be_sealed() && writer.finish().is_ok();
+        let sealed = writer.sealed();
         // Of the events that came, and not of this thread's own.
         let own_unsealed = self.own_places.iter().filter(|&&place| place >= sealed.events).count() as u64;
         let kept = (sealed.events + own_unsealed).saturating_sub(self.own);
         self.shared.unwritten.fetch_add(self.taken.saturating_sub(kept), Relaxed);
+        self.shared.show(&writer);
         self.shared.events.store(sealed.events, Relaxed);
-        self.shared.bytes.store(sealed.bytes, Relaxed);
-        let mut sink = writer.into_sink();
+        let (mut sink, bytes) = writer.into_sink();
         // The half of a chunk goes and makes room for the end. Where that fails too, a reader finds the last chunk cut
         // off and gives those before it.
-        if sink.cut(sealed.bytes).is_ok() {
+        if !is_sealed && sink.cut(bytes).is_ok() {
             let _ = sink.write_all(&bare_end()).and_then(|()| sink.sync());
         }
         drop(sink);
@@ -271,13 +323,19 @@ fn count(told: &[Told]) -> u64 {
     told.iter().map(|told| told.count() as u64).sum()
 }
 
-/// Why writing to `name` failed, and what to do.
-fn why(name: &str, error: &std::io::Error) -> String {
+fn failure(name: &str, error: &io::Error) -> RecordError {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::BrokenPipe => RecordError::Unread { name: name.to_owned() },
+        _ => RecordError::Write(why(name, error)),
+    }
+}
+
+/// Why writing to `name` failed, and what to do.
+pub(super) fn why(name: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("{name}: the disk is full. What was recorded before is whole; make room, or record to another disk")
         }
-        std::io::ErrorKind::BrokenPipe => format!("{name}: who read the recording has gone"),
         _ => format!("{name} cannot be written any more: {error}. What was recorded before is whole"),
     }
 }

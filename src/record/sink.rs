@@ -5,13 +5,14 @@ use std::{
     io::{self, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Why a recording cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file is there.
-    #[error("{} is there already, and nothing is ever written over: choose another name or move it away", path.display())]
+    #[error("{} is there already, and is not written over: choose another name or move it away", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -27,6 +28,12 @@ pub enum RecordError {
     /// Writing failed; what was written before is whole.
     #[error("{0}")]
     Write(String),
+    /// It is a pipe, and who read it has gone: nobody wants any more of it.
+    #[error("{name}: who read the recording has gone")]
+    Unread {
+        /// The pipe.
+        name: String,
+    },
 }
 
 /// Where bytes go.
@@ -34,6 +41,11 @@ pub trait Sink: Write + Send {
     /// Takes back what was written behind the first `len` bytes, so that a failed write leaves no half of a chunk;
     /// an error where that cannot be.
     fn cut(&mut self, len: u64) -> io::Result<()>;
+
+    /// How long an open chunk may wait for more before it is written: somebody may be looking.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 
     /// Makes sure that all of it survives a crash of the machine, as far as this sink can.
     fn sync(&mut self) -> io::Result<()>;
@@ -69,6 +81,10 @@ impl<W: Write + Send> Sink for Stream<W> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.0.flush()
     }
@@ -80,4 +96,23 @@ pub fn create_new(path: &Path) -> Result<File, RecordError> {
         io::ErrorKind::AlreadyExists => RecordError::Exists { path: path.to_owned() },
         _ => RecordError::Create { path: path.to_owned(), why },
     })
+}
+
+/// The same; with `force` a file or a link of that name goes first. What it linked to stays as it is.
+pub(super) fn create(path: &Path, force: bool) -> Result<File, RecordError> {
+    let made = create_new(path);
+    if !force || !matches!(made, Err(RecordError::Exists { .. })) {
+        return made;
+    }
+    let removed = std::fs::symlink_metadata(path).and_then(|there| {
+        // A device or a pipe is no recording.
+        let kind = there.file_type();
+        if kind.is_file() || kind.is_symlink() {
+            std::fs::remove_file(path)
+        } else {
+            Err(io::Error::other("what is there is no file"))
+        }
+    });
+    removed.map_err(|why| RecordError::Create { path: path.to_owned(), why })?;
+    create_new(path)
 }

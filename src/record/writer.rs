@@ -8,8 +8,12 @@ use std::{
 
 use mcap::records::{MessageHeader, Metadata};
 
-use super::{EVENTS, HEADER, KEYFRAMES, PROFILE, Preamble, SCHEMA, SCHEMA_NAME, TOTALS, encode::Encoder};
-use crate::event::{Event, Nanos, Session, Told};
+use super::{
+    EVENTS, KEYFRAMES, PROFILE, Preamble, SCHEMA, SCHEMA_NAME,
+    encode::Encoder,
+    header::{Header, Known, totals_to_metadata},
+};
+use crate::event::{Event, Nanos, Told};
 
 /// A message is written at so many events …
 pub(super) const MESSAGE_EVENTS: usize = 8192;
@@ -19,37 +23,19 @@ const MESSAGE_BYTES: usize = 256 << 10;
 /// that is that big itself can make one.
 pub(super) const MESSAGE_LIMIT: usize = 8 << 20;
 /// A chunk is sealed at so many bytes before compression …
-const CHUNK_BYTES: usize = 1 << 20;
-/// … or when its events span this time: what is not sealed is lost when the recording is cut off.
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
+/// … or at so many events, or when they span this time: what is not sealed is lost when the recording is cut off.
+const CHUNK_EVENTS: u64 = 1 << 16;
 const CHUNK_SPAN: Nanos = 1_000_000_000;
-/// Time between keyframes.
+/// A keyframe is written after so much time …
 const KEYFRAME_SPAN: Nanos = 10_000_000_000;
+/// … or so many events, which are applied in less than a tenth of a second …
+const KEYFRAME_EVENTS: u64 = 100_000;
+/// … but not before there are so many times the bytes that the last one took, where those are many.
+const KEYFRAME_SHARE: u64 = 10;
+const KEYFRAME_SMALL: u64 = 16 << 10;
 /// Level of zstd. On the storm of benches/recording.rs, 3 takes a tenth more time for a fiftieth fewer bytes.
 const LEVEL: u32 = 1;
-
-/// Who recorded and what, to be read without any of the events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Header {
-    /// The program and its version.
-    pub program: String,
-    /// The traced host's name.
-    pub host: String,
-    /// Its kernel's release.
-    pub kernel: String,
-    /// The daemon's version; empty where it did not answer.
-    pub ovs_version: String,
-}
-
-impl From<&Session> for Header {
-    fn from(session: &Session) -> Self {
-        Self {
-            program: session.program.clone(),
-            host: session.host.clone(),
-            kernel: session.kernel.clone(),
-            ovs_version: session.ovs_version.clone(),
-        }
-    }
-}
 
 /// What a recording holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,35 +63,61 @@ pub struct Writer<W> {
     chunk_bytes: usize,
     /// The time of the open chunk's first event.
     chunk_start: Option<Nanos>,
-    last_keyframe: Option<Nanos>,
-    /// Next sequence numbers, of events and of keyframes.
-    sequences: [u32; 2],
+    /// Events before the open chunk.
+    chunk_events: u64,
+    last_keyframe: Option<Keyframe>,
+    /// The number of the next message of events.
+    sequence: u32,
+    /// The header, without what the state tells.
+    header: Header,
+    /// The last one written, and what was known then.
+    described: (Header, Known),
     /// Of what was put into messages.
     written: Summary,
     /// Of what the sink took, always up to the end of a chunk.
     sealed: Summary,
+    is_finished: bool,
+}
+
+/// The last keyframe, or the begin.
+#[derive(Debug, Clone, Copy)]
+struct Keyframe {
+    ts: Nanos,
+    /// Events before it.
+    events: u64,
+    /// Where the file was after it.
+    end: u64,
+    /// Its size in the file.
+    bytes: u64,
 }
 
 impl<W: Write> Writer<W> {
     /// Begins a recording: `preamble` is the state at its begin, empty where the session begins too.
     pub fn new(sink: W, header: &Header, preamble: &Preamble) -> io::Result<Self> {
+        let described = (header.with(preamble), Known::of(preamble));
         let mut writer = Self {
             sink,
-            mcap: Mcap::new(header)?,
+            mcap: Mcap::new(&described.0)?,
             encoder: Encoder::default(),
             state: preamble.clone(),
             chunk_bytes: 0,
             chunk_start: None,
+            chunk_events: 0,
             last_keyframe: None,
-            sequences: [0; 2],
+            sequence: 0,
+            header: header.clone(),
+            described,
             written: Summary::default(),
             sealed: Summary::default(),
+            is_finished: false,
         };
         // Its time is that of the latest state: what follows is later.
-        if let Some(at) = preamble.events().iter().map(|event| event.ts).max() {
-            writer.keyframe(at)?;
+        let mut latest = None;
+        preamble.visit(|event| latest = latest.max(Some(event.ts)));
+        match latest {
+            Some(at) => writer.keyframe(at)?,
+            None => writer.flush()?,
         }
-        writer.flush()?;
         Ok(writer)
     }
 
@@ -121,6 +133,7 @@ impl<W: Write> Writer<W> {
             Told::Run(run) => {
                 self.begin(run.ts())?;
                 self.encoder.push_run(run);
+                self.state.see_run(run);
                 self.full()
             }
         })
@@ -139,12 +152,10 @@ impl<W: Write> Writer<W> {
             self.flush()?;
         }
         if self.chunk_start.is_none() {
-            self.chunk_start = Some(ts);
-            let due = ts.saturating_sub(*self.last_keyframe.get_or_insert(ts)) >= KEYFRAME_SPAN;
-            if due {
+            if self.is_keyframe_due(ts) {
                 self.keyframe(ts)?;
-                self.last_keyframe = Some(ts);
             }
+            self.chunk_start = Some(ts);
         }
         Ok(())
     }
@@ -153,7 +164,7 @@ impl<W: Write> Writer<W> {
     fn full(&mut self) -> io::Result<()> {
         if self.encoder.events() >= MESSAGE_EVENTS || self.encoder.size() >= MESSAGE_BYTES {
             self.message()?;
-            if self.chunk_bytes >= CHUNK_BYTES {
+            if self.chunk_bytes >= CHUNK_BYTES || self.written.events - self.chunk_events >= CHUNK_EVENTS {
                 self.flush()?;
             }
         }
@@ -164,10 +175,24 @@ impl<W: Write> Writer<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         self.message()?;
         self.mcap.seal()?;
+        if Known::of(&self.state) != self.described.1 {
+            self.describe()?;
+        }
         self.drain()?;
         self.sink.flush()?;
         self.chunk_bytes = 0;
         self.chunk_start = None;
+        self.chunk_events = self.written.events;
+        Ok(())
+    }
+
+    /// Writes the header again where it tells more than the last one.
+    fn describe(&mut self) -> io::Result<()> {
+        let now = (self.header.with(&self.state), Known::of(&self.state));
+        if now.0 != self.described.0 {
+            self.mcap.metadata(&now.0.to_metadata())?;
+        }
+        self.described = now;
         Ok(())
     }
 
@@ -175,8 +200,13 @@ impl<W: Write> Writer<W> {
     ///
     /// Nothing can be written after it, and a second call gives the same summary.
     pub fn finish(&mut self) -> io::Result<Summary> {
-        self.message()?;
-        self.mcap.finish(&self.written)?;
+        if !self.is_finished {
+            self.message()?;
+            self.mcap.seal()?;
+            self.describe()?;
+            self.mcap.finish(&self.written, self.sequence)?;
+            self.is_finished = true;
+        }
         self.drain()?;
         self.sink.flush()?;
         Ok(self.sealed.clone())
@@ -187,6 +217,11 @@ impl<W: Write> Writer<W> {
         self.written.not_recorded += count;
     }
 
+    /// The state after the last event: what a recording that goes on from here has to begin with.
+    pub fn state(&self) -> &Preamble {
+        &self.state
+    }
+
     /// What the sink has so far, always whole chunks.
     pub fn sealed(&self) -> &Summary {
         &self.sealed
@@ -195,11 +230,6 @@ impl<W: Write> Writer<W> {
     /// Events taken so far, sealed or not.
     pub fn events(&self) -> u64 {
         self.written.events + self.encoder.events() as u64
-    }
-
-    /// The state after the last event.
-    pub fn state(&self) -> &Preamble {
-        &self.state
     }
 
     /// The times of the earliest and the latest event taken so far, sealed or not.
@@ -222,7 +252,8 @@ impl<W: Write> Writer<W> {
             self.written.not_recorded += encoded.events;
             return Ok(());
         }
-        self.mcap.message(self.mcap.events, &mut self.sequences[0], encoded.span, &encoded.bytes)?;
+        self.mcap.message(self.mcap.events, self.sequence, encoded.span, &encoded.bytes)?;
+        self.sequence = self.sequence.wrapping_add(1);
         self.chunk_bytes += encoded.bytes.len();
         self.written.events += encoded.events;
         let (first, last) = encoded.span;
@@ -230,13 +261,37 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    fn is_keyframe_due(&mut self, now: Nanos) -> bool {
+        let (events, end) = (self.written.events, self.sealed.bytes);
+        let last = self.last_keyframe.get_or_insert(Keyframe { ts: now, events, end, bytes: 0 });
+        let is_time = now.saturating_sub(last.ts) >= KEYFRAME_SPAN || events - last.events >= KEYFRAME_EVENTS;
+        is_time && (last.bytes <= KEYFRAME_SMALL || end - last.end >= KEYFRAME_SHARE * last.bytes)
+    }
+
+    /// Writes the state, in chunks of its own.
     fn keyframe(&mut self, at: Nanos) -> io::Result<()> {
         let mut encoder = Encoder::default();
-        self.state.events().iter().for_each(|event| encoder.push(event));
-        if let Some(encoded) = encoder.take().filter(|e| e.bytes.len() <= MESSAGE_LIMIT) {
-            self.mcap.message(self.mcap.keyframes, &mut self.sequences[1], (at, at), &encoded.bytes)?;
-            self.chunk_bytes += encoded.bytes.len();
+        let mut messages = Vec::new();
+        self.state.visit(|event| {
+            encoder.push(event);
+            if encoder.events() >= MESSAGE_EVENTS || encoder.size() >= MESSAGE_BYTES {
+                messages.extend(encoder.take());
+            }
+        });
+        messages.extend(encoder.take());
+        for message in messages.iter().filter(|message| message.bytes.len() <= MESSAGE_LIMIT) {
+            // Its number is that of the message of events that comes next.
+            self.mcap.message(self.mcap.keyframes, self.sequence, (at, at), &message.bytes)?;
+            self.chunk_bytes += message.bytes.len();
+            if self.chunk_bytes >= CHUNK_BYTES {
+                self.mcap.seal()?;
+                self.chunk_bytes = 0;
+            }
         }
+        let begin = self.sealed.bytes;
+        self.flush()?;
+        let (events, end) = (self.written.events, self.sealed.bytes);
+        self.last_keyframe = Some(Keyframe { ts: at, events, end, bytes: end - begin });
         Ok(())
     }
 
@@ -289,15 +344,7 @@ impl Mcap {
             .compression_threads(0)
             .create(buffer.clone())
             .map_err(io::Error::other)?;
-        let facts = [
-            ("program", &header.program),
-            ("host", &header.host),
-            ("kernel", &header.kernel),
-            ("ovs_version", &header.ovs_version),
-        ];
-        let facts = facts.map(|(key, value)| (key.to_owned(), value.clone()));
-        let metadata = Metadata { name: HEADER.to_owned(), metadata: BTreeMap::from(facts) };
-        writer.write_metadata(&metadata).map_err(io::Error::other)?;
+        writer.write_metadata(&header.to_metadata()).map_err(io::Error::other)?;
         let schema = writer.add_schema(SCHEMA_NAME, "protobuf", SCHEMA).map_err(io::Error::other)?;
         let mut channel = |topic| writer.add_channel(schema, topic, "protobuf", &BTreeMap::new());
         let events = channel(EVENTS).map_err(io::Error::other)?;
@@ -309,13 +356,16 @@ impl Mcap {
     pub(super) fn message(
         &mut self,
         channel: u16,
-        sequence: &mut u32,
+        sequence: u32,
         span: (Nanos, Nanos),
         bytes: &[u8],
     ) -> io::Result<()> {
-        let header = MessageHeader { channel_id: channel, sequence: *sequence, log_time: span.0, publish_time: span.1 };
-        *sequence = sequence.wrapping_add(1);
+        let header = MessageHeader { channel_id: channel, sequence, log_time: span.0, publish_time: span.1 };
         self.writer.write_to_known_channel(&header, bytes).map_err(io::Error::other)
+    }
+
+    fn metadata(&mut self, metadata: &Metadata) -> io::Result<()> {
+        self.writer.write_metadata(metadata).map_err(io::Error::other)
     }
 
     /// Gives what there is to `sink`; how many bytes that was.
@@ -332,17 +382,8 @@ impl Mcap {
         self.writer.flush().map_err(io::Error::other)
     }
 
-    pub(super) fn finish(&mut self, totals: &Summary) -> io::Result<()> {
-        let mut facts = BTreeMap::from([
-            ("events".to_owned(), totals.events.to_string()),
-            ("not_recorded".to_owned(), totals.not_recorded.to_string()),
-        ]);
-        if let Some((first, last)) = totals.span {
-            facts.insert("first_ts".to_owned(), first.to_string());
-            facts.insert("last_ts".to_owned(), last.to_string());
-        }
-        let metadata = Metadata { name: TOTALS.to_owned(), metadata: facts };
-        self.writer.write_metadata(&metadata).map_err(io::Error::other)?;
+    pub(super) fn finish(&mut self, totals: &Summary, messages: u32) -> io::Result<()> {
+        self.metadata(&totals_to_metadata(totals, messages))?;
         self.writer.finish().map(drop).map_err(io::Error::other)
     }
 }

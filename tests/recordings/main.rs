@@ -1,12 +1,15 @@
 //! Recordings: what is written is read, and of what is cut off or damaged no event is invented.
 
 mod damage;
+mod ends;
 mod events;
 mod export;
 mod flight;
+mod keyframes;
 mod newer;
 mod recorder;
 mod replay;
+mod rows;
 mod whole;
 
 use ovscope::{
@@ -20,6 +23,7 @@ fn header() -> Header {
         host: "hv-17".to_owned(),
         kernel: "6.12.0".to_owned(),
         ovs_version: "3.5.0".to_owned(),
+        ..Header::default()
     }
 }
 
