@@ -108,7 +108,7 @@ fn the_oldest_files_go_and_nobody_elses() {
     let swap = || fs::write(folder.path().join("other"), "mine").expect("room");
     let (made, deleted) = record(&path, files, &packets(50_000), || {
         swap();
-        let newest = files_in(folder.path()).into_iter().filter(|path| !path.ends_with("other")).next_back();
+        let newest = files_in(folder.path()).into_iter().rfind(|path| !path.ends_with("other"));
         let sealed: Vec<PathBuf> = files_in(folder.path())
             .into_iter()
             .filter(|path| !path.ends_with("other") && Some(path) != newest.as_ref())
