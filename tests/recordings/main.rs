@@ -5,8 +5,11 @@ mod events;
 mod export;
 mod flight;
 mod newer;
+mod pcapng;
 mod recorder;
 mod replay;
+mod retis;
+mod schema;
 mod whole;
 
 use ovscope::{
