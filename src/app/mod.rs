@@ -18,6 +18,7 @@ mod prompt;
 mod pump;
 mod record;
 pub mod replay;
+pub mod report;
 pub mod screen;
 mod session;
 pub mod source;
@@ -58,6 +59,7 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
         Command::Stat(args) => stat::run(&args).await?,
         Command::Doctor(args) => return doctor::run(&args).await,
         Command::Export(args) => export::run(&args)?,
+        Command::Report(args) => report::run(&args)?,
         Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
         Command::Man => to_stdout(&manual::page()?)?,
     }
