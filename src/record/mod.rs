@@ -11,11 +11,14 @@ mod files;
 mod flight;
 mod header;
 mod index;
+pub mod pcapng;
 mod preamble;
 mod reader;
 mod readings;
 mod recorded;
 mod recorder;
+mod recording;
+mod retis;
 mod runs;
 mod sink;
 mod sums;
@@ -31,6 +34,8 @@ pub use preamble::Preamble;
 pub use reader::{ReadError, Reader};
 pub use recorded::Recorded;
 pub use recorder::{Progress, Recorder};
+pub use recording::Recording;
+pub use retis::RetisReader;
 pub use sink::{RecordError, Sink, Stream, create_new};
 pub use writer::{Summary, Writer};
 
@@ -60,3 +65,8 @@ const PROFILE: &str = "ovscope";
 const HEADER: &str = "ovscope.header";
 /// The metadata record at a recording's end: how much.
 const TOTALS: &str = "ovscope.totals";
+
+/// The events of one message, where it is one; for the fuzz target.
+pub(crate) fn read_message(message: &[u8]) -> Option<Vec<crate::event::Event>> {
+    decode::decode(message, &mut Unknown::default()).ok()
+}

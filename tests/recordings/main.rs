@@ -7,9 +7,12 @@ mod export;
 mod flight;
 mod keyframes;
 mod newer;
+mod pcapng;
 mod recorder;
 mod replay;
+mod retis;
 mod rows;
+mod schema;
 mod whole;
 
 use ovscope::{
