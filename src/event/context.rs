@@ -1,12 +1,13 @@
 //! What surrounds the packets: counters, losses, datapaths and ports, probes, the daemon and its answers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Comm, DpIfindex, DropCounter, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
 /// The kernel side's exact counters, summed over CPUs but for upcalls, since the probes were attached (not since the datapath was
 /// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
     /// Lookups, by datapath.
     pub datapaths: Vec<DpCounters>,
@@ -36,12 +37,13 @@ pub struct Counters {
 }
 
 /// What one datapath looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DpCounters {
     /// The datapath; 0 where its number is not known yet.
     pub dp: DpIfindex,
     /// Its flow table's address, which tells two datapaths of unknown number apart; in JSON hex, as flows are.
     #[serde(with = "super::ids::hex")]
+    #[schemars(with = "FlowPtr")]
     pub table: u64,
     /// Lookups that found a flow.
     pub hits: u64,
@@ -54,7 +56,7 @@ pub struct DpCounters {
 }
 
 /// Upcalls of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpcallCounter {
     /// The datapath.
     pub dp: DpIfindex,
@@ -74,7 +76,7 @@ pub struct UpcallCounter {
 }
 
 /// How often something ended with this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrnoCounter {
     /// 0, or minus an errno.
     pub ret: i32,
@@ -83,10 +85,11 @@ pub struct ErrnoCounter {
 }
 
 /// One flow's hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowCounter {
     /// The flow table it was found in, as in [`DpCounters`].
     #[serde(with = "super::ids::hex")]
+    #[schemars(with = "FlowPtr")]
     pub table: u64,
     /// The flow.
     pub flow: FlowPtr,
@@ -104,7 +107,7 @@ pub struct FlowCounter {
 }
 
 /// What is missing in the events, since the start, by reason. Never resets within a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// Events that did not fit into the ring buffer.
     pub ring_full: u64,
@@ -153,7 +156,7 @@ impl Loss {
 }
 
 /// What is looked at, and with what. Enough to read a recording on another machine.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// The program and its version.
     pub program: String,
@@ -174,7 +177,7 @@ pub struct Session {
 }
 
 /// One moment on both clocks, to read events' times as times of day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Clock {
     /// The moment on `CLOCK_MONOTONIC`.
     pub monotonic: Nanos,
@@ -185,7 +188,7 @@ pub struct Clock {
 }
 
 /// A datapath.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Datapath {
     /// Its number.
     pub dp: DpIfindex,
@@ -198,7 +201,7 @@ pub struct Datapath {
 }
 
 /// `struct ovs_dp_stats` and the mask count of `struct ovs_dp_megaflow_stats`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DpStats {
     /// Lookups that hit.
     pub n_hit: u64,
@@ -219,7 +222,7 @@ pub struct DpStats {
 }
 
 /// A port of a datapath.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Port {
     /// Its number in the datapath.
     pub port: PortNo,
@@ -232,7 +235,7 @@ pub struct Port {
 }
 
 /// Something the program can see, with what it sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capability {
     /// What: `flow_lookup`, `upcall`, … as the events' `type`, or `counters`.
     pub name: String,
@@ -254,7 +257,7 @@ impl Capability {
 }
 
 /// How a capability stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CapabilityState {
     /// As it should be.
@@ -268,7 +271,7 @@ pub enum CapabilityState {
 }
 
 /// What a BPF program has cost (`run_time_ns` and `run_cnt` of its info; only while the kernel's BPF statistics are on).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeCost {
     /// Runs since it was loaded.
     pub runs: u64,
@@ -277,7 +280,7 @@ pub struct ProbeCost {
 }
 
 /// Whether ovs-vswitchd is there and answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DaemonState {
     /// It answers on its control socket.
@@ -300,7 +303,7 @@ pub enum DaemonState {
 }
 
 /// What was asked about a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Query {
     /// `dpctl/get-flow`: the datapath flow as the kernel has it.
@@ -310,7 +313,7 @@ pub enum Query {
 }
 
 /// What the daemon said about a flow, at the event's time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonAnswer {
     /// Which flow.
     pub ufid: Ufid,
@@ -325,7 +328,7 @@ pub struct DaemonAnswer {
 }
 
 /// A note that somebody made while they looked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bookmark {
     /// The moment it is about, which may be long before the event's own time.
     pub at: Nanos,

@@ -1,11 +1,12 @@
 //! Packets that the kernel dropped, and what handlers had of the CPU.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Tracepoint `skb:kfree_skb` on a recorded packet: the packet, or a clone of it, is freed as dropped. What the kernel
 /// frees without calling it a drop (`consume_skb`: also a miss that could not be queued for -EAGAIN, and before 6.6 what a
 /// flow or a meter drops) is not seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drop {
     /// `enum skb_drop_reason`; from 65536 on a subsystem's own: `subsystem << 16 | place`. Numbers differ between
     /// kernels.
@@ -26,7 +27,7 @@ impl Drop {
 }
 
 /// Packets that the datapath dropped for one of its own reasons, since the probes were attached: exact, recorded or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DropCounter {
     /// As in [`Drop`].
     pub reason: u32,
@@ -38,7 +39,7 @@ pub struct DropCounter {
 
 /// What a handler's thread did since it first received an upcall of this session, by the scheduler's tracepoints. The
 /// three times add up to the time since then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HandlerSched {
     /// Its thread id.
     pub tid: u32,

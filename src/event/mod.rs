@@ -12,6 +12,7 @@ mod ids;
 mod names;
 mod path;
 mod run;
+mod schema;
 mod stage;
 mod usdt;
 
@@ -31,16 +32,18 @@ pub use path::{
     UpcallRecv, UpcallReturn,
 };
 pub use run::{Afters, Route, Run, Step, Told};
+pub use schema::schema;
 pub use stage::{STAGE_BUCKETS, Stage, StageCounter, bucket_bounds, bucket_of};
 pub use usdt::{DelReason, FlowOperation, FlowResult, OpType, RecvUpcall, RevalResult, Revalidation};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds of the traced host's `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`).
 pub type Nanos = u64;
 
 /// One thing that happened, where, when and in whose context.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When, on the traced host's monotonic clock.
     pub ts: Nanos,
@@ -64,7 +67,7 @@ pub struct Event {
 }
 
 /// What happened. `type` in JSON is the variant in `snake_case`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Body {
     /// The datapath looked a packet up in its flow table.

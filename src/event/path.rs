@@ -1,11 +1,12 @@
 //! What happens to one packet on its way: the generic stack, the lookup, the upcall and back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cookie, DpIfindex, FlowPtr, Name, Nanos, PortNo, Ufid};
 
 /// A generic point of the network stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DevPoint {
     /// Tracepoint `net:net_dev_queue`: given to a device's queue.
@@ -50,7 +51,7 @@ impl DevPoint {
 }
 
 /// A packet at a generic point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DevStep {
     /// Which point; in JSON it is the event's `type`.
     #[serde(rename = "type")]
@@ -68,7 +69,7 @@ pub struct DevStep {
 }
 
 /// The return of `ovs_flow_tbl_lookup_stats`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowLookup {
     /// The datapath.
     pub dp: DpIfindex,
@@ -89,7 +90,7 @@ pub struct FlowLookup {
 }
 
 /// Why a packet is sent up; `enum ovs_packet_cmd`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UpcallCmd {
     /// `OVS_PACKET_CMD_MISS`, 1: no flow matched.
@@ -122,7 +123,7 @@ impl From<UpcallCmd> for u8 {
 }
 
 /// Tracepoint `openvswitch:ovs_dp_upcall`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Upcall {
     /// The datapath.
     pub dp: DpIfindex,
@@ -146,7 +147,7 @@ pub struct Upcall {
 }
 
 /// One message on a handler's socket, or the failure to put it there: the return of `queue_userspace_packet`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpcallEnqueue {
     /// 0, or minus an errno: -EAGAIN the socket is full, -ENOTCONN nobody listens, -ECONNREFUSED it is gone.
     pub ret: i32,
@@ -165,7 +166,7 @@ pub struct UpcallEnqueue {
 }
 
 /// The return of `ovs_dp_upcall`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpcallReturn {
     /// 0, or minus an errno.
     pub ret: i32,
@@ -176,7 +177,7 @@ pub struct UpcallReturn {
 }
 
 /// A handler received an upcall's message: the return of `skb_recv_datagram` with that very message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UpcallRecv {
     /// The netlink port it was received on.
     pub port: u32,
@@ -195,7 +196,7 @@ pub struct UpcallRecv {
 }
 
 /// How a flow was put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PutKind {
     /// `OVS_FLOW_CMD_NEW`.
@@ -205,7 +206,7 @@ pub enum PutKind {
 }
 
 /// A flow was installed or changed: `ovs_flow_cmd_new` / `ovs_flow_cmd_set`. The event's time is the call's begin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowPut {
     /// New, or changed.
     pub kind: PutKind,
@@ -215,7 +216,7 @@ pub struct FlowPut {
 }
 
 /// An operation on a flow, in the thread that asked for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowOp {
     /// The datapath.
     pub dp: DpIfindex,
@@ -234,7 +235,7 @@ pub struct FlowOp {
 }
 
 /// A packet given back with actions: `ovs_packet_cmd_execute`. The event's time is the call's begin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PacketExec {
     /// The datapath.
     pub dp: DpIfindex,
@@ -253,12 +254,13 @@ pub struct PacketExec {
 }
 
 /// The first bytes of a packet, from its Ethernet header on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PacketBytes {
     /// Bytes in the whole packet.
     pub len: u32,
     /// The first of them. In JSON base64.
     #[serde(with = "base64_bytes")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub data: Box<[u8]>,
 }
 

@@ -1,10 +1,11 @@
 //! The stages of an upcall's way, and the buckets that the kernel side counts their times in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A stage of an upcall's way. Each upcall counts once in each stage that was seen of it; of one that made several
 /// messages (GSO), the first message counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// From the lookup that missed to the upcall.
@@ -45,7 +46,7 @@ impl Stage {
 }
 
 /// One stage's times so far, of all upcalls since the probes were attached, recorded or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageCounter {
     /// Which.
     pub stage: Stage,

@@ -1,12 +1,13 @@
 //! What a daemon built with USDT probes tells of itself: its receives, its operations, and what its revalidators decide.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Nanos, Ufid, UpcallCmd};
 
 /// Probe `dpif_recv:recv_upcall`: the daemon has an upcall in its hands. It is the message of its `queue_id` to the
 /// byte, or it is tied to none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecvUpcall {
     /// Why, as the daemon has it (`enum dpif_upcall_type`).
     pub cmd: UpcallCmd,
@@ -23,7 +24,7 @@ pub struct RecvUpcall {
 }
 
 /// What the daemon asks of the datapath.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OpType {
     /// `op_flow_put`: a flow.
@@ -46,7 +47,7 @@ impl OpType {
 }
 
 /// A probe of `dpif_netlink_operate__`: the daemon is about to ask this of the datapath, with others in one go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowOperation {
     /// What.
     pub op_type: OpType,
@@ -61,7 +62,7 @@ pub struct FlowOperation {
 }
 
 /// What a revalidator decided about a flow; `enum reval_result` in ofproto/ofproto-dpif-upcall.c.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RevalResult {
     /// 0.
@@ -101,7 +102,7 @@ macro_rules! del_reasons {
     ($($number:literal $name:ident $words:literal,)*) => {
         /// Why a flow is deleted; `enum flow_del_reason` in ofproto/ofproto-dpif-upcall.c, since OVS 3.4. The numbers
         /// have not changed since; 3.5 added the last.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum DelReason {
             $(#[doc = concat!(stringify!($number), ": ", $words, ".")] $name,)*
@@ -157,7 +158,7 @@ del_reasons! {
 
 /// Probe `revalidate:flow_result` or `revalidator_sweep__:flow_sweep_result`: a revalidator looked at a flow and does
 /// not keep it as it is. What is asked of the datapath then follows as a [`FlowOperation`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowResult {
     /// The flow; none where the daemon's memory does not lie as it is known to.
     pub ufid: Option<Ufid>,
@@ -171,7 +172,7 @@ pub struct FlowResult {
 
 /// From probe `udpif_revalidator:start_dump` to `udpif_revalidator:sweep_done`: one round through all flows. The
 /// event's time is its begin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Revalidation {
     /// Nanoseconds in it.
     pub took_ns: u64,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{be16_at, be64_at, u16_at, u32_at};
@@ -12,7 +13,7 @@ use crate::event::ids::hex;
 const LEN: usize = 48;
 
 /// A daemon's cookie.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Cookie {
     /// The OpenFlow port the packet came in by; 0xffff (`OFPP_NONE`) when it did not come in by one.
     pub ofp_in_port: u32,
@@ -24,7 +25,7 @@ pub struct Cookie {
 }
 
 /// Why an action sends a packet up; `enum user_action_cookie_type`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Why {
     /// A sample for the bridge's sFlow.
@@ -73,6 +74,7 @@ pub enum Why {
         recirc_id: u32,
         /// The cookie of the OpenFlow rule that punts it, in hex.
         #[serde(with = "hex")]
+        #[schemars(with = "crate::event::FlowPtr")]
         rule_cookie: u64,
         /// Which controllers.
         controller_id: u16,

@@ -5,12 +5,13 @@
 
 use std::{fmt, net::IpAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{alternate_hex, list};
 
 /// What `ct` is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Ct {
     /// The connection tracking zone.
     pub zone: u16,
@@ -38,7 +39,7 @@ pub struct Ct {
 }
 
 /// `NFPROTO_*` of the packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// `NFPROTO_IPV4`, 2.
@@ -61,7 +62,7 @@ impl From<u16> for Family {
 }
 
 /// Bits of a connection's mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// Their values.
     pub value: u32,
@@ -70,18 +71,20 @@ pub struct Mark {
 }
 
 /// Bits of a connection's labels. In JSON strings of hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Labels {
     /// Their values.
     #[serde(with = "super::text::wide")]
+    #[schemars(with = "String")]
     pub value: u128,
     /// Which.
     #[serde(with = "super::text::wide")]
+    #[schemars(with = "String")]
     pub mask: u128,
 }
 
 /// Translation of addresses and ports.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Nat {
     /// Which end; none: as the connection was translated when it was committed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -107,7 +110,7 @@ pub struct Nat {
 }
 
 /// The end that is translated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NatDir {
     /// The source.

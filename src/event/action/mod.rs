@@ -17,11 +17,12 @@ use std::fmt::Write as _;
 pub use cookie::{Cookie, Why};
 pub use ct::{Ct, Family, Labels, Mark, Nat, NatDir};
 pub use decode::{ActionError, Attribute, decode_action};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use set::{SetKey, Tunnel};
 
 /// Tracepoint `openvswitch:ovs_do_execute_action`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionExecute {
     /// The datapath.
     pub dp: super::DpIfindex,
@@ -38,7 +39,7 @@ pub struct ActionExecute {
 
 /// One action with its arguments. Where they may be missing, they were not recorded (by an older version), or stand
 /// within another action's list as a pointer of the kernel's; they are there when that action is executed itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// To a port.
@@ -179,7 +180,7 @@ pub enum Action {
 }
 
 /// To userspace, `enum ovs_userspace_attr`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Userspace {
     /// The netlink port it goes to; 0 or all ones when the dispatch decides.
     #[serde(rename = "portid")]
@@ -198,7 +199,7 @@ pub struct Userspace {
 }
 
 /// Actions within an action.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Nested {
     /// They, in their order. None is a drop.
     pub actions: Vec<Action>,
@@ -208,7 +209,7 @@ pub struct Nested {
 }
 
 /// Some of the packets get further actions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// How many of 4294967295 (`UINT32_MAX`).
     pub probability: u32,
@@ -218,7 +219,7 @@ pub struct Sample {
 }
 
 /// By the packet's length.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CheckPktLen {
     /// The length it is compared with, in bytes.
     pub len: u16,
@@ -229,11 +230,11 @@ pub struct CheckPktLen {
 }
 
 /// An entry of the MPLS label stack, as a number; in JSON its parts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "MplsParts", into = "MplsParts")]
 pub struct MplsLse(pub u32);
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 struct MplsParts {
     label: u32,
     tc: u8,
@@ -273,7 +274,7 @@ impl<'de> Deserialize<'de> for EthAddr {
 }
 
 /// An Ethernet header that is pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct PushEth {
     /// Its source.
     pub src: EthAddr,
@@ -282,7 +283,7 @@ pub struct PushEth {
 }
 
 /// An MPLS header that is pushed at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct AddMpls {
     /// The label stack entry.
     #[serde(flatten)]
@@ -294,7 +295,7 @@ pub struct AddMpls {
 }
 
 /// An NSH header (RFC 8300).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Nsh {
     /// Flags.
     pub flags: u8,
@@ -317,7 +318,7 @@ pub struct Nsh {
 }
 
 /// To the psample group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Psample {
     /// The group's number.
     pub group: u32,
