@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use super::record_args::RecordArgs;
 use super::{
+    export::ExportArgs,
     filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
     flight::FlightArgs,
 };
@@ -46,8 +47,8 @@ pub enum Command {
     Live(LiveArgs),
     /// The screen, on a bundled recording of a real storm: no root, no Open vSwitch
     Demo(DemoArgs),
-    /// The screen, on a recording
-    #[command(after_help = "Examples:\n  ovscope replay storm.mcap\n  \
+    /// The screen, on a recording, also one of retis
+    #[command(after_help = "Examples:\n  ovscope replay storm.mcap\n  ovscope replay retis.data\n  \
         ssh root@hypervisor ovscope record -o - | ovscope replay -")]
     Replay(ReplayArgs),
     /// Record without a screen, until Ctrl-C or --duration
@@ -61,7 +62,7 @@ pub enum Command {
     Stat(StatArgs),
     /// Write a recording's events in another format
     #[command(after_help = "Examples:\n  ovscope export storm.mcap | jq 'select(.type == \"upcall\")'\n  \
-        ovscope export storm.mcap --output storm.jsonl")]
+        ovscope export storm.mcap --format pcapng -o storm.pcapng")]
     Export(ExportArgs),
     /// What works on this host and what does not, and why, and what to do
     Doctor(DoctorArgs),
@@ -273,26 +274,6 @@ pub struct StatArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub probes: ProbeArgs,
-}
-
-/// `export`.
-#[derive(Debug, Clone, Args)]
-pub struct ExportArgs {
-    /// The recording; - reads a stream from standard input
-    pub file: PathBuf,
-    /// The format
-    #[arg(long, value_name = "NAME", default_value = "json")]
-    pub format: ExportFormat,
-    /// The file to make (it must not exist yet); standard output without it
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// A format to export to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// One JSON object per line: ts (ns, monotonic), cpu, type, tid, comm, packet, upcall, then the event's own fields.
-    Json,
 }
 
 /// `doctor`.

@@ -22,7 +22,7 @@ use super::{
     survey,
     tape::{Shared, Tape},
 };
-use crate::record::Reader;
+use crate::record::{Reader, Recording};
 
 /// Batches between a source and the screen.
 const QUEUE: usize = 64;
@@ -82,7 +82,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
 /// `ovscope demo`.
 pub async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     need_terminal("the demo is a screen")?;
-    let open = || Reader::from_bytes("the bundled recording", DEMO);
+    let open = || Reader::from_bytes("the bundled recording", DEMO).map(Recording::from);
     let (reader, again) = (open()?, open()?);
     let options = replay::Options { looped: Some(DEMO_PAUSE), ..replay::Options::default() };
     play(reader, Some(again), options, Mode::Demo, None, &args.look).await
@@ -100,8 +100,8 @@ pub async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
 
 /// `again` is the same recording once more, to be gone through for its line of time.
 async fn play(
-    reader: Reader,
-    again: Option<Reader>,
+    reader: Recording,
+    again: Option<Recording>,
     options: replay::Options,
     mode: Mode,
     marks: Option<Beside>,

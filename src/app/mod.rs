@@ -36,7 +36,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use cli::{Cli, Command, ExportFormat};
+use cli::{Cli, Command};
 
 /// Does what the command line asks for. An error is what to print, and means exit code 1.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -58,13 +58,7 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
         Command::Record(args) => record::run(&args).await?,
         Command::Stat(args) => stat::run(&args).await?,
         Command::Doctor(args) => return doctor::run(&args).await,
-        Command::Export(args) => {
-            let ExportFormat::Json = args.format;
-            let exported = export::to_json(&args.file, args.output.as_deref())?;
-            if let Some(remarks) = exported.remarks {
-                eprintln!("ovscope: {remarks}");
-            }
-        }
+        Command::Export(args) => export::run(&args)?,
         Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
         Command::Man => to_stdout(&manual::page()?)?,
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{WeakSender, error::TrySendError};
 
 use super::source::FromSource;
-use crate::{model::Overview, record::Reader};
+use crate::{model::Overview, record::Recording};
 
 /// With so many keyframes only they are read: what was counted between two is spread over the time between.
 const ENOUGH: usize = 100;
@@ -13,7 +13,7 @@ const ENOUGH: usize = 100;
 const TELL: Duration = Duration::from_millis(500);
 
 /// Begins, in a thread of its own. What it finds is told as it goes on, and at the end, as long as anybody takes it.
-pub fn spawn(reader: Reader, out: WeakSender<FromSource>) {
+pub fn spawn(reader: Recording, out: WeakSender<FromSource>) {
     let work = move || {
         let mut told = Instant::now();
         survey(reader, |overview, done| {
@@ -40,10 +40,10 @@ pub fn spawn(reader: Reader, out: WeakSender<FromSource>) {
 }
 
 /// Reads what is needed; `tell` hears how it stands, whether that is all, and says whether to go on.
-fn survey(mut reader: Reader, mut tell: impl FnMut(&Overview, bool) -> bool) {
+fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) {
     let mut overview = Overview::default();
     let keyframes = reader.keyframes();
-    let end = reader.info().and_then(|info| info.span).map(|(_, end)| end);
+    let end = reader.end();
     let few = keyframes.len() < ENOUGH;
     let mut places = keyframes.into_iter();
     loop {

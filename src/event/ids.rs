@@ -26,6 +26,11 @@ pub struct DpIfindex(pub u32);
 #[serde(transparent)]
 pub struct PortNo(pub u32);
 
+impl PortNo {
+    /// No port, or none that is known: `ODPP_NONE` of OVS, all ones.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 /// The address of a `struct sw_flow` or of its actions. Says "the same one" and nothing else.
 /// In JSON a string of hex digits, as 64-bit numbers do not survive every reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

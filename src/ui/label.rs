@@ -5,8 +5,11 @@ use crate::{
     model::{Fate, Model, Packet, TalkerKey, UpcallEnd, proto_name},
 };
 
-/// The port's name, or `port 3` where it has none.
+/// The port's name, or `port 3` where it has none; `port ?` where it is not known.
 pub fn port(model: &Model, dp: Option<DpIfindex>, port: PortNo) -> String {
+    if port == PortNo::NONE {
+        return "port ?".to_owned();
+    }
     // A datapath that is not known yet can only be the one there is.
     let dp = dp.filter(|dp| dp.0 != 0).or_else(|| match model.datapaths() {
         [only] => Some(only.dp),

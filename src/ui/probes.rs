@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Lines, Screen, format, pen::Pen, scrolled, text};
+use super::{Drawn, Lines, Screen, format, losses, pen::Pen, scrolled, text};
 use crate::event::{Capability, CapabilityState, DaemonState};
 
 /// Draws the view.
@@ -72,24 +72,7 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let loss = screen.model.loss();
     let evicted = screen.model.evicted();
     lines.push(vec![(" what is missing in the events, since the start".to_owned(), theme.heading)]);
-    let unwanted = [
-        (loss.ring_full, "events that had no room in the ring buffer: the program was too slow to read them"),
-        (loss.untracked, "packets that had no room in the kernel's tracking table"),
-        (loss.missed_runs, "runs of a probe that the kernel left out"),
-        (loss.undecoded, "events that could not be decoded"),
-        (loss.not_recorded, "events that the recording could not keep up with"),
-    ];
-    let left_out = [
-        (loss.over_budget, "packets left out as the event budget was spent; their counts are right"),
-        (loss.upcalls_over_budget, "upcalls left out as the event budget was spent; their counts are right"),
-        (loss.told_over_budget, "words of the daemon's USDT probes left out as the event budget was spent"),
-        (loss.filtered_out, "packets left out by -f, --where or --datapath; their counts are right"),
-        (loss.upcalls_filtered_out, "upcalls left out by -f, --where or --datapath; their counts are right"),
-        (loss.not_sampled, "packets left out by sampling; their counts are right"),
-        (evicted.packets, "packets let go, as newer ones needed the room"),
-        (evicted.upcalls, "upcalls let go, as newer ones needed the room"),
-        (evicted.flows, "flows let go, as others needed the room"),
-    ];
+    let (unwanted, left_out) = (losses::unwanted(loss), losses::left_out(loss, &evicted));
     if !loss.any() && left_out.iter().all(|(n, _)| *n == 0) {
         lines.push(vec![("   nothing".to_owned(), theme.text)]);
     }
@@ -123,8 +106,12 @@ fn push_host(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
         None => field(lines, "daemon", "nobody has asked", columns, theme.quiet, theme.quiet),
     }
     if let Some(session) = screen.model.session() {
-        let kernel = format!("Linux {} {}, {} CPUs", session.kernel, session.machine, session.cpus);
-        field(lines, "host", &format!("{}, {kernel}", session.host), columns, theme.text, theme.quiet);
+        // A recording of another tool may not say all of it.
+        let cpus = (session.cpus > 0).then(|| format!("{} CPUs", session.cpus));
+        let kernel = (!session.kernel.is_empty()).then(|| format!("Linux {} {}", session.kernel, session.machine));
+        let host = (!session.host.is_empty()).then(|| session.host.clone());
+        let words: Vec<String> = [host, kernel, cpus].into_iter().flatten().collect();
+        field(lines, "host", &words.join(", "), columns, theme.text, theme.quiet);
         field(lines, "program", &session.program, columns, theme.text, theme.quiet);
         field(lines, "command", &session.command, columns, theme.text, theme.quiet);
     }

@@ -243,7 +243,8 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
         }
         Body::ActionExecute(executed) => (action(model, executed), theme.text),
         Body::Drop(drop) => {
-            (format!("{} in {}", label::drop_reason(drop.reason, &drop.name), drop.location), theme.strong)
+            let place = if drop.location.is_empty() { String::new() } else { format!(" in {}", drop.location) };
+            (format!("{}{place}", label::drop_reason(drop.reason, &drop.name)), theme.strong)
         }
         _ => (String::new(), theme.text),
     }

@@ -7,9 +7,12 @@ mod export;
 mod flight;
 mod keyframes;
 mod newer;
+mod pcapng;
 mod recorder;
 mod replay;
 mod rows;
+mod retis;
+mod schema;
 mod whole;
 
 use ovscope::{
