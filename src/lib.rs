@@ -8,6 +8,8 @@
 pub mod app;
 pub mod event;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod ovs_rpc;
 pub mod privileges;

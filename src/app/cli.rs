@@ -9,6 +9,7 @@ use super::{
     export::ExportArgs,
     filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
     flight::FlightArgs,
+    report::ReportArgs,
 };
 use crate::{
     filter::Where,
@@ -64,6 +65,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  ovscope export storm.mcap | jq 'select(.type == \"upcall\")'\n  \
         ovscope export storm.mcap --format pcapng -o storm.pcapng")]
     Export(ExportArgs),
+    /// A summary of a recording, fit for a ticket
+    #[command(after_help = "Examples:\n  ovscope report storm.mcap\n  \
+        ovscope report storm.mcap --format markdown > ticket.md")]
+    Report(ReportArgs),
     /// What works on this host and what does not, and why, and what to do
     Doctor(DoctorArgs),
     /// Print a shell's completions

@@ -19,6 +19,7 @@ mod pump;
 mod record;
 mod record_args;
 pub mod replay;
+pub mod report;
 pub mod screen;
 mod session;
 pub mod source;
@@ -59,6 +60,7 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
         Command::Stat(args) => stat::run(&args).await?,
         Command::Doctor(args) => return doctor::run(&args).await,
         Command::Export(args) => export::run(&args)?,
+        Command::Report(args) => report::run(&args)?,
         Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
         Command::Man => to_stdout(&manual::page()?)?,
     }

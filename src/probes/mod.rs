@@ -10,7 +10,7 @@ mod collect;
 mod cost;
 mod counters;
 mod datapaths;
-mod decode;
+pub(crate) mod decode;
 mod decode_action;
 mod filter;
 mod host;

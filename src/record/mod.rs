@@ -65,3 +65,8 @@ const PROFILE: &str = "ovscope";
 const HEADER: &str = "ovscope.header";
 /// The metadata record at a recording's end: how much.
 const TOTALS: &str = "ovscope.totals";
+
+/// The events of one message, where it is one; for the fuzz target.
+pub(crate) fn read_message(message: &[u8]) -> Option<Vec<crate::event::Event>> {
+    decode::decode(message, &mut Unknown::default()).ok()
+}

@@ -1,0 +1,394 @@
+//! Reads a recording for a report: a model, and what it keeps too short a time for a summary.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset, SecondsFormat};
+
+use super::{
+    facts::{
+        Condition, Datapath, DropCount, Flow, Handler, InPort, Missing, Outcome, Rate, Report, Revalidators, Span,
+        StageTimes, Stages, Top,
+    },
+    tally::Tally,
+};
+use crate::{
+    event::{Body, Counters, Event, Nanos, Query},
+    model::{self, FlowSort, Metric, Model, NetSummary, Rates, SECOND, Stage, State, TalkerKey, Totals, Window},
+    ui::{label, losses},
+};
+
+/// Rows of each table.
+const ROWS: usize = 10;
+/// Keys that are told apart of a tally.
+const KEYS: usize = 4096;
+/// Outcomes of upcalls that are told apart; the kernel returns few.
+const OUTCOMES: usize = 256;
+
+/// What is shown over time: its name, and where it stands in the totals.
+const RATES: [(&str, Metric, fn(&Totals) -> u64); 11] = [
+    ("lookups", Metric::Lookups, |t| t.lookups),
+    ("hits", Metric::Hits, |t| t.hits),
+    ("misses", Metric::Misses, |t| t.misses),
+    ("upcalls", Metric::Upcalls, |t| t.upcalls),
+    ("upcalls lost", Metric::UpcallsLost, |t| t.upcalls_lost),
+    ("puts", Metric::Puts, |t| t.puts),
+    ("puts failed", Metric::PutsFailed, |t| t.puts_failed),
+    ("executes", Metric::Execs, |t| t.execs),
+    ("executes failed", Metric::ExecsFailed, |t| t.execs_failed),
+    ("deletes", Metric::Dels, |t| t.dels),
+    ("received", Metric::Received, |t| t.received),
+];
+
+/// The states, the least bad first.
+const STATES: [(State, &str); 4] =
+    [(State::Quiet, "quiet"), (State::Busy, "busy"), (State::Storm, "storm"), (State::Losing, "losing")];
+
+/// Takes the events of a recording.
+pub struct Collector {
+    model: Model,
+    /// Sessions that were met; all but the last are not in the report.
+    sessions: u64,
+    session_events: u64,
+    /// The last second whose series were seen.
+    last_second: Option<u64>,
+    peaks: [(u64, Option<u64>); RATES.len()],
+    worst: Option<(State, u64)>,
+    states: [u64; STATES.len()],
+    first_totals: Option<(Nanos, Totals)>,
+    last_totals: Option<(Nanos, Totals)>,
+    first_outcomes: Option<BTreeMap<i32, u64>>,
+    last_outcomes: BTreeMap<i32, u64>,
+    first: Option<Nanos>,
+    last: Nanos,
+    upcalls_seen: u64,
+    sources: Tally<TalkerKey>,
+    destinations: Tally<TalkerKey>,
+    punted_by: Tally<String>,
+    drops_seen: Tally<String>,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            model: Model::default(),
+            sessions: 0,
+            session_events: 0,
+            last_second: None,
+            peaks: [(0, None); RATES.len()],
+            worst: None,
+            states: [0; STATES.len()],
+            first_totals: None,
+            last_totals: None,
+            first_outcomes: None,
+            last_outcomes: BTreeMap::new(),
+            first: None,
+            last: 0,
+            upcalls_seen: 0,
+            sources: Tally::new(KEYS),
+            destinations: Tally::new(KEYS),
+            punted_by: Tally::new(KEYS),
+            drops_seen: Tally::new(KEYS),
+        }
+    }
+}
+
+impl Collector {
+    /// Takes the next event; one of a keyframe is the state that the recording began with.
+    pub fn take(&mut self, event: &Event, keyframe: bool) {
+        if let Body::Session(session) = &event.body {
+            let before = self.model.session();
+            let same = before.is_none_or(|b| b.host == session.host && b.clock.monotonic == session.clock.monotonic);
+            if !same {
+                let (sessions, events) = (self.sessions, self.session_events);
+                *self = Self { sessions, session_events: events, ..Self::default() };
+            }
+            if self.sessions == 0 || !same {
+                self.sessions += 1;
+            }
+        }
+        self.model.apply(event);
+        if keyframe {
+            // What was counted until then is not of the recording's time.
+            if let Body::Counters(counters) = &event.body {
+                self.count(event.ts, counters);
+            }
+            return;
+        }
+        self.session_events += 1;
+        match &event.body {
+            Body::Session(_) | Body::Datapaths { .. } | Body::Probes { .. } | Body::Daemon(_) | Body::Loss(_) => return,
+            Body::DaemonAnswer(_) => return,
+            Body::Counters(counters) => self.count(event.ts, counters),
+            Body::Upcall(upcall) => {
+                self.upcalls_seen += 1;
+                let known = event.packet.and_then(|id| self.model.packet(id)).and_then(|packet| packet.summary);
+                if let Some(summary) = known {
+                    let (source, destination) = match summary.net {
+                        NetSummary::Ip { src, dst, proto, .. } => {
+                            (TalkerKey::Ip(src, proto), TalkerKey::Ip(dst, proto))
+                        }
+                        _ => (TalkerKey::Mac(summary.eth_src), TalkerKey::Mac(summary.eth_dst)),
+                    };
+                    self.sources.add(source);
+                    self.destinations.add(destination);
+                }
+                if let Some(cookie) = &upcall.cookie {
+                    self.punted_by.add(cookie.brief());
+                }
+            }
+            Body::Drop(drop) => {
+                let place = if drop.location.is_empty() { String::new() } else { format!(" in {}", drop.location) };
+                self.drops_seen.add(format!("{}{place}", label::drop_reason(drop.reason, &drop.name)));
+            }
+            _ => {}
+        }
+        self.first = Some(self.first.map_or(event.ts, |first| first.min(event.ts)));
+        self.last = self.last.max(event.ts);
+    }
+
+    fn count(&mut self, ts: Nanos, counters: &Counters) {
+        let Some(totals) = self.model.totals() else { return };
+        self.first_totals.get_or_insert((ts, totals));
+        if self.last_totals.is_none_or(|(before, _)| before <= ts) {
+            self.last_totals = Some((ts, totals));
+        }
+        let mut outcomes: BTreeMap<i32, u64> = BTreeMap::new();
+        for upcall in &counters.upcalls {
+            if outcomes.len() < OUTCOMES || outcomes.contains_key(&upcall.ret) {
+                let count = outcomes.entry(upcall.ret).or_default();
+                *count = count.saturating_add(upcall.count);
+            }
+        }
+        self.first_outcomes.get_or_insert_with(|| outcomes.clone());
+        self.last_outcomes = outcomes;
+        self.seconds();
+    }
+
+    /// Takes the seconds that are over since the last time.
+    fn seconds(&mut self) {
+        let Some(end) = self.model.series_end() else { return };
+        let new = match self.last_second {
+            Some(last) => end.saturating_sub(last),
+            None => self.model.series(Metric::Lookups).len() as u64,
+        };
+        let new = new.min(model::SERIES_SECONDS as u64);
+        let mut values = [[0u64; RATES.len()]; 1].repeat(new as usize);
+        for (i, (_, metric, _)) in RATES.iter().enumerate() {
+            let of: Vec<u64> = self.model.series(*metric).rev().take(new as usize).collect();
+            for (row, value) in values.iter_mut().zip(of.into_iter().rev()) {
+                row[i] = value;
+            }
+        }
+        for (row, second) in values.into_iter().zip(end.saturating_sub(new).saturating_add(1)..) {
+            self.second(second, &row);
+        }
+        self.last_second = Some(end);
+    }
+
+    fn second(&mut self, second: u64, values: &[u64; RATES.len()]) {
+        for (peak, value) in self.peaks.iter_mut().zip(values) {
+            if *value > peak.0 {
+                *peak = (*value, Some(second));
+            }
+        }
+        let [lookups, hits, misses, upcalls, upcalls_lost, ..] = values.map(|value| value as f64);
+        let rates = Rates { lookups, hits, misses, upcalls, upcalls_lost, span: SECOND, ..Rates::default() };
+        let state = model::Condition::of(Some(rates)).state;
+        if let Some(at) = STATES.iter().position(|(known, _)| *known == state) {
+            self.states[at] += 1;
+        }
+        if self.worst.is_none_or(|(worst, _)| state > worst) {
+            self.worst = Some((state, second));
+        }
+    }
+
+    /// All of it.
+    pub fn report(self, remarks: Option<String>) -> Report {
+        let model = &self.model;
+        let begin = self.first.unwrap_or(0) / SECOND;
+        let since = |second: u64| second.saturating_sub(begin);
+        let name = |state: State| STATES.iter().find(|(known, _)| *known == state).map_or("waiting", |(_, name)| name);
+        let condition = Condition {
+            worst: self.worst.map_or("waiting", |(state, _)| name(state)),
+            second: self.worst.map(|(_, second)| since(second)),
+            seconds: STATES.iter().zip(self.states).map(|((_, name), seconds)| (*name, seconds)).collect(),
+        };
+        let mut remarks: Vec<String> = remarks.iter().flat_map(|remarks| remarks.lines()).map(str::to_owned).collect();
+        if self.sessions > 1 {
+            remarks.push(format!("the recording has {} sessions; this is of the last one", self.sessions));
+        }
+        Report {
+            version: 1,
+            session: model.session().cloned(),
+            span: self.span(),
+            events: self.session_events,
+            condition,
+            rates: self.rates(&since),
+            datapaths: datapaths(model),
+            daemon: model.daemon().cloned(),
+            probes: model.capabilities().to_vec(),
+            stages: stages(model),
+            outcomes: self.outcomes(),
+            in_ports: in_ports(model),
+            upcalls_seen: self.upcalls_seen,
+            sources: top(&self.sources, |key| label::talker(model, *key)),
+            destinations: top(&self.destinations, |key| label::talker(model, *key)),
+            punted_by: top(&self.punted_by, Clone::clone),
+            flow_count: model.flow_count() as u64,
+            flows_by_hits: flows(model, FlowSort::Hits, |flow| flow.hits() > 0),
+            flows_by_upcalls: flows(model, FlowSort::Upcalls, |flow| flow.upcalls > 0),
+            drops: drops(model),
+            drops_seen: top(&self.drops_seen, Clone::clone),
+            handlers: handlers(model),
+            revalidators: revalidators(model),
+            missing: missing(model),
+            remarks,
+        }
+    }
+
+    fn span(&self) -> Option<Span> {
+        let first = self.first?;
+        let offset = self.model.clock().and_then(|clock| FixedOffset::east_opt(clock.utc_offset));
+        let wall = |ts| {
+            let ns = self.model.wall(ts)?;
+            let utc = DateTime::from_timestamp((ns / SECOND).cast_signed(), (ns % SECOND) as u32)?;
+            Some(utc.with_timezone(&offset?).to_rfc3339_opts(SecondsFormat::Millis, false))
+        };
+        Some(Span { first, last: self.last, from: wall(first), to: wall(self.last), ns: self.last - first })
+    }
+
+    fn rates(&self, since: &impl Fn(u64) -> u64) -> Vec<Rate> {
+        let (Some((from, before)), Some((to, after))) = (self.first_totals, self.last_totals) else {
+            return Vec::new();
+        };
+        let seconds = to.saturating_sub(from) as f64 / SECOND as f64;
+        let rate = |((name, _, of), (peak, second)): (&(&'static str, _, fn(&Totals) -> u64), (u64, Option<u64>))| {
+            let total = of(&after).saturating_sub(of(&before));
+            let mean = if seconds > 0.0 { total as f64 / seconds } else { 0.0 };
+            Rate { name, total, mean, peak, peak_second: second.map(since) }
+        };
+        RATES.iter().zip(self.peaks).map(rate).collect()
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let grown = self.last_outcomes.iter().map(|(ret, count)| {
+            let before = self.first_outcomes.as_ref().and_then(|first| first.get(ret)).copied().unwrap_or(0);
+            Outcome { ret: *ret, meaning: label::outcome_meaning(*ret), upcalls: count.saturating_sub(before) }
+        });
+        let mut outcomes: Vec<Outcome> = grown.filter(|outcome| outcome.upcalls > 0).collect();
+        outcomes.sort_by_key(|outcome| (std::cmp::Reverse(outcome.upcalls), outcome.ret));
+        outcomes
+    }
+}
+
+fn top<K: std::hash::Hash + Eq + Ord + Clone>(tally: &Tally<K>, name: impl Fn(&K) -> String) -> Top {
+    let (top, others) = tally.top(ROWS);
+    Top { top: top.into_iter().map(|(key, count)| (name(&key), count)).collect(), others }
+}
+
+fn datapath_name(model: &Model, dp: crate::event::DpIfindex) -> String {
+    model.datapath(dp).map_or_else(|| format!("datapath {}", dp.0), |datapath| datapath.name.clone())
+}
+
+fn datapaths(model: &Model) -> Vec<Datapath> {
+    let row = |row: model::DatapathRow| Datapath {
+        dp: row.dp.0,
+        name: datapath_name(model, row.dp),
+        ports: model.datapath(row.dp).map_or(0, |datapath| datapath.ports.len()),
+        flows: row.kernel.map(|kernel| kernel.n_flows),
+        masks: row.kernel.map(|kernel| kernel.n_masks),
+        hits: row.hits,
+        misses: row.misses,
+        masks_tried: row.masks_tried,
+    };
+    model.datapath_rows().into_iter().map(row).collect()
+}
+
+fn stages(model: &Model) -> Stages {
+    let of = if model.counts_stages() { "all" } else { model.loss().upcalls_are().unwrap_or("seen") };
+    let times = |stage: Stage| {
+        let p = model.latency(stage, Window::Session)?;
+        Some(StageTimes { stage: stage.name(), upcalls: p.count, p50: p.p50, p90: p.p90, p99: p.p99, max: p.max })
+    };
+    Stages { of, stages: Stage::ALL.into_iter().filter_map(times).collect() }
+}
+
+fn in_ports(model: &Model) -> Vec<InPort> {
+    let mut rows = model.ports();
+    let all = |row: &model::PortRow| row.misses.saturating_add(row.actions).saturating_add(row.others);
+    rows.retain(|row| all(row) > 0);
+    rows.sort_by_key(|row| (std::cmp::Reverse(all(row)), row.dp, row.port));
+    rows.truncate(ROWS);
+    rows.into_iter()
+        .map(|row| InPort {
+            port: label::port(model, Some(row.dp), row.port),
+            datapath: datapath_name(model, row.dp),
+            misses: row.misses,
+            actions: row.actions,
+            others: row.others,
+            lost: row.lost,
+        })
+        .collect()
+}
+
+fn flows(model: &Model, sort: FlowSort, keep: impl Fn(&model::Flow) -> bool) -> Vec<Flow> {
+    let (keys, _) = model.top_flows_of(keep, sort, true, 0, ROWS);
+    keys.into_iter().filter_map(|key| model.flow(key)).map(|flow| flow_of(model, flow)).collect()
+}
+
+fn flow_of(model: &Model, flow: &model::Flow) -> Flow {
+    let answers = [Query::GetFlow, Query::Detrace].map(|query| model.answer(flow, query).map(|a| &a.answer));
+    let said = |answer: Option<&Result<String, String>>| {
+        answer.and_then(|answer| answer.as_ref().ok()).map(|text| text.trim().to_owned()).filter(|t| !t.is_empty())
+    };
+    let no_answer = answers.iter().find_map(|answer| answer.and_then(|answer| answer.as_ref().err()).cloned());
+    Flow {
+        ufid: flow.ufid.map(|ufid| ufid.to_string()),
+        datapath: datapath_name(model, flow.dp),
+        hits: flow.hits(),
+        bytes: flow.bytes(),
+        upcalls: flow.upcalls,
+        puts_failed: flow.puts_failed,
+        in_port: flow.in_port.map(|port| label::port(model, Some(flow.dp), port)),
+        packet: flow.summary.map(|summary| summary.to_string()),
+        deleted: flow.deleted.is_some(),
+        deleted_because: flow.deleted_because.map(|reason| reason.to_string()),
+        flow: said(answers[0]),
+        openflow: said(answers[1]),
+        no_answer,
+    }
+}
+
+fn drops(model: &Model) -> Vec<DropCount> {
+    let row =
+        |row: model::DropRow<'_>| DropCount { reason: label::drop_reason(row.reason, row.name), packets: row.count };
+    model.drops().into_iter().filter(|drop| drop.count > 0).map(row).collect()
+}
+
+fn handlers(model: &Model) -> Vec<Handler> {
+    let row = |row: model::HandlerRow| Handler {
+        tid: row.tid,
+        comm: row.comm,
+        upcalls: row.upcalls,
+        lost: row.lost,
+        received: row.received,
+        batch_mean: row.batch_mean,
+        batch_max: row.batch_max,
+        runnable_max: row.scheduled.map(|scheduled| scheduled.runnable_max_ns),
+    };
+    model.handlers().into_iter().map(row).collect()
+}
+
+fn revalidators(model: &Model) -> Option<Revalidators> {
+    let known = model.revalidators();
+    let (_, last) = known.last.as_ref()?;
+    let (rounds, longest) = (known.rounds, known.longest);
+    Some(Revalidators { rounds, longest, flows: last.n_flows, deleted: known.deleted() })
+}
+
+fn missing(model: &Model) -> Vec<Missing> {
+    let row = |lost| move |(count, what): (u64, &'static str)| Missing { count, what: what.to_owned(), lost };
+    let unwanted = losses::unwanted(model.loss()).into_iter().map(row(true));
+    let left_out = losses::left_out(model.loss(), &model.evicted()).into_iter().map(row(false));
+    unwanted.chain(left_out).filter(|missing| missing.count > 0).collect()
+}

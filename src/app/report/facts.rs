@@ -1,0 +1,270 @@
+//! What a report says, as plain data: its JSON form.
+
+use serde::Serialize;
+
+use crate::event::{Capability, Comm, DaemonState, DelReason, Nanos, Session};
+
+/// A report. Counts without another word are of the time that the recording spans; times are nanoseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The form's version: it grows when a field changes its meaning or goes, not when one is added.
+    pub version: u32,
+    /// Who recorded and what; none where the recording does not say.
+    pub session: Option<Session>,
+    /// What the recording spans.
+    pub span: Option<Span>,
+    /// Events read.
+    pub events: u64,
+    /// How bad it was. What the figures below mean, and why it is so, stands behind it.
+    pub condition: Condition,
+    /// What was counted, over time; empty where there are no counters.
+    pub rates: Vec<Rate>,
+    /// The datapaths.
+    pub datapaths: Vec<Datapath>,
+    /// Whether the daemon answered, as it last was.
+    pub daemon: Option<DaemonState>,
+    /// What could be seen, and with what.
+    pub probes: Vec<Capability>,
+    /// How long the stages of upcalls took, since the session began.
+    pub stages: Stages,
+    /// Upcalls by what `ovs_dp_upcall` returned. Exact.
+    pub outcomes: Vec<Outcome>,
+    /// Ports by their upcalls, since the probes were attached. Exact.
+    pub in_ports: Vec<InPort>,
+    /// Upcalls that were seen one by one: what `sources`, `destinations` and `punted_by` are of.
+    pub upcalls_seen: u64,
+    /// Where the packets of upcalls came from.
+    pub sources: Top,
+    /// Where they were going.
+    pub destinations: Top,
+    /// What in the daemon's actions made upcalls.
+    pub punted_by: Top,
+    /// Flows known, the deleted ones among them.
+    pub flow_count: u64,
+    /// The flows with the most hits.
+    pub flows_by_hits: Vec<Flow>,
+    /// The flows that were put for the most upcalls.
+    pub flows_by_upcalls: Vec<Flow>,
+    /// What the datapath dropped for reasons of its own, since the probes were attached. Exact.
+    pub drops: Vec<DropCount>,
+    /// Drops of recorded packets anywhere in the kernel, by reason and place.
+    pub drops_seen: Top,
+    /// The handlers.
+    pub handlers: Vec<Handler>,
+    /// The revalidators; none where the daemon tells nothing of them.
+    pub revalidators: Option<Revalidators>,
+    /// What is missing, by what it is; empty: nothing.
+    pub missing: Vec<Missing>,
+    /// What is wrong with the recording.
+    pub remarks: Vec<String>,
+}
+
+/// From the first event on a packet's way or of the counters to the last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Span {
+    /// On the traced host's monotonic clock.
+    pub first: Nanos,
+    /// Likewise.
+    pub last: Nanos,
+    /// By the traced host's wall clock, RFC 3339; none where the clocks are not known.
+    pub from: Option<String>,
+    /// Likewise.
+    pub to: Option<String>,
+    /// Nanoseconds in it.
+    pub ns: Nanos,
+}
+
+/// How bad it was.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Condition {
+    /// The worst of all seconds: waiting (no counters), quiet, busy, storm, losing.
+    pub worst: &'static str,
+    /// The first second that was so bad, from the span's begin; none where there are no counters.
+    pub second: Option<u64>,
+    /// Seconds in each state, of those that have counters: the least bad first.
+    pub seconds: Vec<(&'static str, u64)>,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rate {
+    /// What.
+    pub name: &'static str,
+    /// How many, within the span.
+    pub total: u64,
+    /// Per second, over the span.
+    pub mean: f64,
+    /// In the second that had the most.
+    pub peak: u64,
+    /// That second, from the span's begin.
+    pub peak_second: Option<u64>,
+}
+
+/// A datapath, as it last was.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Datapath {
+    /// Its number.
+    pub dp: u32,
+    /// Its name.
+    pub name: String,
+    /// Its ports.
+    pub ports: usize,
+    /// Flows in the kernel's table, where the kernel was asked.
+    pub flows: Option<u64>,
+    /// Masks.
+    pub masks: Option<u32>,
+    /// Lookups that hit, since the probes were attached.
+    pub hits: u64,
+    /// Lookups that missed.
+    pub misses: u64,
+    /// Masks tried in all of them.
+    pub masks_tried: u64,
+}
+
+/// The stages.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stages {
+    /// Which upcalls: all, seen, filtered, sampled.
+    pub of: &'static str,
+    /// Those that were seen, in their order.
+    pub stages: Vec<StageTimes>,
+}
+
+/// A stage's times.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageTimes {
+    /// Which.
+    pub stage: &'static str,
+    /// Upcalls.
+    pub upcalls: u64,
+    /// Half of them took at most this.
+    pub p50: Nanos,
+    /// 90 % of them.
+    pub p90: Nanos,
+    /// 99 % of them.
+    pub p99: Nanos,
+    /// All of them.
+    pub max: Nanos,
+}
+
+/// Upcalls that ended alike.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// 0, or minus an errno.
+    pub ret: i32,
+    /// In words.
+    pub meaning: String,
+    /// How many.
+    pub upcalls: u64,
+}
+
+/// A port's upcalls.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InPort {
+    /// Its name, or its number in words.
+    pub port: String,
+    /// Its datapath.
+    pub datapath: String,
+    /// Misses.
+    pub misses: u64,
+    /// By a `userspace` action.
+    pub actions: u64,
+    /// For other reasons.
+    pub others: u64,
+    /// Those of all these that were lost.
+    pub lost: u64,
+}
+
+/// The most frequent of something.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Top {
+    /// What and how often, the most frequent first.
+    pub top: Vec<(String, u64)>,
+    /// What is not among them.
+    pub others: u64,
+}
+
+/// A flow.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Flow {
+    /// Its UFID; none where it is known by its key alone.
+    pub ufid: Option<String>,
+    /// Its datapath.
+    pub datapath: String,
+    /// Packets that hit it.
+    pub hits: u64,
+    /// Bytes of them, where they are counted.
+    pub bytes: Option<u64>,
+    /// Upcalls answered with a put of it.
+    pub upcalls: u64,
+    /// Puts of it that failed.
+    pub puts_failed: u32,
+    /// The port that a recorded packet of it came in by.
+    pub in_port: Option<String>,
+    /// What such a packet looked like.
+    pub packet: Option<String>,
+    /// Whether it was deleted when the recording ended.
+    pub deleted: bool,
+    /// Why, where the daemon told.
+    pub deleted_because: Option<String>,
+    /// Its match and actions, as the daemon said; none where it was not asked, or had no answer.
+    pub flow: Option<String>,
+    /// The OpenFlow rules it comes from, as the daemon said.
+    pub openflow: Option<String>,
+    /// Why the daemon had no answer, where it was asked and had none.
+    pub no_answer: Option<String>,
+}
+
+/// Drops for a reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DropCount {
+    /// Its name, or its number in words.
+    pub reason: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// A handler's thread.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Handler {
+    /// Its thread id.
+    pub tid: u32,
+    /// Its name.
+    pub comm: Comm,
+    /// Upcalls to its sockets. Exact.
+    pub upcalls: u64,
+    /// Those that could not be queued.
+    pub lost: u64,
+    /// Messages seen to be received.
+    pub received: u64,
+    /// Messages in a batch, on average.
+    pub batch_mean: f64,
+    /// Messages in the largest batch.
+    pub batch_max: u32,
+    /// The longest it had to run and got no CPU, in nanoseconds; none where that is not looked at.
+    pub runnable_max: Option<Nanos>,
+}
+
+/// The revalidators.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Revalidators {
+    /// Rounds.
+    pub rounds: u64,
+    /// The longest.
+    pub longest: Nanos,
+    /// Flows when the last one began.
+    pub flows: u64,
+    /// Flows deleted, by reason.
+    pub deleted: Vec<(DelReason, u64)>,
+}
+
+/// Something that is missing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Missing {
+    /// How much.
+    pub count: u64,
+    /// What.
+    pub what: String,
+    /// It was wanted: otherwise it was left out on purpose, or to stay within bounds.
+    pub lost: bool,
+}

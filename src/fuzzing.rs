@@ -1,0 +1,120 @@
+//! What the fuzz targets (fuzz/) call: each takes any bytes, must not panic or take memory without bound, and says how
+//! much it made of them. `tests/fuzz_seeds.rs` calls the same with the seeds.
+
+use crate::{
+    event::{Datapath, DpIfindex, Event, Port, PortNo},
+    filter::{
+        Programs, Where,
+        classic::{self, Insn},
+    },
+    model::{Limits, Model},
+    probes::decode::Decoder,
+    record::{Recording, read_message},
+};
+
+/// A target, by its name.
+pub type Target = (&'static str, fn(&[u8]) -> usize);
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    ("recording_reader", recording_reader),
+    ("recording_message", recording_message),
+    ("retis_reader", retis_reader),
+    ("ring_decoder", ring_decoder),
+    ("filter_where", filter_where),
+    ("filter_program", filter_program),
+];
+
+/// A model with little room, so that all of its bounds are met.
+fn small() -> Model {
+    let limits = Limits { packets: 16, packet_events: 64, upcalls: 16, flows: 16, talkers: 4, ..Limits::default() };
+    Model::new(limits)
+}
+
+fn apply(events: &[Event]) -> usize {
+    small().apply_all(events);
+    events.len()
+}
+
+/// A recording of any kind, from its first byte. Events read.
+pub fn recording_reader(bytes: &[u8]) -> usize {
+    let Ok(mut recording) = Recording::from_bytes("memory", bytes.to_vec()) else { return 0 };
+    let mut model = small();
+    let mut events = 0;
+    for batch in recording.by_ref() {
+        let batch = batch.expect("memory can be read");
+        model.apply_all(&batch);
+        events += batch.len();
+    }
+    let _ = recording.remarks();
+    recording.seek(model.now() / 2).expect("memory can be read from any place");
+    let again: usize = recording.map(|batch| batch.expect("memory can be read").len()).sum();
+    assert!(events > 0 || again == 0, "what cannot be read from the begin is not there later");
+    events
+}
+
+/// One message of a recording: what is in its chunks, which no other input than a whole chunk gets at. Events read.
+pub fn recording_message(bytes: &[u8]) -> usize {
+    read_message(bytes).map_or(0, |events| apply(&events))
+}
+
+/// Lines of an event file of retis, behind a good first line. Events read.
+pub fn retis_reader(bytes: &[u8]) -> usize {
+    const STARTUP: &[u8] = br#"{"common":{"timestamp":1},"startup":{"retis_version":"v1.6.0","clock_monotonic_offset":{"sec":1,"nsec":2}}}"#;
+    let file = [STARTUP, b"\n", bytes].concat();
+    // Of the first line alone are two.
+    recording_reader(&file).saturating_sub(2)
+}
+
+/// Records of the ring buffer, each behind its length in two bytes. Events decoded.
+pub fn ring_decoder(mut bytes: &[u8]) -> usize {
+    let mut decoder = Decoder::default();
+    let mut events = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk::<2>() {
+        let (record, rest) = rest.split_at(rest.len().min(u16::from_le_bytes(*len).into()));
+        let _ = decoder.decode(record, &mut events);
+        bytes = rest;
+    }
+    for event in &events {
+        let _ = serde_json::to_string(event).expect("every event has a form in JSON");
+    }
+    apply(&events)
+}
+
+/// `--where`: read, looked up and compiled, or refused with a mark below the place. Instructions made.
+pub fn filter_where(bytes: &[u8]) -> usize {
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    let port = |port, name: &str| Port { port: PortNo(port), name: name.to_owned(), kind: String::new(), ifindex: 1 };
+    let ports = vec![port(0, "br0"), port(1, "p1")];
+    let datapaths = [Datapath { dp: DpIfindex(4), name: "ovs-system".to_owned(), ports, stats: None }];
+    let condition = match Where::parse(text).and_then(|expression| expression.resolve(&datapaths)) {
+        Ok(condition) => condition,
+        Err(wrong) => {
+            assert!(wrong.shown(text).contains('^'));
+            return 0;
+        }
+    };
+    let Ok(programs) = Programs::of(Vec::new(), Some(&condition), true) else { return 0 };
+    for program in [&programs.lookup, &programs.upcall] {
+        assert!(program.is_empty() || classic::check(program).is_ok(), "what is compiled may be run");
+    }
+    programs.lookup.len() + programs.upcall.len()
+}
+
+/// A classic BPF program, eight bytes an instruction, as libpcap gives it: whether it may be run. Its instructions.
+pub fn filter_program(bytes: &[u8]) -> usize {
+    let insn = |b: &[u8; 8]| Insn {
+        code: u16::from_le_bytes([b[0], b[1]]),
+        jt: b[2],
+        jf: b[3],
+        k: u32::from_le_bytes([b[4], b[5], b[6], b[7]]),
+    };
+    let program: Vec<Insn> = bytes.as_chunks().0.iter().map(insn).collect();
+    match classic::check(&program) {
+        Ok(()) => program.len(),
+        Err(why) => {
+            assert!(!why.to_string().is_empty());
+            0
+        }
+    }
+}
