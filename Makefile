@@ -1,5 +1,6 @@
 # make run    builds ovscope and opens its live screen
 # make test   builds and runs every test, those on real kernels included
+# make fuzz   a million runs of every fuzz target
 # make bench  measures: events per second, bytes per event, the cost on the fast path
 #
 # Needs Debian 12 or later with Rust, gcc and make; everything else it installs itself (see deps and lab/build).
@@ -9,7 +10,7 @@ CARGO ?= cargo
 PACKAGES := clang libelf-dev zlib1g-dev pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run build test bench deps lint demo clean
+.PHONY: help run build test fuzz bench deps lint demo clean
 
 help:
 	@sed -n 's/^# make /  make /p' Makefile
@@ -48,6 +49,9 @@ lint: deps
 test: lint
 	lab/build
 	$(CARGO) test --locked --no-fail-fast -- --include-ignored --skip with_ovs::
+
+fuzz: deps
+	fuzz/run
 
 # At last the fast path, beside bpftrace.
 bench: build

@@ -1,5 +1,7 @@
 //! What is known of a packet, as comments for a program that shows packets.
 
+use std::fmt::Write as _;
+
 use crate::{
     event::{Body, Event},
     model::{Model, Packet, Stage, Upcall},
@@ -34,12 +36,12 @@ fn upcall(model: &Model, upcall: &Upcall) -> String {
     let mut words = format!("upcall {}", label::upcall(upcall.id));
     if let Some(cmd) = upcall.cmd {
         let made_by = upcall.made_by.map_or_else(String::new, |by| format!(" {by}"));
-        words += &format!(" ({}{made_by})", label::cmd(cmd));
+        let _ = write!(words, " ({}{made_by})", label::cmd(cmd));
     }
-    words += &format!(": {}", label::end(model.upcall_end(upcall)).0);
+    let _ = write!(words, ": {}", label::end(model.upcall_end(upcall)).0);
     for stage in Stage::ALL {
         if let Some(took) = model.stage(upcall, stage) {
-            words += &format!(", {} {}", stage.name(), format::duration(took).trim_end());
+            let _ = write!(words, ", {} {}", stage.name(), format::duration(took).trim_end());
         }
     }
     words

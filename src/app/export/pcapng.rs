@@ -227,14 +227,14 @@ impl<W: Write> Walk<W> {
             })?;
         }
         let comments = self.missing(remarks);
-        let loss = *self.model.loss();
+        let no_room = self.model.loss().untracked.saturating_add(self.model.loss().over_budget);
         let os_dropped = self.model.totals().map(|totals| totals.upcalls_lost);
         self.writer()?.statistics(&Statistics {
             interface: session,
             time,
             span,
             received: None,
-            dropped: Some(loss.untracked.saturating_add(loss.over_budget)),
+            dropped: Some(no_room),
             os_dropped,
             delivered: Some(packets),
             comments: &comments,

@@ -24,8 +24,11 @@ const KEYS: usize = 4096;
 /// Outcomes of upcalls that are told apart; the kernel returns few.
 const OUTCOMES: usize = 256;
 
-/// What is shown over time: its name, and where it stands in the totals.
-const RATES: [(&str, Metric, fn(&Totals) -> u64); 11] = [
+/// Something that is counted: its name, its seconds, and its total.
+type Counted = (&'static str, Metric, fn(&Totals) -> u64);
+
+/// What is shown over time.
+const RATES: [Counted; 11] = [
     ("lookups", Metric::Lookups, |t| t.lookups),
     ("hits", Metric::Hits, |t| t.hits),
     ("misses", Metric::Misses, |t| t.misses),
@@ -116,8 +119,12 @@ impl Collector {
         }
         self.session_events += 1;
         match &event.body {
-            Body::Session(_) | Body::Datapaths { .. } | Body::Probes { .. } | Body::Daemon(_) | Body::Loss(_) => return,
-            Body::DaemonAnswer(_) => return,
+            Body::Session(_)
+            | Body::Datapaths { .. }
+            | Body::Probes { .. }
+            | Body::Daemon(_)
+            | Body::DaemonAnswer(_)
+            | Body::Loss(_) => return,
             Body::Counters(counters) => self.count(event.ts, counters),
             Body::Upcall(upcall) => {
                 self.upcalls_seen += 1;
@@ -203,7 +210,7 @@ impl Collector {
     }
 
     /// All of it.
-    pub fn report(self, remarks: Option<String>) -> Report {
+    pub fn report(&self, remarks: Option<&str>) -> Report {
         let model = &self.model;
         let begin = self.first.unwrap_or(0) / SECOND;
         let since = |second: u64| second.saturating_sub(begin);
@@ -213,7 +220,7 @@ impl Collector {
             second: self.worst.map(|(_, second)| since(second)),
             seconds: STATES.iter().zip(self.states).map(|((_, name), seconds)| (*name, seconds)).collect(),
         };
-        let mut remarks: Vec<String> = remarks.iter().flat_map(|remarks| remarks.lines()).map(str::to_owned).collect();
+        let mut remarks: Vec<String> = remarks.into_iter().flat_map(str::lines).map(str::to_owned).collect();
         if self.sessions > 1 {
             remarks.push(format!("the recording has {} sessions; this is of the last one", self.sessions));
         }
@@ -262,7 +269,7 @@ impl Collector {
             return Vec::new();
         };
         let seconds = to.saturating_sub(from) as f64 / SECOND as f64;
-        let rate = |((name, _, of), (peak, second)): (&(&'static str, _, fn(&Totals) -> u64), (u64, Option<u64>))| {
+        let rate = |(&(name, _, of), (peak, second)): (&Counted, (u64, Option<u64>))| {
             let total = of(&after).saturating_sub(of(&before));
             let mean = if seconds > 0.0 { total as f64 / seconds } else { 0.0 };
             Rate { name, total, mean, peak, peak_second: second.map(since) }
@@ -353,7 +360,7 @@ fn flow_of(model: &Model, flow: &model::Flow) -> Flow {
         packet: flow.summary.map(|summary| summary.to_string()),
         deleted: flow.deleted.is_some(),
         deleted_because: flow.deleted_because.map(|reason| reason.to_string()),
-        flow: said(answers[0]),
+        dpctl: said(answers[0]),
         openflow: said(answers[1]),
         no_answer,
     }

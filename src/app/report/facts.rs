@@ -208,7 +208,7 @@ pub struct Flow {
     /// Why, where the daemon told.
     pub deleted_because: Option<String>,
     /// Its match and actions, as the daemon said; none where it was not asked, or had no answer.
-    pub flow: Option<String>,
+    pub dpctl: Option<String>,
     /// The OpenFlow rules it comes from, as the daemon said.
     pub openflow: Option<String>,
     /// Why the daemon had no answer, where it was asked and had none.

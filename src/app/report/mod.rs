@@ -50,7 +50,7 @@ pub fn report(recording: &mut Recording) -> anyhow::Result<Report> {
             collector.take(event, batch.keyframe);
         }
     }
-    Ok(collector.report(recording.remarks()))
+    Ok(collector.report(recording.remarks().as_deref()))
 }
 
 impl Report {

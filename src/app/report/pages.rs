@@ -196,7 +196,7 @@ fn flows(title: &str, flows: &[Flow], out: &mut Vec<Block>) {
             words.push(format!("deleted{why}"));
         }
         out.push(Block::Text(format!("{name}: {}", words.join(", "))));
-        for said in flow.flow.iter().chain(&flow.openflow) {
+        for said in flow.dpctl.iter().chain(&flow.openflow) {
             out.push(Block::Quote(said.clone()));
         }
         if let Some(why) = &flow.no_answer {

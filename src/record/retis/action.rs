@@ -1,7 +1,7 @@
 //! An action by its name in an event file.
 
 use super::line::{ActionExecute, Nat};
-use crate::event::{Action, Ct, Family, Nat as CtNat, Userspace};
+use crate::event::{Action, Ct, Family, Nat as CtNat};
 
 /// The flags of `ct` in the files: their own, not the kernel's.
 mod flag {
@@ -20,7 +20,7 @@ pub fn action(e: &ActionExecute) -> Option<Action> {
     let unknown = |number| Action::Unknown { number };
     Some(match e.action.as_deref()? {
         "output" => Action::Output { port: e.port? },
-        "userspace" => Action::Userspace(Box::new(Userspace::default())),
+        "userspace" => Action::Userspace(Box::default()),
         "set" => Action::Set { to: None },
         "push_vlan" => unknown(4),
         "pop_vlan" => Action::PopVlan,
