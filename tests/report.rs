@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use ovscope::{
     app::report::{Report, ReportFormat, report},
     event::{
-        Body, Clock, Counters, DpCounters, DpIfindex, Drop, Event, PacketId, PortNo, Session, UpcallCmd, UpcallCounter,
+        Body, Bookmark, Clock, Counters, DpCounters, DpIfindex, Drop, Event, PacketId, PortNo, Session, UpcallCmd,
+        UpcallCounter,
     },
     record::{Header, Preamble, Reader, Recording, Writer},
 };
@@ -106,10 +107,14 @@ fn rates_are_of_the_recordings_time_and_name_their_peak() {
 #[test]
 fn of_several_sessions_the_last_is_told_and_that_there_are_more() {
     let first = ten_seconds();
-    let second = [session("hv-18", 9 * SECOND), counters(9 * SECOND, 0, 5, 0), counters(11 * SECOND, 0, 9, 0)];
+    let mark = Bookmark { at: 10 * SECOND, note: "here it began".to_owned() };
+    let mark = Event::host(90 * SECOND, Body::Mark(mark));
+    let second = [session("hv-18", 9 * SECOND), counters(9 * SECOND, 0, 5, 0), counters(11 * SECOND, 0, 9, 0), mark];
     let report = of(&[&first[..], &second].concat());
     assert_eq!(report.session.as_ref().map(|s| s.host.as_str()), Some("hv-18"));
     assert_eq!(report.rates.iter().find(|r| r.name == "misses").map(|r| r.total), Some(4));
+    assert_eq!(report.marks.iter().map(|m| (m.second, m.note.as_str())).collect::<Vec<_>>(), [(1, "here it began")]);
+    assert_eq!(report.span.as_ref().map(|span| span.ns), Some(2 * SECOND), "a mark is made at any time after");
     assert_eq!(report.remarks, ["the recording has 2 sessions; this is of the last one"]);
 }
 

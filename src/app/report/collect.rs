@@ -6,8 +6,8 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 
 use super::{
     facts::{
-        Condition, Datapath, DropCount, Flow, Handler, InPort, Missing, Outcome, Rate, Report, Revalidators, Span,
-        StageTimes, Stages, Top,
+        Condition, Datapath, DropCount, Flow, Handler, InPort, Mark, Missing, Outcome, Rate, Report, Revalidators,
+        Span, StageTimes, Stages, Top,
     },
     tally::Tally,
 };
@@ -21,6 +21,8 @@ use crate::{
 const ROWS: usize = 10;
 /// Keys that are told apart of a tally.
 const KEYS: usize = 4096;
+/// Marks that are told.
+const MARKS: usize = 100;
 /// Outcomes of upcalls that are told apart; the kernel returns few.
 const OUTCOMES: usize = 256;
 
@@ -68,6 +70,8 @@ pub struct Collector {
     destinations: Tally<TalkerKey>,
     punted_by: Tally<String>,
     drops_seen: Tally<String>,
+    /// The moments that were marked, and what was noted.
+    marks: Vec<(Nanos, String)>,
 }
 
 impl Default for Collector {
@@ -91,6 +95,7 @@ impl Default for Collector {
             destinations: Tally::new(KEYS),
             punted_by: Tally::new(KEYS),
             drops_seen: Tally::new(KEYS),
+            marks: Vec::new(),
         }
     }
 }
@@ -125,6 +130,12 @@ impl Collector {
             | Body::Daemon(_)
             | Body::DaemonAnswer(_)
             | Body::Loss(_) => return,
+            Body::Mark(mark) => {
+                if self.marks.len() < MARKS {
+                    self.marks.push((mark.at, mark.note.clone()));
+                }
+                return;
+            }
             Body::Counters(counters) => self.count(event.ts, counters),
             Body::Upcall(upcall) => {
                 self.upcalls_seen += 1;
@@ -230,6 +241,11 @@ impl Collector {
             span: self.span(),
             events: self.session_events,
             condition,
+            marks: self
+                .marks
+                .iter()
+                .map(|(at, note)| Mark { second: since(at / SECOND), note: note.clone() })
+                .collect(),
             rates: self.rates(&since),
             datapaths: datapaths(model),
             daemon: model.daemon().cloned(),

@@ -17,6 +17,8 @@ pub struct Report {
     pub events: u64,
     /// How bad it was. What the figures below mean, and why it is so, stands behind it.
     pub condition: Condition,
+    /// What somebody marked.
+    pub marks: Vec<Mark>,
     /// What was counted, over time; empty where there are no counters.
     pub rates: Vec<Rate>,
     /// The datapaths.
@@ -83,6 +85,15 @@ pub struct Condition {
     pub second: Option<u64>,
     /// Seconds in each state, of those that have counters: the least bad first.
     pub seconds: Vec<(&'static str, u64)>,
+}
+
+/// A moment that somebody marked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mark {
+    /// The moment, from the span's begin.
+    pub second: u64,
+    /// What they wrote; may be empty.
+    pub note: String,
 }
 
 /// What was counted.

@@ -14,6 +14,7 @@ pub fn pages(report: &Report) -> Vec<Block> {
     let mut out = vec![Block::Heading(0, "ovscope report".to_owned())];
     out.push(Block::Fields(host(report)));
     condition(report, &mut out);
+    marks(report, &mut out);
     rates(report, &mut out);
     stages(report, &mut out);
     outcomes(report, &mut out);
@@ -101,6 +102,15 @@ fn condition(report: &Report, out: &mut Vec<Block>) {
         fields.push(("of that", seconds.join(", ")));
     }
     out.push(Block::Fields(fields));
+}
+
+fn marks(report: &Report, out: &mut Vec<Block>) {
+    if report.marks.is_empty() {
+        return;
+    }
+    section(out, "Marks");
+    let row = |m: &super::facts::Mark| vec![m.note.clone(), clock_span(m.second)];
+    out.push(Block::Table(vec!["note", "at"], report.marks.iter().map(row).collect()));
 }
 
 fn rates(report: &Report, out: &mut Vec<Block>) {
