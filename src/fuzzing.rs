@@ -2,7 +2,7 @@
 //! much it made of them. `tests/fuzz_seeds.rs` calls the same with the seeds.
 
 use crate::{
-    event::{Datapath, DpIfindex, Event, Port, PortNo},
+    event::{Datapath, DpIfindex, Event, Port, PortNo, Told},
     filter::{
         Programs, Where,
         classic::{self, Insn},
@@ -69,12 +69,13 @@ pub fn retis_reader(bytes: &[u8]) -> usize {
 /// Records of the ring buffer, each behind its length in two bytes. Events decoded.
 pub fn ring_decoder(mut bytes: &[u8]) -> usize {
     let mut decoder = Decoder::default();
-    let mut events = Vec::new();
+    let mut told = Vec::new();
     while let Some((len, rest)) = bytes.split_first_chunk::<2>() {
         let (record, rest) = rest.split_at(rest.len().min(u16::from_le_bytes(*len).into()));
-        let _ = decoder.decode(record, &mut events);
+        let _ = decoder.decode(record, &mut told);
         bytes = rest;
     }
+    let events = Told::expanded(told);
     for event in &events {
         let _ = serde_json::to_string(event).expect("every event has a form in JSON");
     }
