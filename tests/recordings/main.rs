@@ -10,8 +10,8 @@ mod newer;
 mod pcapng;
 mod recorder;
 mod replay;
-mod rows;
 mod retis;
+mod rows;
 mod schema;
 mod whole;
 
