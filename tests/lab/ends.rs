@@ -51,7 +51,6 @@ fn however_a_recording_ends_it_is_read() {
         let (events, mut reader) = read(&guest, name);
         let is_last = number + 1 == rows.len();
         assert_eq!(reader.info().is_none(), is_last, "{name}");
-        assert!(!reader.header().datapaths.is_empty() && !reader.header().probes.is_empty(), "{name}");
         let damage = reader.damage();
         if is_last {
             let damage = damage.expect("it was not sealed");
@@ -66,7 +65,13 @@ fn however_a_recording_ends_it_is_read() {
             assert!(state.keyframe && state.events.iter().any(|e| matches!(e.body, Body::Session(_))), "{name}");
         }
         all.extend(events);
+        // The daemon answers before the probes are attached, and the first file may be full of age then.
+        if all.iter().any(|event| matches!(event.body, Body::Probes { .. })) {
+            let header = reader.header();
+            assert!(!header.datapaths.is_empty() && !header.probes.is_empty(), "{name}: {header:?}");
+        }
     }
+    assert!(all.iter().any(|event| matches!(event.body, Body::Probes { .. })), "what is attached is told");
     // At most the last second's chunk is missing, and what was on its way to it.
     assert!(span(&all) > 2.0, "{} s", span(&all));
     let readings = || all.iter().filter(|event| matches!(event.body, Body::Counters(_))).map(|event| event.ts);
