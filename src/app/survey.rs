@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{WeakSender, error::TrySendError};
 
 use super::source::FromSource;
-use crate::{model::Overview, record::Recording};
+use crate::{
+    event::{Body, Nanos},
+    model::Overview,
+    record::Recording,
+};
 
 /// With so many keyframes only they are read: what was counted between two is spread over the time between.
 const ENOUGH: usize = 100;
+/// A keyframe has the readings of ten minutes before it; those of older recordings have one.
+const HISTORY: Nanos = 590_000_000_000;
 /// Between two tellings of how far it is.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -45,25 +51,36 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
     let keyframes = reader.keyframes();
     let end = reader.end();
     let few = keyframes.len() < ENOUGH;
-    let mut places = keyframes.into_iter();
+    let mut places = keyframes.into_iter().peekable();
+    // Up to here is known from a keyframe that tells of ten minutes before it.
+    let mut known = 0;
     loop {
-        // What cannot be read is told where it is replayed.
-        if !few && places.next().is_none_or(|ts| reader.seek(ts).is_err()) {
-            break;
-        }
-        // A keyframe may be of several batches, and what follows it does no harm.
-        let mut batches = 0;
-        while let Some(Ok(batch)) = reader.next_batch() {
-            batches += 1;
-            for event in &batch.events {
-                overview.see(event);
+        if !few {
+            let Some(ts) = places.next() else { break };
+            if places.peek().is_some_and(|next| *next < known + HISTORY) {
+                continue;
             }
-            if few || !batch.keyframe {
+            // What cannot be read is told where it is replayed.
+            if reader.seek(ts).is_err() {
                 break;
             }
         }
-        if batches == 0 {
+        let mut readings = 0;
+        let read = loop {
+            let Some(Ok(batch)) = reader.next_batch() else { break false };
+            for event in &batch.events {
+                overview.see(event);
+                readings += u32::from(batch.keyframe && matches!(event.body, Body::Counters(_)));
+            }
+            if !batch.keyframe {
+                break true;
+            }
+        };
+        if !read && few {
             break;
+        }
+        if readings > 1 {
+            known = overview.span().map_or(0, |(_, last)| last);
         }
         if !tell(&overview, false) {
             return;

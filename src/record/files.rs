@@ -71,6 +71,7 @@ struct Row {
     base: PathBuf,
     path: PathBuf,
     number: u32,
+    /// When its first event came, once there is one.
     began: Instant,
     header: Header,
     sealed: VecDeque<Sealed>,
@@ -134,6 +135,12 @@ impl Volumes {
         for told in told {
             if self.writer.sealed().bytes != self.looked_at {
                 self.turn_over()?;
+            }
+            // Until its first event a file does not age: probes take their time to be attached.
+            if self.writer.events() == 0
+                && let Some(row) = &mut self.row
+            {
+                row.began = Instant::now();
             }
             self.writer.write_told(std::slice::from_ref(told))?;
         }

@@ -4,8 +4,9 @@ use std::{collections::VecDeque, io, path::Path, sync::Arc};
 
 use super::{
     Batch, Header, KEYFRAMES, Preamble, ReadError, Reader, RecordError, Recorded,
+    container::Mcap,
     sink::create_new,
-    writer::{CHUNK_BYTES, Mcap, Summary, Writer},
+    writer::{CHUNK_BYTES, Summary, Writer},
 };
 use crate::event::{Nanos, Told};
 

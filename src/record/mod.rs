@@ -2,6 +2,7 @@
 //! as the very same events. `docs/recording.md` describes the format for others.
 
 mod actions;
+mod container;
 mod content;
 mod counted_flows;
 mod decode;

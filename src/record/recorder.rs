@@ -15,9 +15,10 @@ use std::{
 
 use super::{
     Header, Preamble,
+    container::bare_end,
     files::{Files, Volumes},
     sink::{RecordError, Sink},
-    writer::{Summary, bare_end},
+    writer::Summary,
 };
 use crate::event::{Body, Event, Loss, Nanos, Told};
 

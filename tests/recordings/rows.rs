@@ -92,9 +92,10 @@ fn a_row_turns_over_by_age() {
     let files = Files { max_age: Some(Duration::from_nanos(1)), ..Files::default() };
     let (made, _) = record(&folder.path().join("storm"), files, &all, || ());
     let paths = files_in(folder.path());
-    // The first chunk is sealed by the event behind it, which is in the same file.
-    assert_eq!((made, paths.len()), (5, 5), "a look at the age with every chunk");
-    assert!(paths[4].ends_with("storm-0005"));
+    // With every chunk the age is looked at. A chunk may be sealed by the event behind it, which then is in the same file.
+    assert_eq!(made, paths.len() as u64);
+    assert!((3..=6).contains(&made), "{paths:?}");
+    assert!(paths[2].ends_with("storm-0003"), "{paths:?}");
     let events: u64 = paths.iter().map(|path| Reader::open(path).expect("whole").info().expect("sealed").events).sum();
     assert_eq!(events, 6);
 }
