@@ -3,15 +3,19 @@
 //!
 //! The storm is made here, the same in every run: 4 CPUs in softirq, 4 handlers that receive batches, one new flow
 //! per packet, packets of 5 UDP sources with their first 128 bytes, counters four times a second, and about as many
-//! packets that hit one of 200 flows.
+//! packets that hit one of 200 flows. Written as events, and with the packets that hit a flow told as runs.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ovscope::{
     event::{
         Action, ActionExecute, Body, Counters, DevPoint, DevStep, DpCounters, DpIfindex, Event, FlowCounter,
-        FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Ufid, Upcall,
-        UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+        FlowLookup, FlowOp, FlowPtr, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Route, Run,
+        Step, Told, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
     },
     model::Model,
     record::{Header, Preamble, Reader, Writer, create_new},
@@ -25,11 +29,26 @@ const SNAPLEN: usize = 128;
 fn main() {
     let events = storm(EVENTS);
     println!("{} events, {} bytes each in memory", events.len(), size_of::<Event>());
+    let one_by_one: Vec<Told> = events.iter().cloned().map(Told::Event).collect();
+    measure("events", &one_by_one, events.len());
+    drop(one_by_one);
+    let runs = with_runs(&events);
+    measure("runs", &runs, events.len());
+    let only: Vec<Told> = runs.into_iter().filter(|told| matches!(told, Told::Run(_))).collect();
+    measure("runs alone", &only, only.iter().map(Told::count).sum());
+    by_kind(&events);
+    if std::env::args().any(|argument| argument == "seek") {
+        seek(events);
+    }
+}
+
+/// Writes and reads all of it, some times over.
+fn measure(what: &str, told: &[Told], events: usize) {
     for round in 1..=3 {
         let begun = Instant::now();
         let mut writer = Writer::new(Vec::new(), &Header::default(), &Preamble::default()).expect("memory");
-        for batch in events.chunks(1000) {
-            writer.write(batch).expect("memory");
+        for batch in told.chunks(1000) {
+            writer.write_told(batch).expect("memory");
         }
         let summary = writer.finish().expect("memory");
         let wrote = begun.elapsed().as_secs_f64();
@@ -40,19 +59,42 @@ fn main() {
             read += batch.expect("memory").len();
         }
         let took = begun.elapsed().as_secs_f64();
-        assert_eq!(read, events.len(), "all that was written is read");
-        let millions = events.len() as f64 / 1e6;
+        assert_eq!(read, events, "all that was written is read");
+        let millions = events as f64 / 1e6;
         println!(
-            "round {round}: {:.2} bytes per event, written at {:.2} million/s, read at {:.2} million/s",
-            summary.bytes as f64 / events.len() as f64,
+            "{what}, round {round}: {:.2} bytes per event, written at {:.2} million/s, read at {:.2} million/s",
+            summary.bytes as f64 / events as f64,
             millions / wrote,
             millions / took,
         );
     }
-    by_kind(&events);
-    if std::env::args().any(|argument| argument == "seek") {
-        seek(events);
+}
+
+/// The same events, with those of each packet that hits a flow as a run.
+fn with_runs(events: &[Event]) -> Vec<Told> {
+    let mut steps: HashMap<String, Arc<Step>> = HashMap::new();
+    let mut routes: HashMap<Vec<usize>, Route> = HashMap::new();
+    let goes_on = |a: &Event, b: &Event| a.upcall.is_none() && b.upcall.is_none() && a.packet == b.packet;
+    let mut told = Vec::new();
+    for packet in events.chunk_by(goes_on) {
+        if packet.len() < 6 || packet.iter().any(|event| matches!(event.body, Body::PacketBytes(_))) {
+            told.extend(packet.iter().cloned().map(Told::Event));
+            continue;
+        }
+        let route: Vec<Arc<Step>> = packet
+            .iter()
+            .map(|Event { cpu, tid, pid, comm, body, .. }| {
+                let step = Step { cpu: *cpu, tid: *tid, pid: *pid, comm: *comm, body: body.clone() };
+                steps.entry(format!("{step:?}")).or_insert_with(|| Arc::new(step)).clone()
+            })
+            .collect();
+        let key = route.iter().map(|step| Arc::as_ptr(step).addr()).collect();
+        let route = routes.entry(key).or_insert_with(|| route.into()).clone();
+        let ts = packet[0].ts;
+        let after = packet.iter().map(|event| (event.ts - ts) as i32).collect();
+        told.push(Told::Run(Run::new(ts, packet[0].packet, None, route, after).expect("a time for each step")));
     }
+    told
 }
 
 /// Opens a recording of 1 GB and goes to moments all over it, each time to the full state: a model that has the
