@@ -12,6 +12,13 @@ pub struct Answers {
     bytes: usize,
 }
 
+/// Which one goes next is part of what they are.
+impl PartialEq for Answers {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.answers.iter().eq(other.answers.iter())
+    }
+}
+
 impl Default for Answers {
     fn default() -> Self {
         Self { answers: LruCache::unbounded(), bytes: 0 }

@@ -26,7 +26,7 @@ pub enum Reading {
     Stale,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct DpFigures {
     dp: DpIfindex,
     hits: Meter,
@@ -36,7 +36,7 @@ struct DpFigures {
 }
 
 /// All that comes of the counters' sums.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Counting {
     /// The last reading.
     last: Option<(Nanos, Values)>,

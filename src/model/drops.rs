@@ -20,7 +20,7 @@ pub struct DropRow<'a> {
 const REASONS_MAX: usize = 64;
 
 /// All reasons met.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drops(Vec<(u32, String, Meter)>);
 
 impl Drops {

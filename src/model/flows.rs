@@ -1,11 +1,9 @@
 //! Flows: hits, rates, who put them and when they went.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use super::{
     limits::{Evicted, Limits},
     meter::Meter,
+    ordered::Ordered,
     packets::Packet,
     summary::PacketSummary,
 };
@@ -218,9 +216,9 @@ pub enum FlowSort {
 }
 
 /// All flows kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Flows {
-    by_key: IndexMap<FlowKey, Flow, RandomState>,
+    by_key: Ordered<FlowKey, Flow>,
     serial: u64,
     /// Where the search for one to evict goes on.
     hand: usize,

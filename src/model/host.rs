@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::event::{Capability, DaemonState, Datapath, DpCounters, DpIfindex, Loss, Port, PortNo, Session};
 
 /// The host's state. Bounded by what the host has.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Host {
     pub session: Option<Box<Session>>,
     pub datapaths: Vec<Datapath>,
@@ -13,7 +15,7 @@ pub struct Host {
     pub daemon: Option<DaemonState>,
     pub loss: Loss,
     /// Places in `datapaths` and in their `ports`.
-    ports: HashMap<(DpIfindex, PortNo), (usize, usize)>,
+    ports: HashMap<(DpIfindex, PortNo), (usize, usize), RandomState>,
     /// The datapaths of flow tables, as the counters last said.
     tables: Vec<(u64, DpIfindex)>,
 }

@@ -16,6 +16,7 @@ mod latency;
 mod limits;
 mod meter;
 mod overview;
+mod ordered;
 mod packet_store;
 mod packets;
 mod rates;
@@ -56,7 +57,10 @@ use tables::Handlers;
 use talkers::Sketch;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
-#[derive(Debug, Clone)]
+///
+/// Two models are equal where all of their state is, to the bit and in its order: then nothing that is read of them, now
+/// or after further events, tells them apart.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     limits: Limits,
     evicted: Evicted,

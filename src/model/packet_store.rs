@@ -15,7 +15,7 @@ use super::{
 use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId};
 
 /// A packet with its place in the queue of events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Kept {
     packet: Packet,
     /// The queue's end when it came: none of its events is before.
@@ -27,7 +27,7 @@ struct Kept {
 }
 
 /// All packets kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Packets {
     recent: Recent<PacketId, Kept>,
     events: VecDeque<Event>,

@@ -1,13 +1,12 @@
 //! Ports and handlers: what a row of their tables says, and what handlers were seen to do.
 
-use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
-use indexmap::IndexMap;
 
 use super::{
     latency::{nanos_histogram, percentiles},
     limits::{Evicted, Limits},
     meter::{LastTen, Meter, SECOND},
+    ordered::Ordered,
 };
 use crate::event::{Comm, DpIfindex, Event, HandlerSched, Nanos, PortNo, UpcallRecv};
 
@@ -89,7 +88,7 @@ pub struct Scheduled {
 }
 
 /// A thread's times so far.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Times {
     asleep: Meter,
     runnable: Meter,
@@ -101,7 +100,7 @@ struct Times {
 const TIMES_MAX: usize = 512;
 
 /// What was seen of a handler's thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Handler {
     pub tid: u32,
     pub comm: Comm,
@@ -181,13 +180,13 @@ impl Handler {
 }
 
 /// All handlers' threads kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Handlers {
-    by_tid: IndexMap<u32, Handler, RandomState>,
+    by_tid: Ordered<u32, Handler>,
     /// Who last received on a netlink port.
-    by_port: IndexMap<u32, u32, RandomState>,
+    by_port: Ordered<u32, u32>,
     /// What the scheduler did with each thread.
-    times: IndexMap<u32, Times, RandomState>,
+    times: Ordered<u32, Times>,
 }
 
 impl Handlers {

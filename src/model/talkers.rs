@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use super::{
     meter::LastTen,
+    ordered::Ordered,
     summary::{MacAddr, NetSummary, PacketSummary},
 };
 use crate::event::{Comm, DpIfindex, PortNo, UpcallCmd};
@@ -91,9 +89,9 @@ pub fn ends_of(summary: &PacketSummary) -> (TalkerKey, TalkerKey) {
 
 /// Counts by talker over ten seconds, of as many talkers as there is room for. A newcomer that finds no room is counted
 /// as one of the others until the next second, when the small ones make room: who talks much is never missed for longer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sketch {
-    talkers: IndexMap<TalkerKey, LastTen, RandomState>,
+    talkers: Ordered<TalkerKey, LastTen>,
     others: LastTen,
 }
 
