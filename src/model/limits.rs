@@ -1,5 +1,8 @@
 //! How much the model keeps, and what it had to let go.
 
+use super::meter::SECOND;
+use crate::event::Nanos;
+
 /// Bounds of everything that grows with traffic. The defaults hold the model under about 100 MB in an endless storm.
 /// A bound of 0 is taken as 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,19 @@ pub struct Limits {
     pub answers: usize,
     /// Bytes of the daemon's answers together, but for the last one.
     pub answer_bytes: usize,
+    /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
+    /// are held back by the kernel side (2 s) and until the ring buffer is read. At most 9 s are taken.
+    pub lateness: Nanos,
+}
+
+/// The longest [`Limits::lateness`]: the last ten seconds are kept second by second, and the running one is not over.
+const LATEST: Nanos = 9 * SECOND;
+
+impl Limits {
+    /// [`Limits::lateness`] within its bounds.
+    pub(super) fn lateness(&self) -> Nanos {
+        self.lateness.clamp(1, LATEST)
+    }
 }
 
 impl Default for Limits {
@@ -42,6 +58,7 @@ impl Default for Limits {
             handlers: 128,
             answers: 4096,
             answer_bytes: 4 << 20,
+            lateness: 3 * SECOND,
         }
     }
 }

@@ -10,6 +10,7 @@ mod counted;
 mod counting;
 mod drops;
 mod flows;
+mod follow;
 mod host;
 mod kinds;
 mod latency;
@@ -31,6 +32,7 @@ mod upcalls;
 pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
 pub use drops::DropRow;
 pub use flows::{Flow, FlowKey, FlowSort, LastPut};
+pub use follow::Late;
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
@@ -42,6 +44,8 @@ pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
+
+use std::collections::VecDeque;
 
 use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
 use answers::Answers;
@@ -78,6 +82,9 @@ pub struct Model {
     drops: Drops,
     packets: Packets,
     upcalls: Recent<UpcallId, Upcall>,
+    /// Upcalls of which a stage is over and not certain, and since when.
+    unsettled: VecDeque<(Nanos, UpcallId)>,
+    late: Late,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
@@ -110,6 +117,8 @@ impl Model {
             drops: Drops::default(),
             packets: Packets::default(),
             upcalls: Recent::default(),
+            unsettled: VecDeque::new(),
+            late: Late::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
@@ -128,8 +137,9 @@ impl Model {
 
     /// Applies one event. Any event is taken: what does not fit together is kept as it came, nothing panics.
     ///
-    /// Events may come a little out of the order of their times, as those of several CPUs and those that are told at
-    /// the end of a call do.
+    /// Events may come out of the order of their times, as those of several CPUs and those that are told at the end of a
+    /// call do. Within [`Limits::lateness`] the order in which different CPUs' events came makes no difference to packets,
+    /// upcalls, flows and histograms, as long as nothing is evicted; what comes later is counted ([`Model::late`]).
     pub fn apply(&mut self, event: &Event) {
         self.events_seen += 1;
         if event.ts > self.now {
@@ -137,6 +147,7 @@ impl Model {
             if event.ts / SECOND > self.second {
                 self.begin_second(event.ts / SECOND);
             }
+            self.settle();
         }
         match &event.body {
             Body::Session(session) => self.begin_session(event.ts, session),
@@ -155,7 +166,7 @@ impl Model {
                 self.count(event.ts, counters);
             }
             _ => {
-                self.started.get_or_insert(event.ts);
+                self.started = Some(self.started.map_or(event.ts, |started| started.min(event.ts)));
                 self.follow(event);
             }
         }
@@ -182,6 +193,7 @@ impl Model {
             } else if !is_same {
                 // Probes attached anew on the same host: they count from 0, and give identities from 1.
                 self.packets.clear(&mut self.evicted);
+                self.settle_all();
                 self.evicted.upcalls += self.upcalls.len() as u64;
                 self.upcalls = Recent::default();
                 self.flows.restart();
@@ -211,74 +223,6 @@ impl Model {
         for flow in &counters.flows {
             let dp = self.host.datapath_of_table(flow.table);
             self.flows.count(before, ts, dp, flow, &self.limits, &mut self.evicted);
-        }
-    }
-
-    /// An event on a packet's way, or of a handler's hand.
-    fn follow(&mut self, event: &Event) {
-        let (limits, evicted) = (&self.limits, &mut self.evicted);
-        if let Some(id) = event.packet {
-            self.packets.apply(id, event, limits, evicted);
-        }
-        let mut miss = None;
-        if let Body::Upcall(_) = &event.body {
-            let packet = event.packet.and_then(|id| self.packets.get_mut(id));
-            miss = packet.and_then(|packet| packet.pending_miss.take_if(|miss| *miss <= event.ts));
-        }
-        if let Some(id) = event.upcall.filter(|_| upcalls::concerns_upcall(event)) {
-            if self.upcalls.get(id).is_none() {
-                while self.upcalls.len() >= limits.upcalls.max(1) && self.upcalls.pop_front().is_some() {
-                    evicted.upcalls += 1;
-                }
-                self.upcalls.push(id, Upcall::new(id, event.ts), limits.upcalls);
-            }
-            if let Some(upcall) = self.upcalls.get_mut(id) {
-                upcall.note(event, miss, &mut self.latency);
-            }
-        }
-        match &event.body {
-            Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
-            Body::FlowLookup(e) => {
-                let packet = event.packet.and_then(|id| self.packets.get(id));
-                let dp = self.host.known_datapath(e.dp);
-                self.flows.hit(event.ts, dp, e, packet, limits, evicted);
-            }
-            Body::FlowPut(e) => {
-                let packet = event.packet.and_then(|id| self.packets.get(id));
-                self.flows.put(event.ts, e, event.upcall.is_some(), packet, limits, evicted);
-            }
-            Body::FlowDel(e) => self.flows.del(event.ts, e),
-            Body::FlowResult(e) => {
-                self.revalidators.result(e);
-                self.flows.result(event.ts, e, &self.host.datapaths);
-            }
-            Body::Revalidation(e) => self.revalidators.round(event.ts, e),
-            Body::UpcallRecv(e) => self.handlers.apply(event, e, limits, evicted),
-            Body::Upcall(_) => self.count_ends(event),
-            _ => {}
-        }
-    }
-
-    fn late_miss(&mut self, event: &Event) {
-        let Some(packet) = event.packet.and_then(|id| self.packets.get_mut(id)) else { return };
-        if let Some(upcall) = packet.upcalls.last().and_then(|&id| self.upcalls.get_mut(id))
-            && upcall.late_miss(event.ts, &mut self.latency)
-        {
-            packet.pending_miss = None;
-        }
-    }
-
-    /// Where the packet of an upcall comes from and goes.
-    fn count_ends(&mut self, event: &Event) {
-        let second = event.ts / SECOND;
-        let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary);
-        let Some((source, destination)) = summary.as_ref().map(talkers::ends_of) else {
-            self.sources.add_unknown(second);
-            self.destinations.add_unknown(second);
-            return;
-        };
-        for (sketch, key) in [(&mut self.sources, source), (&mut self.destinations, destination)] {
-            self.evicted.talkers += u64::from(!sketch.add(key, second, self.limits.talkers));
         }
     }
 }

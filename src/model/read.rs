@@ -1,9 +1,9 @@
 //! What the screen reads of a model.
 
 use super::{
-    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits,
-    Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers, Totals,
-    Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
+    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Late,
+    Limits, Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers,
+    Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -37,6 +37,11 @@ impl Model {
     /// What was let go to stay within the bounds.
     pub fn evicted(&self) -> Evicted {
         self.evicted
+    }
+
+    /// Events that came too late to be put in their place for certain.
+    pub fn late(&self) -> Late {
+        self.late
     }
 
     /// What is looked at, and with what.
