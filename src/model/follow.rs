@@ -1,6 +1,6 @@
 //! Events on a packet's way and of a handler's hand: which packet, upcall, flow and handler they are told to.
 
-use super::{Model, SECOND, talkers, upcalls, upcalls::Upcall};
+use super::{FlowKey, Model, Packet, SECOND, upcalls, upcalls::Upcall};
 use crate::event::{Body, Event, Nanos, PacketId, UpcallId};
 
 /// Events that came later than [`Limits::lateness`](super::Limits::lateness) allows for, since the start of the session.
@@ -27,7 +27,12 @@ impl Model {
             self.late.left_out += 1;
         }
         if let Some(id) = packet {
+            let before = self.packets.get(id);
+            let is_seen_late = matches!(event.body, Body::PacketBytes(_)) && before.is_some_and(Packet::is_unseen);
             self.packets.apply(id, event, &self.limits, &mut self.evicted);
+            if is_seen_late {
+                self.count_late_ends(id);
+            }
         }
         if let Some(id) = upcall {
             self.follow_upcall(id, packet, event);
@@ -38,7 +43,7 @@ impl Model {
             Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
             Body::FlowLookup(e) => {
                 let dp = self.host.known_datapath(e.dp);
-                self.flows.hit(event.ts, dp, e, kept, limits, evicted);
+                self.flows.hit(event, dp, e, kept, limits, evicted);
             }
             Body::FlowPut(e) => self.flows.put(event.ts, e, event.upcall.is_some(), kept, limits, evicted),
             Body::FlowDel(e) => self.flows.del(event.ts, e),
@@ -51,6 +56,22 @@ impl Model {
             Body::Upcall(_) => self.count_ends(event),
             _ => {}
         }
+        if matches!(event.body, Body::PacketBytes(_) | Body::FlowLookup(_) | Body::Upcall(_)) {
+            self.say_packet(event);
+        }
+    }
+
+    /// What a packet looks like and where it came in may be told after the flow that it hit or made.
+    fn say_packet(&mut self, event: &Event) {
+        let Some(packet) = event.packet.and_then(|id| self.packets.get(id)) else { return };
+        // A lookup has just told its flow itself.
+        let hit = packet.flow.zip(packet.dp).filter(|_| matches!(event.body, Body::PacketBytes(_)));
+        let hit = hit.map(|((flow, ufid), dp)| FlowKey::new(self.host.known_datapath(dp), ufid, flow));
+        let made = packet.upcalls.iter().filter_map(|&id| {
+            let upcall = self.upcalls.get(id)?;
+            Some(FlowKey::Ufid(upcall.dp?, upcall.put?.ufid?))
+        });
+        self.flows.say_packet(hit.into_iter().chain(made), packet);
     }
 
     fn follow_upcall(&mut self, id: UpcallId, packet: Option<PacketId>, event: &Event) {
@@ -112,17 +133,21 @@ impl Model {
         }
     }
 
-    /// Where the packet of an upcall comes from and goes.
+    /// Who makes an upcall, by what is known of its packet.
     fn count_ends(&mut self, event: &Event) {
+        let Body::Upcall(upcall) = &event.body else { return };
+        let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary.as_ref());
         let second = event.ts / SECOND;
-        let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary);
-        let Some((source, destination)) = summary.as_ref().map(talkers::ends_of) else {
-            self.sources.add_unknown(second);
-            self.destinations.add_unknown(second);
-            return;
-        };
-        for (sketch, key) in [(&mut self.sources, source), (&mut self.destinations, destination)] {
-            self.evicted.talkers += u64::from(!sketch.add(key, second, self.limits.talkers));
+        self.evicted.talkers += self.makers.add(second, summary, self.limits.talkers);
+        self.evicted.talkers += self.makers.add_punt(second, upcall, self.limits.talkers);
+    }
+
+    /// A packet's bytes come after upcalls of it.
+    fn count_late_ends(&mut self, packet: PacketId) {
+        let Some(packet) = self.packets.get(packet) else { return };
+        let Some(summary) = &packet.summary else { return };
+        for upcall in packet.upcalls.iter().filter_map(|&id| self.upcalls.get(id)).filter(|upcall| upcall.begun) {
+            self.evicted.talkers += self.makers.tell(upcall.ts / SECOND, summary, self.limits.talkers);
         }
     }
 }

@@ -24,7 +24,10 @@ pub struct Host {
 const TABLES_MAX: usize = 1024;
 
 impl Host {
-    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) {
+    /// Takes the datapaths there are now; gives those that are gone since.
+    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> Vec<DpIfindex> {
+        let is_there = |of: &Datapath| datapaths.iter().any(|datapath| datapath.dp == of.dp);
+        let gone = self.datapaths.iter().filter(|before| !is_there(before)).map(|before| before.dp).collect();
         self.datapaths = datapaths.to_vec();
         self.ports.clear();
         for (at, datapath) in datapaths.iter().enumerate() {
@@ -32,6 +35,7 @@ impl Host {
                 self.ports.insert((datapath.dp, port.port), (at, port_at));
             }
         }
+        gone
     }
 
     pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {

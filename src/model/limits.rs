@@ -19,7 +19,7 @@ pub struct Limits {
     pub upcalls: usize,
     /// Flows kept. One that was not touched for long goes first.
     pub flows: usize,
-    /// Distinct sources, and distinct destinations, that are told apart within ten seconds.
+    /// Talkers that are told apart within ten seconds, in each dimension that is counted of the upcalls seen in detail.
     pub talkers: usize,
     /// Distinct (datapath, in-port, reason, handler, CPU, outcome) of upcall counters.
     pub upcall_kinds: usize,
@@ -72,7 +72,7 @@ pub struct Evicted {
     pub upcalls: u64,
     /// Flows. One that is met again begins anew, with the hits that the kernel counted for it.
     pub flows: u64,
-    /// Sources and destinations that were put together under "others".
+    /// Talkers that were put together under "others".
     pub talkers: u64,
     /// Kinds of upcall counters that had no room: they are in the totals and in no table.
     pub upcall_kinds: u64,

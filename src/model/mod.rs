@@ -9,12 +9,15 @@ mod condition;
 mod counted;
 mod counting;
 mod drops;
+mod flow;
 mod flows;
 mod follow;
+mod generation;
 mod host;
 mod kinds;
 mod latency;
 mod limits;
+mod makers;
 mod meter;
 mod overview;
 mod ordered;
@@ -31,8 +34,9 @@ mod upcalls;
 
 pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
 pub use drops::DropRow;
-pub use flows::{Flow, FlowKey, FlowSort, LastPut};
+pub use flow::{Flow, FlowKey, FlowSort, LastPut};
 pub use follow::Late;
+pub use generation::Generation;
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
@@ -55,10 +59,10 @@ use flows::Flows;
 use host::Host;
 use kinds::UpcallKinds;
 use latency::Latency;
+use makers::Makers;
 use packet_store::Packets;
 use recent::Recent;
 use tables::Handlers;
-use talkers::Sketch;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 ///
@@ -89,8 +93,7 @@ pub struct Model {
     answers: Answers,
     handlers: Handlers,
     revalidators: Revalidators,
-    sources: Sketch,
-    destinations: Sketch,
+    makers: Makers,
 }
 
 impl Default for Model {
@@ -123,8 +126,7 @@ impl Model {
             answers: Answers::default(),
             handlers: Handlers::default(),
             revalidators: Revalidators::default(),
-            sources: Sketch::default(),
-            destinations: Sketch::default(),
+            makers: Makers::default(),
         }
     }
 
@@ -152,12 +154,14 @@ impl Model {
         match &event.body {
             Body::Session(session) => self.begin_session(event.ts, session),
             Body::Datapaths { datapaths } => {
-                self.host.set_datapaths(datapaths);
+                for gone in self.host.set_datapaths(datapaths) {
+                    self.flows.datapath_is_gone(event.ts, gone);
+                }
                 self.counting.datapaths(datapaths);
             }
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
             Body::Daemon(state) => self.host.daemon = Some(state.clone()),
-            Body::DaemonAnswer(answer) => self.answers.insert(answer, &self.limits, &mut self.evicted),
+            Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
             Body::Loss(loss) => self.host.loss = *loss,
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
@@ -175,10 +179,7 @@ impl Model {
     fn begin_second(&mut self, second: u64) {
         self.second = second;
         self.latency.advance(second);
-        for sketch in [&mut self.sources, &mut self.destinations] {
-            let gone = sketch.advance(second, self.limits.talkers);
-            self.evicted.talkers += gone;
-        }
+        self.evicted.talkers += self.makers.advance(second, self.limits.talkers);
     }
 
     /// The first session; the same one said again, which the clock's moment shows; or another.

@@ -125,6 +125,11 @@ impl Packet {
         self.bytes = Some(bytes);
     }
 
+    /// Whether it made upcalls of which its bytes are not known.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.bytes.is_none() && !self.upcalls.is_empty()
+    }
+
     fn say_len(&mut self, from: LenFrom, len: u32) {
         if from > self.len_from || (from == LenFrom::Upcall && self.len_from == from) {
             self.len_from = from;
