@@ -398,6 +398,7 @@ proptest! {
             handlers: 2,
             answers: 2,
             answer_bytes: 100,
+            anomalies: 2,
             lateness: 1,
         };
         let mut model = Model::new(if small { tight } else { Limits::default() });

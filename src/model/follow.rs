@@ -1,6 +1,6 @@
 //! Events on a packet's way and of a handler's hand: which packet, upcall, flow and handler they are told to.
 
-use super::{FlowKey, Model, Packet, SECOND, upcalls, upcalls::Upcall};
+use super::{AnomalyKind, FlowKey, Model, Packet, SECOND, upcalls, upcalls::Upcall};
 use crate::event::{Body, Event, Nanos, PacketId, UpcallId};
 
 /// Events that came later than [`Limits::lateness`](super::Limits::lateness) allows for, since the start of the session.
@@ -37,6 +37,7 @@ impl Model {
         if let Some(id) = upcall {
             self.follow_upcall(id, packet, event);
         }
+        self.note_failure(event);
         let kept = packet.and_then(|id| self.packets.get(id));
         let (limits, evicted) = (&self.limits, &mut self.evicted);
         match &event.body {
@@ -74,11 +75,34 @@ impl Model {
         self.flows.say_packet(hit.into_iter().chain(made), packet);
     }
 
+    /// What went wrong or took long, and what belongs to no upcall.
+    fn note_failure(&mut self, event: &Event) {
+        let (limits, evicted) = (&self.limits, &mut self.evicted);
+        let (kind, ret) = match &event.body {
+            Body::UpcallReturn(e) => (AnomalyKind::UpcallFailed(e.ret), e.ret),
+            Body::FlowPut(e) => (AnomalyKind::PutFailed(e.op.ret), e.op.ret),
+            Body::FlowExec(e) => (AnomalyKind::ExecFailed(e.ret), e.ret),
+            Body::UpcallRecv(e) => {
+                self.strays.receives += u64::from(event.upcall.is_none());
+                return self.anomalies.waited(event.ts, e.wait_ns, limits, evicted);
+            }
+            _ => return,
+        };
+        if ret != 0 {
+            self.anomalies.add(event.ts, kind, 1, limits, evicted);
+        }
+        if event.upcall.is_none() {
+            self.strays.puts += u64::from(matches!(event.body, Body::FlowPut(_)));
+            self.strays.execs += u64::from(matches!(event.body, Body::FlowExec(_)));
+        }
+    }
+
     fn follow_upcall(&mut self, id: UpcallId, packet: Option<PacketId>, event: &Event) {
         if self.upcalls.get(id).is_none() {
             while self.upcalls.len() >= self.limits.upcalls.max(1)
                 && let Some(mut gone) = self.upcalls.pop_front()
             {
+                self.gaps.evict(gone.id);
                 gone.settle(Nanos::MAX, &mut self.latency);
                 self.evicted.upcalls += 1;
             }

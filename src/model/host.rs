@@ -24,10 +24,13 @@ pub struct Host {
 const TABLES_MAX: usize = 1024;
 
 impl Host {
-    /// Takes the datapaths there are now; gives those that are gone since.
-    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> Vec<DpIfindex> {
-        let is_there = |of: &Datapath| datapaths.iter().any(|datapath| datapath.dp == of.dp);
-        let gone = self.datapaths.iter().filter(|before| !is_there(before)).map(|before| before.dp).collect();
+    /// Takes the datapaths there are now; gives those that are gone since, and those that are new.
+    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> (Vec<DpIfindex>, Vec<DpIfindex>) {
+        let not_in = |those: &[Datapath], of: &[Datapath]| {
+            let others = of.iter().filter(|datapath| those.iter().all(|that| that.dp != datapath.dp));
+            others.map(|datapath| datapath.dp).collect()
+        };
+        let changed = (not_in(datapaths, &self.datapaths), not_in(&self.datapaths, datapaths));
         self.datapaths = datapaths.to_vec();
         self.ports.clear();
         for (at, datapath) in datapaths.iter().enumerate() {
@@ -35,7 +38,7 @@ impl Host {
                 self.ports.insert((datapath.dp, port.port), (at, port_at));
             }
         }
-        gone
+        changed
     }
 
     pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {

@@ -29,6 +29,8 @@ pub struct Limits {
     pub answers: usize,
     /// Bytes of the daemon's answers together, but for the last one.
     pub answer_bytes: usize,
+    /// Anomalies. The oldest goes first.
+    pub anomalies: usize,
     /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
     /// are held back by the kernel side (2 s) and until the ring buffer is read. At most 9 s are taken.
     pub lateness: Nanos,
@@ -58,6 +60,7 @@ impl Default for Limits {
             handlers: 128,
             answers: 4096,
             answer_bytes: 4 << 20,
+            anomalies: 1024,
             lateness: 3 * SECOND,
         }
     }
@@ -80,4 +83,6 @@ pub struct Evicted {
     pub handlers: u64,
     /// Answers of the daemon.
     pub answers: u64,
+    /// Anomalies.
+    pub anomalies: u64,
 }

@@ -4,6 +4,7 @@
 //! the live session. "Now" is the largest time of any event. Everything is bounded ([`Limits`]), and what had to go is
 //! counted ([`Evicted`]).
 
+mod anomalies;
 mod answers;
 mod condition;
 mod counted;
@@ -30,9 +31,13 @@ mod revalidators;
 mod summary;
 mod tables;
 mod talkers;
+mod unlinked;
 mod upcalls;
 
-pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
+pub use anomalies::{Anomaly, AnomalyKind};
+pub use condition::{
+    BUSY_LOOKUPS, BUSY_UPCALLS, Condition, OVER_BELOW, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State,
+};
 pub use drops::DropRow;
 pub use flow::{Flow, FlowKey, FlowSort, LastPut};
 pub use follow::Late;
@@ -42,17 +47,21 @@ pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use overview::{Column, Overview};
 pub use packets::{Fate, Packet};
+pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
+pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
+use crate::event::{Body, Counters, DaemonState, Datapath, Event, Nanos, Session, UpcallId};
+use anomalies::Anomalies;
 use answers::Answers;
+use condition::Levels;
 use counting::{Counting, Reading};
 use drops::Drops;
 use flows::Flows;
@@ -63,6 +72,7 @@ use makers::Makers;
 use packet_store::Packets;
 use recent::Recent;
 use tables::Handlers;
+use unlinked::Gaps;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 ///
@@ -89,6 +99,12 @@ pub struct Model {
     /// Upcalls of which a stage is over and not certain, and since when.
     unsettled: VecDeque<(Nanos, UpcallId)>,
     late: Late,
+    gaps: Gaps,
+    strays: Strays,
+    levels: Levels,
+    /// The rates that `levels` are of.
+    judged: Option<Rates>,
+    anomalies: Anomalies,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
@@ -122,6 +138,11 @@ impl Model {
             upcalls: Recent::default(),
             unsettled: VecDeque::new(),
             late: Late::default(),
+            gaps: Gaps::default(),
+            strays: Strays::default(),
+            levels: Levels::default(),
+            judged: None,
+            anomalies: Anomalies::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
@@ -154,17 +175,22 @@ impl Model {
         match &event.body {
             Body::Session(session) => self.begin_session(event.ts, session),
             Body::Datapaths { datapaths } => {
-                for gone in self.host.set_datapaths(datapaths) {
-                    self.flows.datapath_is_gone(event.ts, gone);
-                }
+                self.set_datapaths(event.ts, datapaths);
                 self.counting.datapaths(datapaths);
             }
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
-            Body::Daemon(state) => self.host.daemon = Some(state.clone()),
+            Body::Daemon(state) => self.set_daemon(event.ts, state),
             Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
             Body::Loss(loss) => self.host.loss = *loss,
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
+            Body::Loss(loss) => {
+                self.host.loss = *loss;
+                let lost = self.gaps.lose(event.ts, loss, self.limits.lateness());
+                if lost > 0 {
+                    self.note(event.ts, AnomalyKind::EventsLost, lost);
+                }
+            }
             Body::Counters(counters) => {
                 self.started.get_or_insert(event.ts);
                 self.count(event.ts, counters);
@@ -180,6 +206,40 @@ impl Model {
         self.second = second;
         self.latency.advance(second);
         self.evicted.talkers += self.makers.advance(second, self.limits.talkers);
+        let waits = self.latency.percentiles(Stage::Wait, Window::Last10);
+        self.anomalies.usual_wait(waits.map(|waits| (waits.p99, waits.count)));
+    }
+
+    /// Something happened that is worth a look.
+    fn note(&mut self, ts: Nanos, kind: AnomalyKind, count: u64) {
+        self.anomalies.add(ts, kind, count, &self.limits, &mut self.evicted);
+    }
+
+    fn set_datapaths(&mut self, ts: Nanos, datapaths: &[Datapath]) {
+        let known = !self.host.datapaths.is_empty();
+        let (gone, made) = self.host.set_datapaths(datapaths);
+        for dp in gone {
+            self.flows.datapath_is_gone(ts, dp);
+            self.note(ts, AnomalyKind::DatapathGone(dp), 1);
+        }
+        for dp in made.into_iter().filter(|_| known) {
+            self.note(ts, AnomalyKind::DatapathMade(dp), 1);
+        }
+    }
+
+    fn set_daemon(&mut self, ts: Nanos, state: &DaemonState) {
+        let kind = match (&self.host.daemon, state) {
+            (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),
+            (Some(DaemonState::Down { .. }), DaemonState::Up { .. }) => Some(AnomalyKind::DaemonUp),
+            (Some(DaemonState::Up { pid: before, .. }), DaemonState::Up { pid, .. }) if before != pid => {
+                Some(AnomalyKind::DaemonRestarted)
+            }
+            _ => None,
+        };
+        self.host.daemon = Some(state.clone());
+        if let Some(kind) = kind {
+            self.note(ts, kind, 1);
+        }
     }
 
     /// The first session; the same one said again, which the clock's moment shows; or another.
@@ -199,9 +259,22 @@ impl Model {
                 self.upcalls = Recent::default();
                 self.flows.restart();
                 self.counting.restart();
+                self.gaps.restart();
+                self.note(ts, AnomalyKind::ProbesRestarted, 1);
             }
         }
         self.host.session = Some(Box::new(session.clone()));
+    }
+
+    /// How bad it is, after a reading of the counters.
+    fn judge(&mut self, ts: Nanos) {
+        let before = self.levels.condition(self.judged).state;
+        self.judged = self.rates();
+        self.levels = self.levels.after(self.judged);
+        let after = self.levels.condition(self.judged).state;
+        if before != after && before != State::Waiting && after != State::Waiting {
+            self.note(ts, AnomalyKind::Condition(before, after), 1);
+        }
     }
 
     fn count(&mut self, ts: Nanos, counters: &Counters) {
@@ -214,6 +287,9 @@ impl Model {
             }
             Reading::After(before) => Some(before),
         };
+        self.gaps.look(ts);
+        self.anomalies.count(before, ts, counters, &self.limits, &mut self.evicted);
+        self.judge(ts);
         self.latency.count(before.is_none(), ts, &counters.stages);
         self.drops.apply(before, ts, &counters.drops);
         self.handlers.schedule(before, ts, &counters.handlers);

@@ -242,6 +242,20 @@ impl Packet {
     }
 }
 
+/// A packet with all that is kept of it, apart from the model: at most
+/// [`Limits::events_per_packet`](super::Limits::events_per_packet) events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PacketSnapshot {
+    /// The packet.
+    pub packet: Packet,
+    /// Its events in the order of their times.
+    pub events: Vec<Event>,
+    /// Those of its upcalls that are kept.
+    pub upcalls: Vec<Upcall>,
+    /// What became of it so far.
+    pub fate: Fate,
+}
+
 /// What became of a packet, by what was seen of it so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

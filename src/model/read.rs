@@ -1,9 +1,9 @@
 //! What the screen reads of a model.
 
 use super::{
-    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Late,
-    Limits, Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers,
-    Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
+    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow,
+    HeatColumn, Late, Limits, Metric, Model, Packet, PacketSnapshot, Percentiles, PortRow, Rates, Revalidators, SECOND,
+    Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -42,6 +42,23 @@ impl Model {
     /// Events that came too late to be put in their place for certain.
     pub fn late(&self) -> Late {
         self.late
+    }
+
+    /// What happened that is worth a look, in the order of the times: the last [`Limits::anomalies`] of them.
+    pub fn anomalies(&self) -> impl ExactSizeIterator<Item = &Anomaly> + DoubleEndedIterator {
+        self.anomalies.iter()
+    }
+
+    /// A packet with all that is kept of it. It goes on to be read when the model has let go of the packet.
+    pub fn packet_snapshot(&self, id: PacketId) -> Option<PacketSnapshot> {
+        let packet = self.packet(id)?;
+        let upcalls = packet.upcalls.iter().filter_map(|&id| self.upcall(id).copied()).collect();
+        Some(PacketSnapshot {
+            packet: packet.clone(),
+            events: self.timeline(packet).cloned().collect(),
+            upcalls,
+            fate: self.fate(packet),
+        })
     }
 
     /// What is looked at, and with what.
@@ -355,9 +372,9 @@ impl Model {
         Talkers::new(sketch.iter(self.second), besides, seconds, n, false)
     }
 
-    /// How bad it is.
+    /// How bad it is: the state as of the last reading of the counters.
     pub fn condition(&self) -> Condition {
-        Condition::of(self.rates())
+        self.levels.condition(self.rates())
     }
 }
 

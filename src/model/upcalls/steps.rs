@@ -25,13 +25,18 @@ impl Upcall {
         self.span(stage).map(|span| span.took)
     }
 
+    /// When it was made, where that is known.
+    pub(in crate::model) fn made(&self) -> Option<Nanos> {
+        self.ts_known.then_some(self.ts)
+    }
+
     /// Whether something is of the first message; none where it is not known which that is.
     fn is_of_first(&self, queue_id: u64) -> Option<bool> {
         self.enqueue.filter(|_| self.index == 0).map(|first| first.queue_id == queue_id)
     }
 
     fn span(&self, stage: Stage) -> Option<Span> {
-        let made = self.ts_known.then_some(self.ts);
+        let made = self.made();
         let is_first = |queue_id| self.is_of_first(queue_id) == Some(true);
         let recv = self.recv.filter(|recv| self.is_of_first(recv.queue_id) != Some(false));
         // An action on the CPU of its execute is the first one: those before it came before it.
