@@ -398,6 +398,8 @@ proptest! {
             handlers: 2,
             answers: 2,
             answer_bytes: 100,
+            drop_reasons: 2,
+            datapaths: 2,
             anomalies: 2,
             lateness: 1,
         };

@@ -39,7 +39,7 @@ impl Answers {
             self.bytes -= size(&before);
         }
         while self.answers.len() > 1
-            && (self.answers.len() > limits.answers.max(1) || self.bytes > limits.answer_bytes)
+            && (self.answers.len() > limits.answers.max(1) || self.bytes > limits.answer_bytes.max(1))
             && let Some((_, (_, gone))) = self.answers.pop_lru()
         {
             self.bytes -= size(&gone);

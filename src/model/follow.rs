@@ -49,7 +49,7 @@ impl Model {
             Body::FlowPut(e) => self.flows.put(event.ts, e, event.upcall.is_some(), kept, limits, evicted),
             Body::FlowDel(e) => self.flows.del(event.ts, e),
             Body::FlowResult(e) => {
-                self.revalidators.result(e);
+                self.revalidators.result(e, limits, evicted);
                 self.flows.result(event.ts, e, &self.host.datapaths);
             }
             Body::Revalidation(e) => self.revalidators.round(event.ts, e),

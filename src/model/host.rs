@@ -20,9 +20,6 @@ pub struct Host {
     tables: Vec<(u64, DpIfindex)>,
 }
 
-/// Flow tables that are told apart.
-const TABLES_MAX: usize = 1024;
-
 impl Host {
     /// Takes the datapaths there are now; gives those that are gone since, and those that are new.
     pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> (Vec<DpIfindex>, Vec<DpIfindex>) {
@@ -47,11 +44,11 @@ impl Host {
     }
 
     /// Takes which table is which datapath's. Says whether a datapath became known that was not.
-    pub fn learn_tables(&mut self, counters: &[DpCounters]) -> bool {
+    pub fn learn_tables(&mut self, counters: &[DpCounters], most: usize) -> bool {
         let was_unknown = |c: &DpCounters| self.datapath_of_table(c.table) == DpIfindex(0);
         let learned = !self.tables.is_empty() && counters.iter().any(|c| c.dp != DpIfindex(0) && was_unknown(c));
         self.tables.clear();
-        self.tables.extend(counters.iter().take(TABLES_MAX).map(|c| (c.table, c.dp)));
+        self.tables.extend(counters.iter().take(most).map(|c| (c.table, c.dp)));
         learned
     }
 

@@ -72,15 +72,17 @@ impl UpcallKinds {
         if reading == Reading::First {
             *self = Self::default();
         }
+        let mut without_room = 0;
         for counter in counters {
             let kind = (counter.dp, counter.in_port, counter.cmd, counter.port, counter.cpu, counter.ret);
             if !self.counts.contains_key(&kind) && self.counts.len() >= limits.upcall_kinds.max(1) {
-                evicted.upcall_kinds += 1;
+                without_room += 1;
                 continue;
             }
             let before = self.counts.insert(kind, counter.count).unwrap_or(0);
             self.add(reading, ts, counter, counter.count.saturating_sub(before));
         }
+        evicted.upcall_kinds = evicted.upcall_kinds.max(without_room);
         let before = match reading {
             Reading::After(before) => Some(before),
             _ => None,

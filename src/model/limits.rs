@@ -29,6 +29,10 @@ pub struct Limits {
     pub answers: usize,
     /// Bytes of the daemon's answers together, but for the last one.
     pub answer_bytes: usize,
+    /// Reasons of the datapath's own to drop packets, and of the daemon's to delete flows.
+    pub drop_reasons: usize,
+    /// Datapaths with figures of their own, and twice as many flow tables.
+    pub datapaths: usize,
     /// Anomalies. The oldest goes first.
     pub anomalies: usize,
     /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
@@ -60,6 +64,8 @@ impl Default for Limits {
             handlers: 128,
             answers: 4096,
             answer_bytes: 4 << 20,
+            drop_reasons: 64,
+            datapaths: 256,
             anomalies: 1024,
             lateness: 3 * SECOND,
         }
@@ -77,12 +83,17 @@ pub struct Evicted {
     pub flows: u64,
     /// Talkers that were put together under "others".
     pub talkers: u64,
-    /// Kinds of upcall counters that had no room: they are in the totals and in no table.
+    /// Kinds of upcall counters that had no room, in the reading that had the most of them: they are in the totals and in
+    /// no table.
     pub upcall_kinds: u64,
     /// Handler threads.
     pub handlers: u64,
     /// Answers of the daemon.
     pub answers: u64,
+    /// Reasons to drop or to delete that had no room, in the reading that had the most of them, or so many deletions.
+    pub drop_reasons: u64,
+    /// Datapaths that had no room, in the reading that had the most of them: they are in the totals and in no table.
+    pub datapaths: u64,
     /// Anomalies.
     pub anomalies: u64,
 }

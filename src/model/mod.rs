@@ -176,7 +176,9 @@ impl Model {
             Body::Session(session) => self.begin_session(event.ts, session),
             Body::Datapaths { datapaths } => {
                 self.set_datapaths(event.ts, datapaths);
-                self.counting.datapaths(datapaths);
+                let most = self.limits.datapaths.max(1);
+                let without_room = self.counting.datapaths(datapaths, most);
+                self.evicted.datapaths = self.evicted.datapaths.max(without_room);
             }
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
             Body::Daemon(state) => self.set_daemon(event.ts, state),
@@ -278,7 +280,9 @@ impl Model {
     }
 
     fn count(&mut self, ts: Nanos, counters: &Counters) {
-        let reading = self.counting.apply(ts, counters);
+        let most = self.limits.datapaths.max(1);
+        let (reading, without_room) = self.counting.apply(ts, counters, most);
+        self.evicted.datapaths = self.evicted.datapaths.max(without_room);
         let before = match reading {
             Reading::Stale => return,
             Reading::First => {
@@ -291,10 +295,10 @@ impl Model {
         self.anomalies.count(before, ts, counters, &self.limits, &mut self.evicted);
         self.judge(ts);
         self.latency.count(before.is_none(), ts, &counters.stages);
-        self.drops.apply(before, ts, &counters.drops);
+        self.drops.apply(before, ts, &counters.drops, &self.limits, &mut self.evicted);
         self.handlers.schedule(before, ts, &counters.handlers);
         self.kinds.apply(reading, ts, &counters.upcalls, &self.limits, &mut self.evicted);
-        if self.host.learn_tables(&counters.datapaths) {
+        if self.host.learn_tables(&counters.datapaths, most.saturating_mul(2)) {
             self.flows.forget_unknown_datapath();
         }
         for flow in &counters.flows {

@@ -73,7 +73,7 @@ impl Packets {
         } else {
             self.keep_event(id, event, limits, evicted);
         }
-        while self.bytes > limits.packet_bytes && self.recent.len() > 1 {
+        while self.bytes > limits.packet_bytes.max(1) && self.recent.len() > 1 {
             self.evict(evicted);
         }
     }
@@ -84,7 +84,7 @@ impl Packets {
         if packet.bytes.is_some() {
             return;
         }
-        let data = &bytes.data[..bytes.data.len().min(limits.packet_bytes)];
+        let data = &bytes.data[..bytes.data.len().min(limits.packet_bytes.max(1))];
         packet.note_bytes(ts, PacketBytes { len: bytes.len, data: data.into() }, PacketSummary::read(data));
         kept.bytes += data.len();
         self.bytes += data.len();
@@ -108,7 +108,7 @@ impl Packets {
         };
         let is_room = self.events.len() < limits.packet_events.clamp(1, u32::MAX as usize)
             && kept.places.len() < limits.events_per_packet.max(1)
-            && heap <= limits.packet_bytes;
+            && heap <= limits.packet_bytes.max(1);
         let Some(place) = u32::try_from(end - kept.from).ok().filter(|_| is_room) else {
             // What has no place in the timeline is said as it comes.
             kept.packet.note(event);
