@@ -55,6 +55,13 @@ pub struct Condition {
     pub miss_share: Option<f64>,
 }
 
+impl Condition {
+    /// The state that rates mean by themselves, where nothing is known of what was before.
+    pub fn of(rates: Option<Rates>) -> Self {
+        Levels::default().after(rates).condition(rates)
+    }
+}
+
 /// What has begun and is not over: by all readings of the counters so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Levels {
@@ -108,8 +115,8 @@ mod tests {
 
     #[test]
     fn thresholds_are_as_documented() {
-        let state = |lookups, misses, upcalls, lost| states(&[rates(lookups, misses, upcalls, lost)])[0];
-        assert_eq!(states(&[None]), [State::Waiting]);
+        let state = |lookups, misses, upcalls, lost| Condition::of(rates(lookups, misses, upcalls, lost)).state;
+        assert_eq!(Condition::of(None).state, State::Waiting);
         assert_eq!(state(1000.0, 10.0, 50.0, 0.0), State::Quiet);
         assert_eq!(state(1001.0, 10.0, 10.0, 0.0), State::Busy);
         assert_eq!(state(100.0, 10.0, 51.0, 0.0), State::Busy);

@@ -20,8 +20,8 @@ mod latency;
 mod limits;
 mod makers;
 mod meter;
-mod overview;
 mod ordered;
+mod overview;
 mod packet_store;
 mod packets;
 mod rates;
@@ -46,7 +46,6 @@ pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Wi
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use overview::{Column, Overview};
-pub use packets::{Fate, Packet};
 pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
@@ -183,7 +182,6 @@ impl Model {
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
             Body::Daemon(state) => self.set_daemon(event.ts, state),
             Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
-            Body::Loss(loss) => self.host.loss = *loss,
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
             Body::Loss(loss) => {
