@@ -5,7 +5,12 @@ use ovscope::{
         Body, Capability, CapabilityState, Counters, DaemonState, Datapath, DpIfindex, ErrnoCounter, Event, Loss,
         Nanos, UpcallId,
     },
-    model::{AnomalyKind, Limits, Missing, Model, SECOND, State, Strays, Unlinked},
+    model::{
+        AnomalyKind::{
+            self, DaemonDown, DaemonUp, DatapathGone, DatapathMade, EventsLost, ExecFailed, PutFailed, UpcallFailed,
+        },
+        Limits, Missing, Model, SECOND, State, Strays, Unlinked,
+    },
 };
 
 #[path = "events/storm.rs"]
@@ -156,9 +161,6 @@ fn what_went_wrong_is_found_with_its_time() {
     model.apply(&counted(BEGIN, 4));
     model.apply_all(&failed);
     model.apply(&counted(BEGIN + SECOND + SECOND / 4, 6));
-    use AnomalyKind::{
-        DaemonDown, DaemonUp, DatapathGone, DatapathMade, EventsLost, ExecFailed, PutFailed, UpcallFailed,
-    };
     // Those of errno 28 were seen in detail, those of errno 17 only counted.
     assert_eq!(kinds(&model), [UpcallFailed(-11), PutFailed(-28), ExecFailed(-22), PutFailed(-17)]);
     assert_eq!(model.anomalies().map(|a| a.count).collect::<Vec<_>>(), [1, 1, 1, 2]);
