@@ -4,6 +4,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use ovscope::{
     event::{Body, Counters, DpIfindex, Event, FlowCounter, FlowPtr, Ufid},
     model::{FlowSort, Model, Stage, Window},
+    record::{Header, Preamble, Reader, Writer},
 };
 
 #[path = "../tests/events/storm.rs"]
@@ -54,6 +55,29 @@ fn apply_a_storm(bencher: Bencher<'_, '_>) {
         })
         .input_counter(|events| ItemsCount::new(events.len()))
         .bench_local_refs(|events| model.apply_all(black_box(events)));
+}
+
+/// The same storm out of a recording in memory: read, decoded and applied, on one core.
+#[divan::bench(sample_count = 20)]
+fn read_and_apply_a_storm(bencher: Bencher<'_, '_>) {
+    let mut model = full();
+    let mut first = 25_000;
+    bencher
+        .with_inputs(|| {
+            first += 50_000;
+            let mut writer = Writer::new(Vec::new(), &Header::default(), &Preamble::default()).expect("memory");
+            for batch in storm_events(first, 50_000).chunks(1000) {
+                writer.write(batch).expect("memory");
+            }
+            let events = writer.finish().expect("memory").events;
+            (writer.into_sink(), events as usize)
+        })
+        .input_counter(|(_, events)| ItemsCount::new(*events))
+        .bench_local_values(|(bytes, _)| {
+            for batch in Reader::from_bytes("memory", bytes).expect("just written") {
+                model.apply_all(&batch.expect("just written"));
+            }
+        });
 }
 
 /// Readings in which all of 100 000 flows have new hits.

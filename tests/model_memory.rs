@@ -14,7 +14,7 @@ fn resident() -> u64 {
 }
 
 #[test]
-fn an_endless_storm_takes_about_100_megabytes() {
+fn an_endless_storm_takes_about_115_megabytes() {
     let before = resident();
     let mut model = Model::default();
     let mut storm = |packets: std::ops::Range<u64>| {
@@ -25,7 +25,7 @@ fn an_endless_storm_takes_about_100_megabytes() {
         resident() - before
     };
     let full = storm(0..120_000);
-    assert!(full < 110 << 20, "{full} bytes when every table is full");
+    assert!(full < 120 << 20, "{full} bytes when every table is full");
     let later = storm(120_000..150_000);
     assert!(later < full + (8 << 20), "{later} bytes, {full} before");
 }

@@ -3,13 +3,20 @@
 use lru::LruCache;
 
 use super::limits::{Evicted, Limits};
-use crate::event::{DaemonAnswer, FlowPtr, Query, Ufid};
+use crate::event::{DaemonAnswer, FlowPtr, Nanos, Query, Ufid};
 
 /// The last answers, by flow, generation and question.
 #[derive(Debug, Clone)]
 pub struct Answers {
-    answers: LruCache<(Ufid, Option<FlowPtr>, Query), DaemonAnswer>,
+    answers: LruCache<(Ufid, Option<FlowPtr>, Query), (Nanos, DaemonAnswer)>,
     bytes: usize,
+}
+
+/// Which one goes next is part of what they are.
+impl PartialEq for Answers {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.answers.iter().eq(other.answers.iter())
+    }
 }
 
 impl Default for Answers {
@@ -25,21 +32,23 @@ fn size(answer: &DaemonAnswer) -> usize {
 }
 
 impl Answers {
-    pub fn insert(&mut self, answer: &DaemonAnswer, limits: &Limits, evicted: &mut Evicted) {
+    pub fn insert(&mut self, ts: Nanos, answer: &DaemonAnswer, limits: &Limits, evicted: &mut Evicted) {
         self.bytes += size(answer);
-        if let Some(before) = self.answers.put((answer.ufid, answer.sf_acts, answer.query), answer.clone()) {
+        let key = (answer.ufid, answer.sf_acts, answer.query);
+        if let Some((_, before)) = self.answers.put(key, (ts, answer.clone())) {
             self.bytes -= size(&before);
         }
         while self.answers.len() > 1
-            && (self.answers.len() > limits.answers.max(1) || self.bytes > limits.answer_bytes)
-            && let Some((_, gone)) = self.answers.pop_lru()
+            && (self.answers.len() > limits.answers.max(1) || self.bytes > limits.answer_bytes.max(1))
+            && let Some((_, (_, gone))) = self.answers.pop_lru()
         {
             self.bytes -= size(&gone);
             evicted.answers += 1;
         }
     }
 
-    pub fn get(&self, ufid: Ufid, sf_acts: Option<FlowPtr>, query: Query) -> Option<&DaemonAnswer> {
-        self.answers.peek(&(ufid, sf_acts, query))
+    /// What was said since a time: what is older is of another generation, whose actions may have lain at this address too.
+    pub fn get(&self, ufid: Ufid, sf_acts: Option<FlowPtr>, query: Query, since: Nanos) -> Option<&DaemonAnswer> {
+        self.answers.peek(&(ufid, sf_acts, query)).filter(|(ts, _)| *ts >= since).map(|(_, answer)| answer)
     }
 }

@@ -12,6 +12,9 @@ pub const STORM_MISSES: f64 = 200.0;
 pub const BUSY_LOOKUPS: f64 = 1000.0;
 /// See [`BUSY_LOOKUPS`].
 pub const BUSY_UPCALLS: f64 = 50.0;
+/// What has begun is over when all figures are at or below this part of their bounds, so that a figure at its bound does
+/// not make the word change with every reading.
+pub const OVER_BELOW: f64 = 0.8;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +31,19 @@ pub enum State {
     Losing,
 }
 
+impl State {
+    /// A word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Quiet => "quiet",
+            Self::Busy => "busy",
+            Self::Storm => "storm",
+            Self::Losing => "losing upcalls",
+        }
+    }
+}
+
 /// The state with its figures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Condition {
@@ -40,22 +56,42 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// The state that rates mean.
+    /// The state that rates mean by themselves, where nothing is known of what was before.
     pub fn of(rates: Option<Rates>) -> Self {
-        let Some(r) = rates else { return Self { state: State::Waiting, rates: None, miss_share: None } };
-        let miss_share = (r.lookups > 0.0).then(|| r.misses / r.lookups);
-        let state = if r.upcalls_lost > 0.0 {
-            State::Losing
-        } else if r.upcalls > STORM_UPCALLS
-            || (r.misses > STORM_MISSES && miss_share.is_some_and(|share| share > STORM_MISS_SHARE))
-        {
-            State::Storm
-        } else if r.lookups > BUSY_LOOKUPS || r.upcalls > BUSY_UPCALLS {
-            State::Busy
-        } else {
-            State::Quiet
+        Levels::default().after(rates).condition(rates)
+    }
+}
+
+/// What has begun and is not over: by all readings of the counters so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Levels {
+    storm: bool,
+    busy: bool,
+}
+
+impl Levels {
+    /// The levels after a reading with these rates.
+    pub fn after(self, rates: Option<Rates>) -> Self {
+        let Some(r) = rates else { return Self::default() };
+        let part = |has_begun: bool| if has_begun { OVER_BELOW } else { 1.0 };
+        let (storm, busy) = (part(self.storm), part(self.busy));
+        let many_misses = r.misses > STORM_MISSES * storm && r.misses > r.lookups * STORM_MISS_SHARE * storm;
+        Self {
+            storm: r.upcalls > STORM_UPCALLS * storm || many_misses,
+            busy: r.lookups > BUSY_LOOKUPS * busy || r.upcalls > BUSY_UPCALLS * busy,
+        }
+    }
+
+    /// The state that they and the rates of their last reading mean.
+    pub fn condition(self, rates: Option<Rates>) -> Condition {
+        let Some(r) = rates else { return Condition { state: State::Waiting, rates: None, miss_share: None } };
+        let state = match self {
+            _ if r.upcalls_lost > 0.0 => State::Losing,
+            Self { storm: true, .. } => State::Storm,
+            Self { busy: true, .. } => State::Busy,
+            _ => State::Quiet,
         };
-        Self { state, rates, miss_share }
+        Condition { state, rates, miss_share: (r.lookups > 0.0).then(|| r.misses / r.lookups) }
     }
 }
 
@@ -63,12 +99,24 @@ impl Condition {
 mod tests {
     use super::*;
 
-    fn state(lookups: f64, misses: f64, upcalls: f64, upcalls_lost: f64) -> State {
-        Condition::of(Some(Rates { lookups, misses, upcalls, upcalls_lost, ..Rates::default() })).state
+    #[expect(clippy::unnecessary_wraps, reason = "as a reading gives them")]
+    fn rates(lookups: f64, misses: f64, upcalls: f64, upcalls_lost: f64) -> Option<Rates> {
+        Some(Rates { lookups, misses, upcalls, upcalls_lost, ..Rates::default() })
+    }
+
+    /// The states after these readings, one after the other.
+    fn states(readings: &[Option<Rates>]) -> Vec<State> {
+        let mut levels = Levels::default();
+        let next = |rates: &Option<Rates>| {
+            levels = levels.after(*rates);
+            levels.condition(*rates).state
+        };
+        readings.iter().map(next).collect()
     }
 
     #[test]
     fn thresholds_are_as_documented() {
+        let state = |lookups, misses, upcalls, lost| Condition::of(rates(lookups, misses, upcalls, lost)).state;
         assert_eq!(Condition::of(None).state, State::Waiting);
         assert_eq!(state(1000.0, 10.0, 50.0, 0.0), State::Quiet);
         assert_eq!(state(1001.0, 10.0, 10.0, 0.0), State::Busy);
@@ -77,5 +125,29 @@ mod tests {
         assert_eq!(state(402.0, 201.0, 201.0, 0.0), State::Busy);
         assert_eq!(state(1e6, 1001.0, 1001.0, 0.0), State::Storm);
         assert_eq!(state(0.0, 0.0, 0.0, 0.5), State::Losing);
+    }
+
+    #[test]
+    fn half_of_the_lookups_missing_is_one_storm_and_not_many() {
+        let around: Vec<Option<Rates>> =
+            (0..20).map(|n| rates(600.0, if n % 2 == 0 { 301.0 } else { 299.0 }, 300.0, 0.0)).collect();
+        assert_eq!(states(&around), [State::Storm; 20]);
+        // It is over where it is well below, and the next one begins at the bound again.
+        let over = [rates(600.0, 301.0, 300.0, 0.0), rates(600.0, 240.0, 240.0, 0.0), rates(600.0, 299.0, 299.0, 0.0)];
+        assert_eq!(states(&over), [State::Storm, State::Busy, State::Busy]);
+    }
+
+    #[test]
+    fn busy_is_left_below_its_bound_and_not_at_it() {
+        let readings = [1001.0, 999.0, 1001.0, 801.0, 800.0, 999.0].map(|lookups| rates(lookups, 0.0, 0.0, 0.0));
+        let [busy, quiet] = [State::Busy, State::Quiet];
+        assert_eq!(states(&readings), [busy, busy, busy, busy, quiet, quiet]);
+    }
+
+    #[test]
+    fn what_was_before_a_pause_says_nothing_of_what_comes_after_it() {
+        let at_bound = rates(600.0, 299.0, 299.0, 0.0);
+        let readings = [rates(600.0, 301.0, 301.0, 0.0), at_bound, None, at_bound];
+        assert_eq!(states(&readings), [State::Storm, State::Storm, State::Waiting, State::Busy]);
     }
 }

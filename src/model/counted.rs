@@ -7,7 +7,7 @@ use crate::event::{STAGE_BUCKETS, StageCounter, bucket_bounds};
 const SECONDS: usize = 10;
 
 /// One stage's counts, as last read and as they grew second by second.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Counts {
     max: u64,
     total: Box<[u64; STAGE_BUCKETS]>,
@@ -23,7 +23,7 @@ impl Counts {
 }
 
 /// All stages' counts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counted(Vec<Counts>);
 
 impl Counted {

@@ -12,8 +12,6 @@ use crate::event::{Counters, Datapath, DpIfindex, DpStats, Nanos};
 const SAMPLE_GAP: Nanos = SECOND / 10;
 /// How far rates look back.
 const RATE_SPAN: Nanos = 2 * SECOND;
-/// Datapaths with figures of their own.
-const DATAPATHS_MAX: usize = 256;
 
 /// What a reading is to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub enum Reading {
     Stale,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct DpFigures {
     dp: DpIfindex,
     hits: Meter,
@@ -36,7 +34,7 @@ struct DpFigures {
 }
 
 /// All that comes of the counters' sums.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Counting {
     /// The last reading.
     last: Option<(Nanos, Values)>,
@@ -70,13 +68,14 @@ impl Counting {
         self.datapaths.clear();
     }
 
-    /// Takes a reading. A value that went back is a sign of new probes: their first reading is where counting begins.
-    pub fn apply(&mut self, ts: Nanos, counters: &Counters) -> Reading {
+    /// Takes a reading, with figures of `most` datapaths; says what it is to those before, and how many datapaths had no
+    /// room. A value that went back is a sign of new probes: their first reading is where counting begins.
+    pub fn apply(&mut self, ts: Nanos, counters: &Counters, most: usize) -> (Reading, u64) {
         let values = values_of(counters);
         let went_back = |before: &Values| values.iter().zip(before).any(|(now, before)| now < before);
         let reading = match &self.last {
             None => Reading::First,
-            Some((at, _)) if ts < *at => return Reading::Stale,
+            Some((at, _)) if ts < *at => return (Reading::Stale, 0),
             Some((_, before)) if went_back(before) => Reading::First,
             Some((at, _)) => Reading::After(*at),
         };
@@ -95,8 +94,7 @@ impl Counting {
         self.spread_to = self.spread_to.max(Some(ts));
         self.last = Some((ts, values));
         self.sample(ts, values);
-        self.count_datapaths(reading, ts, counters);
-        reading
+        (reading, self.count_datapaths(reading, ts, counters, most))
     }
 
     /// Distributes what was counted between two times over their seconds, evenly, to the last one.
@@ -139,13 +137,18 @@ impl Counting {
         }
     }
 
-    fn count_datapaths(&mut self, reading: Reading, ts: Nanos, counters: &Counters) {
+    fn count_datapaths(&mut self, reading: Reading, ts: Nanos, counters: &Counters, most: usize) -> u64 {
+        let mut without_room: Vec<DpIfindex> = Vec::new();
         let mut sums: Vec<DpFigures> = Vec::new();
         let mut hits_misses: Vec<(u64, u64)> = Vec::new();
         for counter in &counters.datapaths {
             let at = sums.iter().position(|sum| sum.dp == counter.dp).unwrap_or(sums.len());
             if at == sums.len() {
-                if at == DATAPATHS_MAX {
+                if at == most {
+                    // Of a hostile number of them, no more are told apart here either.
+                    if without_room.len() < most && !without_room.contains(&counter.dp) {
+                        without_room.push(counter.dp);
+                    }
                     continue;
                 }
                 let old = self.datapaths.iter().find(|old| old.dp == counter.dp).cloned().unwrap_or_default();
@@ -169,12 +172,13 @@ impl Counting {
         }
         sums.sort_by_key(|sum| sum.dp);
         self.datapaths = sums;
+        without_room.len() as u64
     }
 
-    /// The kernel's own counts.
-    pub fn datapaths(&mut self, datapaths: &[Datapath]) {
+    /// The kernel's own counts, of `most` datapaths. Says how many had no room.
+    pub fn datapaths(&mut self, datapaths: &[Datapath], most: usize) -> u64 {
         let known: Vec<(DpIfindex, DpStats)> =
-            datapaths.iter().filter_map(|d| Some((d.dp, d.stats?))).take(DATAPATHS_MAX).collect();
+            datapaths.iter().filter_map(|d| Some((d.dp, d.stats?))).take(most).collect();
         if !known.is_empty() {
             self.gauges = Some(known.iter().fold([0; 2], |[flows, masks], (_, s)| {
                 [s.n_flows.saturating_add(flows), u64::from(s.n_masks).saturating_add(masks)]
@@ -188,6 +192,7 @@ impl Counting {
                 (dp, if went_back { now } else { first }, now)
             })
             .collect();
+        datapaths.len().saturating_sub(most) as u64
     }
 
     pub fn totals(&self) -> Option<Totals> {
@@ -301,7 +306,7 @@ mod tests {
     fn a_second_gets_what_was_counted_in_it() {
         let mut counting = Counting::default();
         for quarter in 0..=40u64 {
-            counting.apply(100 * SECOND + quarter * SECOND / 4, &reading(quarter * 25, 0, quarter));
+            counting.apply(100 * SECOND + quarter * SECOND / 4, &reading(quarter * 25, 0, quarter), 9);
         }
         assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [100; 10]);
         assert_eq!((counting.series_end(), counting.running(Metric::Hits)), (Some(109), Some(0)));
@@ -313,8 +318,8 @@ mod tests {
     #[test]
     fn what_was_counted_between_two_readings_is_spread_over_their_seconds() {
         let mut counting = Counting::default();
-        counting.apply(SECOND / 2, &reading(0, 0, 0));
-        counting.apply(3 * SECOND + SECOND / 2, &reading(300, 1, 0));
+        counting.apply(SECOND / 2, &reading(0, 0, 0), 9);
+        counting.apply(3 * SECOND + SECOND / 2, &reading(300, 1, 0), 9);
         assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [50, 100, 100]);
         assert_eq!(counting.running(Metric::Hits), Some(50));
         assert_eq!(sum(&counting, Metric::Misses), 1);
@@ -323,11 +328,11 @@ mod tests {
     #[test]
     fn counters_that_go_back_are_those_of_new_probes() {
         let mut counting = Counting::default();
-        counting.apply(SECOND, &reading(0, 0, 0));
-        counting.apply(2 * SECOND, &reading(1000, 10, 5));
-        assert_eq!(counting.apply(4 * SECOND, &reading(3, 0, 0)), Reading::First);
+        counting.apply(SECOND, &reading(0, 0, 0), 9);
+        counting.apply(2 * SECOND, &reading(1000, 10, 5), 9);
+        assert_eq!(counting.apply(4 * SECOND, &reading(3, 0, 0), 9).0, Reading::First);
         assert_eq!(counting.rates(), None);
-        counting.apply(5 * SECOND, &reading(13, 0, 0));
+        counting.apply(5 * SECOND, &reading(13, 0, 0), 9);
         assert_eq!(counting.series(Metric::Hits).collect::<Vec<_>>(), [1000, 0, 0, 10]);
         assert_eq!(counting.totals().map(|t| (t.hits, t.misses)), Some((13, 0)));
         assert!((counting.rates().expect("two readings").hits - 10.0).abs() < 1e-9);
@@ -336,8 +341,8 @@ mod tests {
     #[test]
     fn a_reading_that_comes_late_is_passed_over() {
         let mut counting = Counting::default();
-        counting.apply(2 * SECOND, &reading(10, 0, 0));
-        assert_eq!(counting.apply(SECOND, &reading(5, 0, 0)), Reading::Stale);
+        counting.apply(2 * SECOND, &reading(10, 0, 0), 9);
+        assert_eq!(counting.apply(SECOND, &reading(5, 0, 0), 9).0, Reading::Stale);
         assert_eq!(counting.totals().map(|t| t.hits), Some(10));
     }
 
@@ -349,13 +354,13 @@ mod tests {
             stats: Some(DpStats { n_hit: n_flows * 2, n_flows, n_masks: 3, ..DpStats::default() }),
             ..Datapath::default()
         };
-        counting.apply(SECOND, &reading(0, 0, 0));
-        counting.apply(2 * SECOND, &reading(0, 0, 0));
+        counting.apply(SECOND, &reading(0, 0, 0), 9);
+        counting.apply(2 * SECOND, &reading(0, 0, 0), 9);
         assert_eq!((counting.series(Metric::Flows).len(), counting.running(Metric::Flows)), (0, None));
-        counting.datapaths(&[said(40)]);
-        counting.apply(3 * SECOND, &reading(0, 0, 0));
-        counting.datapaths(&[said(50)]);
-        counting.apply(4 * SECOND, &reading(0, 0, 0));
+        counting.datapaths(&[said(40)], 9);
+        counting.apply(3 * SECOND, &reading(0, 0, 0), 9);
+        counting.datapaths(&[said(50)], 9);
+        counting.apply(4 * SECOND, &reading(0, 0, 0), 9);
         assert_eq!(counting.series(Metric::Flows).collect::<Vec<_>>(), [40, 50]);
         assert_eq!(counting.running(Metric::Masks), Some(3));
         let row = counting.rows()[0];
@@ -370,11 +375,11 @@ mod tests {
         ) {
             let mut counting = Counting::default();
             let (mut ts, mut hits, mut misses, mut received) = (begin, 0, 0, 0);
-            counting.apply(ts, &reading(0, 0, 0));
+            counting.apply(ts, &reading(0, 0, 0), 9);
             for (later, more_hits, more_misses, more_received) in steps {
                 ts += later;
                 (hits, misses, received) = (hits + more_hits, misses + more_misses, received + more_received);
-                counting.apply(ts, &reading(hits, misses, received));
+                counting.apply(ts, &reading(hits, misses, received), 9);
                 prop_assert_eq!(sum(&counting, Metric::Hits), hits);
                 prop_assert_eq!(sum(&counting, Metric::Misses), misses);
                 prop_assert_eq!(sum(&counting, Metric::Lookups), hits + misses);
@@ -390,7 +395,7 @@ mod tests {
         ) {
             let mut counting = Counting::default();
             for (ts, hits, misses) in steps {
-                counting.apply(ts, &reading(hits, misses, hits));
+                counting.apply(ts, &reading(hits, misses, hits), 9);
                 prop_assert!(counting.series(Metric::Hits).len() <= SERIES_SECONDS);
                 let _ = (counting.rates(), counting.rows(), counting.series_end());
             }

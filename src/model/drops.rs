@@ -1,6 +1,9 @@
 //! What the datapath dropped, by its own reasons.
 
-use super::meter::Meter;
+use super::{
+    limits::{Evicted, Limits},
+    meter::Meter,
+};
 use crate::event::{DropCounter, Nanos};
 
 /// Drops for one reason.
@@ -16,27 +19,35 @@ pub struct DropRow<'a> {
     pub rate: f64,
 }
 
-/// The most reasons: the kernel side counts no more.
-const REASONS_MAX: usize = 64;
-
 /// All reasons met.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drops(Vec<(u32, String, Meter)>);
 
 impl Drops {
     /// Takes a reading at `ts`, after the one at `before`, if there was one.
-    pub fn apply(&mut self, before: Option<Nanos>, ts: Nanos, counters: &[DropCounter]) {
+    pub fn apply(
+        &mut self,
+        before: Option<Nanos>,
+        ts: Nanos,
+        counters: &[DropCounter],
+        limits: &Limits,
+        evicted: &mut Evicted,
+    ) {
+        let mut without_room = 0;
         if before.is_none() {
             self.0.clear();
         }
         for counter in counters {
             let at = match self.0.iter().position(|(reason, ..)| *reason == counter.reason) {
                 Some(at) => at,
-                None if self.0.len() < REASONS_MAX => {
+                None if self.0.len() < limits.drop_reasons.max(1) => {
                     self.0.push((counter.reason, counter.name.clone(), Meter::default()));
                     self.0.len() - 1
                 }
-                None => continue,
+                None => {
+                    without_room += 1;
+                    continue;
+                }
             };
             let meter = &mut self.0[at].2;
             match before {
@@ -44,6 +55,7 @@ impl Drops {
                 None => meter.start(ts, counter.count),
             }
         }
+        evicted.drop_reasons = evicted.drop_reasons.max(without_room);
     }
 
     /// All, as of the reading at `now`, the most first.
@@ -66,11 +78,12 @@ mod tests {
     #[test]
     fn reasons_are_counted_and_have_rates_and_the_most_come_first() {
         let counter = |reason: u32, count| DropCounter { reason, name: format!("R{reason}"), count };
-        let mut drops = Drops::default();
-        drops.apply(None, SECOND, &[counter(1, 500)]);
+        let (mut drops, limits, mut evicted) = (Drops::default(), Limits::default(), Evicted::default());
+        drops.apply(None, SECOND, &[counter(1, 500)], &limits, &mut evicted);
         for half in 1..=4u64 {
             let (before, ts) = (SECOND + (half - 1) * SECOND / 2, SECOND + half * SECOND / 2);
-            drops.apply(Some(before), ts, &[counter(1, 500 + half), counter(2, half * 1000)]);
+            let counters = [counter(1, 500 + half), counter(2, half * 1000)];
+            drops.apply(Some(before), ts, &counters, &limits, &mut evicted);
         }
         let rows = drops.rows(3 * SECOND);
         assert_eq!(
@@ -78,16 +91,7 @@ mod tests {
             [(2, "R2", 4000), (1, "R1", 504)]
         );
         assert!((rows[0].rate - 2000.0).abs() < 1e-9 && (rows[1].rate - 2.0).abs() < 1e-9, "{rows:?}");
-        drops.apply(None, 4 * SECOND, &[]);
+        drops.apply(None, 4 * SECOND, &[], &limits, &mut evicted);
         assert!(drops.rows(4 * SECOND).is_empty(), "other probes count anew");
-    }
-
-    #[test]
-    fn more_reasons_than_the_kernel_side_counts_are_not_kept() {
-        let counters: Vec<DropCounter> =
-            (0..1000).map(|reason| DropCounter { reason, name: String::new(), count: 1 }).collect();
-        let mut drops = Drops::default();
-        drops.apply(None, SECOND, &counters);
-        assert_eq!(drops.rows(SECOND).len(), REASONS_MAX);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::event::{Capability, DaemonState, Datapath, DpCounters, DpIfindex, Loss, Port, PortNo, Session};
 
 /// The host's state. Bounded by what the host has.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Host {
     pub session: Option<Box<Session>>,
     pub datapaths: Vec<Datapath>,
@@ -13,16 +15,19 @@ pub struct Host {
     pub daemon: Option<DaemonState>,
     pub loss: Loss,
     /// Places in `datapaths` and in their `ports`.
-    ports: HashMap<(DpIfindex, PortNo), (usize, usize)>,
+    ports: HashMap<(DpIfindex, PortNo), (usize, usize), RandomState>,
     /// The datapaths of flow tables, as the counters last said.
     tables: Vec<(u64, DpIfindex)>,
 }
 
-/// Flow tables that are told apart.
-const TABLES_MAX: usize = 1024;
-
 impl Host {
-    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) {
+    /// Takes the datapaths there are now; gives those that are gone since, and those that are new.
+    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> (Vec<DpIfindex>, Vec<DpIfindex>) {
+        let not_in = |those: &[Datapath], of: &[Datapath]| {
+            let others = of.iter().filter(|datapath| those.iter().all(|that| that.dp != datapath.dp));
+            others.map(|datapath| datapath.dp).collect()
+        };
+        let changed = (not_in(datapaths, &self.datapaths), not_in(&self.datapaths, datapaths));
         self.datapaths = datapaths.to_vec();
         self.ports.clear();
         for (at, datapath) in datapaths.iter().enumerate() {
@@ -30,6 +35,7 @@ impl Host {
                 self.ports.insert((datapath.dp, port.port), (at, port_at));
             }
         }
+        changed
     }
 
     pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {
@@ -38,11 +44,11 @@ impl Host {
     }
 
     /// Takes which table is which datapath's. Says whether a datapath became known that was not.
-    pub fn learn_tables(&mut self, counters: &[DpCounters]) -> bool {
+    pub fn learn_tables(&mut self, counters: &[DpCounters], most: usize) -> bool {
         let was_unknown = |c: &DpCounters| self.datapath_of_table(c.table) == DpIfindex(0);
         let learned = !self.tables.is_empty() && counters.iter().any(|c| c.dp != DpIfindex(0) && was_unknown(c));
         self.tables.clear();
-        self.tables.extend(counters.iter().take(TABLES_MAX).map(|c| (c.table, c.dp)));
+        self.tables.extend(counters.iter().take(most).map(|c| (c.table, c.dp)));
         learned
     }
 

@@ -1,12 +1,10 @@
 //! Upcalls by kind: what the kernel side's upcall counters say of ports, reasons, outcomes and handlers.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use super::{
     counting::Reading,
     limits::{Evicted, Limits},
     meter::{LastTen, Meter, SECOND},
+    ordered::Ordered,
     talkers::TalkerKey,
 };
 use crate::event::{DpIfindex, Nanos, PortNo, UpcallCmd, UpcallCounter};
@@ -15,7 +13,7 @@ use crate::event::{DpIfindex, Nanos, PortNo, UpcallCmd, UpcallCounter};
 type Kind = (DpIfindex, PortNo, UpcallCmd, u32, Option<u32>, i32);
 
 /// One talker's upcalls.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Tally {
     sum: u64,
     meter: Meter,
@@ -23,7 +21,7 @@ struct Tally {
 }
 
 /// A port's upcalls by reason.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PortTally {
     misses: Tally,
     actions: Tally,
@@ -43,22 +41,22 @@ impl PortTally {
 }
 
 /// A netlink port's upcalls: all, and those of them that were lost.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct SocketTally {
     all: Tally,
     lost: Tally,
 }
 
 /// All kinds, and their sums by port, reason, outcome and handler.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct UpcallKinds {
-    counts: IndexMap<Kind, u64, RandomState>,
-    ports: IndexMap<(DpIfindex, PortNo), PortTally, RandomState>,
-    cmds: IndexMap<UpcallCmd, Tally, RandomState>,
-    outcomes: IndexMap<i32, Tally, RandomState>,
-    sockets: IndexMap<u32, SocketTally, RandomState>,
+    counts: Ordered<Kind, u64>,
+    ports: Ordered<(DpIfindex, PortNo), PortTally>,
+    cmds: Ordered<UpcallCmd, Tally>,
+    outcomes: Ordered<i32, Tally>,
+    sockets: Ordered<u32, SocketTally>,
     /// Of those whose CPU is known.
-    cpus: IndexMap<u32, Tally, RandomState>,
+    cpus: Ordered<u32, Tally>,
 }
 
 impl UpcallKinds {
@@ -74,15 +72,17 @@ impl UpcallKinds {
         if reading == Reading::First {
             *self = Self::default();
         }
+        let mut without_room = 0;
         for counter in counters {
             let kind = (counter.dp, counter.in_port, counter.cmd, counter.port, counter.cpu, counter.ret);
             if !self.counts.contains_key(&kind) && self.counts.len() >= limits.upcall_kinds.max(1) {
-                evicted.upcall_kinds += 1;
+                without_room += 1;
                 continue;
             }
             let before = self.counts.insert(kind, counter.count).unwrap_or(0);
             self.add(reading, ts, counter, counter.count.saturating_sub(before));
         }
+        evicted.upcall_kinds = evicted.upcall_kinds.max(without_room);
         let before = match reading {
             Reading::After(before) => Some(before),
             _ => None,

@@ -68,7 +68,7 @@ pub fn nanos_histogram() -> Histogram<u32> {
 }
 
 /// The values of one second.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct OneSecond {
     second: u64,
     values: Histogram<u32>,
@@ -76,7 +76,7 @@ struct OneSecond {
 }
 
 /// One stage's times: of the last ten seconds, and of all.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct StageTimes {
     session: Histogram<u32>,
     session_max: u64,
@@ -146,7 +146,7 @@ pub fn percentiles(values: &Histogram<u32>, max: u64) -> Option<Percentiles> {
 }
 
 /// All stages' times and the heat map.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
     stages: Vec<StageTimes>,
     /// What the kernel side counted, from its first reading on.

@@ -1,6 +1,9 @@
 //! How much the model keeps, and what it had to let go.
 
-/// Bounds of everything that grows with traffic. The defaults hold the model under about 100 MB in an endless storm.
+use super::meter::SECOND;
+use crate::event::Nanos;
+
+/// Bounds of everything that grows with traffic. The defaults hold the model under about 120 MB in an endless storm.
 /// A bound of 0 is taken as 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -16,7 +19,7 @@ pub struct Limits {
     pub upcalls: usize,
     /// Flows kept. One that was not touched for long goes first.
     pub flows: usize,
-    /// Distinct sources, and distinct destinations, that are told apart within ten seconds.
+    /// Talkers that are told apart within ten seconds, in each dimension that is counted of the upcalls seen in detail.
     pub talkers: usize,
     /// Distinct (datapath, in-port, reason, handler, CPU, outcome) of upcall counters.
     pub upcall_kinds: usize,
@@ -26,6 +29,25 @@ pub struct Limits {
     pub answers: usize,
     /// Bytes of the daemon's answers together, but for the last one.
     pub answer_bytes: usize,
+    /// Reasons of the datapath's own to drop packets, and of the daemon's to delete flows.
+    pub drop_reasons: usize,
+    /// Datapaths with figures of their own, and twice as many flow tables.
+    pub datapaths: usize,
+    /// Anomalies. The oldest goes first.
+    pub anomalies: usize,
+    /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
+    /// are held back by the kernel side (2 s) and until the ring buffer is read. At most 9 s are taken.
+    pub lateness: Nanos,
+}
+
+/// The longest [`Limits::lateness`]: the last ten seconds are kept second by second, and the running one is not over.
+const LATEST: Nanos = 9 * SECOND;
+
+impl Limits {
+    /// [`Limits::lateness`] within its bounds.
+    pub(super) fn lateness(&self) -> Nanos {
+        self.lateness.clamp(1, LATEST)
+    }
 }
 
 impl Default for Limits {
@@ -42,6 +64,10 @@ impl Default for Limits {
             handlers: 128,
             answers: 4096,
             answer_bytes: 4 << 20,
+            drop_reasons: 64,
+            datapaths: 256,
+            anomalies: 1024,
+            lateness: 3 * SECOND,
         }
     }
 }
@@ -55,12 +81,19 @@ pub struct Evicted {
     pub upcalls: u64,
     /// Flows. One that is met again begins anew, with the hits that the kernel counted for it.
     pub flows: u64,
-    /// Sources and destinations that were put together under "others".
+    /// Talkers that were put together under "others".
     pub talkers: u64,
-    /// Kinds of upcall counters that had no room: they are in the totals and in no table.
+    /// Kinds of upcall counters that had no room, in the reading that had the most of them: they are in the totals and in
+    /// no table.
     pub upcall_kinds: u64,
     /// Handler threads.
     pub handlers: u64,
     /// Answers of the daemon.
     pub answers: u64,
+    /// Reasons to drop or to delete that had no room, in the reading that had the most of them, or so many deletions.
+    pub drop_reasons: u64,
+    /// Datapaths that had no room, in the reading that had the most of them: they are in the totals and in no table.
+    pub datapaths: u64,
+    /// Anomalies.
+    pub anomalies: u64,
 }

@@ -77,6 +77,14 @@ impl LastTen {
         *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
+    /// Takes one back that was counted in a second. What is too old is gone with its second.
+    pub fn take(&mut self, second: u64) {
+        if second <= self.newest && self.newest - second < 10 {
+            let count = &mut self.counts[(second % 10) as usize];
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// The sum over the ten seconds up to and with `now`.
     pub fn total(&self, now: u64) -> u64 {
         let oldest = now.saturating_sub(9);

@@ -4,17 +4,24 @@
 //! the live session. "Now" is the largest time of any event. Everything is bounded ([`Limits`]), and what had to go is
 //! counted ([`Evicted`]).
 
+mod anomalies;
 mod answers;
 mod condition;
 mod counted;
 mod counting;
+mod counts;
 mod drops;
+mod flow;
 mod flows;
+mod follow;
+mod generation;
 mod host;
 mod kinds;
 mod latency;
 mod limits;
+mod makers;
 mod meter;
+mod ordered;
 mod overview;
 mod packet_store;
 mod packets;
@@ -25,38 +32,53 @@ mod revalidators;
 mod summary;
 mod tables;
 mod talkers;
+mod unlinked;
 mod upcalls;
 
-pub use condition::{BUSY_LOOKUPS, BUSY_UPCALLS, Condition, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State};
+pub use anomalies::{Anomaly, AnomalyKind};
+pub use condition::{
+    BUSY_LOOKUPS, BUSY_UPCALLS, Condition, OVER_BELOW, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State,
+};
 pub use drops::DropRow;
-pub use flows::{Flow, FlowKey, FlowSort, LastPut};
+pub use flow::{Flow, FlowKey, FlowSort, LastPut};
+pub use follow::Late;
+pub use generation::Generation;
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use overview::{Column, Overview};
-pub use packets::{Fate, Packet};
+pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
+pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
-use crate::event::{Body, Counters, Event, Nanos, Session, UpcallId};
+use std::collections::VecDeque;
+
+use crate::event::{Body, Counters, DaemonState, Datapath, Event, Nanos, Session, UpcallId};
+use anomalies::Anomalies;
 use answers::Answers;
+use condition::Levels;
 use counting::{Counting, Reading};
 use drops::Drops;
 use flows::Flows;
 use host::Host;
 use kinds::UpcallKinds;
 use latency::Latency;
+use makers::Makers;
 use packet_store::Packets;
 use recent::Recent;
 use tables::Handlers;
-use talkers::Sketch;
+use unlinked::Gaps;
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
-#[derive(Debug, Clone)]
+///
+/// Two models are equal where all of their state is, to the bit and in its order: then nothing that is read of them, now
+/// or after further events, tells them apart.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     limits: Limits,
     evicted: Evicted,
@@ -74,12 +96,20 @@ pub struct Model {
     drops: Drops,
     packets: Packets,
     upcalls: Recent<UpcallId, Upcall>,
+    /// Upcalls of which a stage is over and not certain, and since when.
+    unsettled: VecDeque<(Nanos, UpcallId)>,
+    late: Late,
+    gaps: Gaps,
+    strays: Strays,
+    levels: Levels,
+    /// The rates that `levels` are of.
+    judged: Option<Rates>,
+    anomalies: Anomalies,
     flows: Flows,
     answers: Answers,
     handlers: Handlers,
     revalidators: Revalidators,
-    sources: Sketch,
-    destinations: Sketch,
+    makers: Makers,
 }
 
 impl Default for Model {
@@ -106,12 +136,18 @@ impl Model {
             drops: Drops::default(),
             packets: Packets::default(),
             upcalls: Recent::default(),
+            unsettled: VecDeque::new(),
+            late: Late::default(),
+            gaps: Gaps::default(),
+            strays: Strays::default(),
+            levels: Levels::default(),
+            judged: None,
+            anomalies: Anomalies::default(),
             flows: Flows::default(),
             answers: Answers::default(),
             handlers: Handlers::default(),
             revalidators: Revalidators::default(),
-            sources: Sketch::default(),
-            destinations: Sketch::default(),
+            makers: Makers::default(),
         }
     }
 
@@ -124,8 +160,9 @@ impl Model {
 
     /// Applies one event. Any event is taken: what does not fit together is kept as it came, nothing panics.
     ///
-    /// Events may come a little out of the order of their times, as those of several CPUs and those that are told at
-    /// the end of a call do.
+    /// Events may come out of the order of their times, as those of several CPUs and those that are told at the end of a
+    /// call do. Within [`Limits::lateness`] the order in which different CPUs' events came makes no difference to packets,
+    /// upcalls, flows and histograms, as long as nothing is evicted; what comes later is counted ([`Model::late`]).
     pub fn apply(&mut self, event: &Event) {
         self.events_seen += 1;
         if event.ts > self.now {
@@ -133,25 +170,34 @@ impl Model {
             if event.ts / SECOND > self.second {
                 self.begin_second(event.ts / SECOND);
             }
+            self.settle();
         }
         match &event.body {
             Body::Session(session) => self.begin_session(event.ts, session),
             Body::Datapaths { datapaths } => {
-                self.host.set_datapaths(datapaths);
-                self.counting.datapaths(datapaths);
+                self.set_datapaths(event.ts, datapaths);
+                let most = self.limits.datapaths.max(1);
+                let without_room = self.counting.datapaths(datapaths, most);
+                self.evicted.datapaths = self.evicted.datapaths.max(without_room);
             }
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
-            Body::Daemon(state) => self.host.daemon = Some(state.clone()),
-            Body::DaemonAnswer(answer) => self.answers.insert(answer, &self.limits, &mut self.evicted),
-            Body::Loss(loss) => self.host.loss = *loss,
+            Body::Daemon(state) => self.set_daemon(event.ts, state),
+            Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
+            Body::Loss(loss) => {
+                self.host.loss = *loss;
+                let more = self.gaps.lose(event.ts, loss, self.limits.lateness());
+                if more > 0 {
+                    self.note(event.ts, AnomalyKind::EventsLost, more);
+                }
+            }
             Body::Counters(counters) => {
                 self.started.get_or_insert(event.ts);
                 self.count(event.ts, counters);
             }
             _ => {
-                self.started.get_or_insert(event.ts);
+                self.started = Some(self.started.map_or(event.ts, |started| started.min(event.ts)));
                 self.follow(event);
             }
         }
@@ -160,9 +206,40 @@ impl Model {
     fn begin_second(&mut self, second: u64) {
         self.second = second;
         self.latency.advance(second);
-        for sketch in [&mut self.sources, &mut self.destinations] {
-            let gone = sketch.advance(second, self.limits.talkers);
-            self.evicted.talkers += gone;
+        self.evicted.talkers += self.makers.advance(second, self.limits.talkers);
+        let waits = self.latency.percentiles(Stage::Wait, Window::Last10);
+        self.anomalies.usual_wait(waits.map(|waits| (waits.p99, waits.count)));
+    }
+
+    /// Something happened that is worth a look.
+    fn note(&mut self, ts: Nanos, kind: AnomalyKind, count: u64) {
+        self.anomalies.add(ts, kind, count, &self.limits, &mut self.evicted);
+    }
+
+    fn set_datapaths(&mut self, ts: Nanos, datapaths: &[Datapath]) {
+        let known = !self.host.datapaths.is_empty();
+        let (gone, made) = self.host.set_datapaths(datapaths);
+        for dp in gone {
+            self.flows.datapath_is_gone(ts, dp);
+            self.note(ts, AnomalyKind::DatapathGone(dp), 1);
+        }
+        for dp in made.into_iter().filter(|_| known) {
+            self.note(ts, AnomalyKind::DatapathMade(dp), 1);
+        }
+    }
+
+    fn set_daemon(&mut self, ts: Nanos, state: &DaemonState) {
+        let kind = match (&self.host.daemon, state) {
+            (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),
+            (Some(DaemonState::Down { .. }), DaemonState::Up { .. }) => Some(AnomalyKind::DaemonUp),
+            (Some(DaemonState::Up { pid: before, .. }), DaemonState::Up { pid, .. }) if before != pid => {
+                Some(AnomalyKind::DaemonRestarted)
+            }
+            _ => None,
+        };
+        self.host.daemon = Some(state.clone());
+        if let Some(kind) = kind {
+            self.note(ts, kind, 1);
         }
     }
 
@@ -178,17 +255,33 @@ impl Model {
             } else if !is_same {
                 // Probes attached anew on the same host: they count from 0, and give identities from 1.
                 self.packets.clear(&mut self.evicted);
+                self.settle_all();
                 self.evicted.upcalls += self.upcalls.len() as u64;
                 self.upcalls = Recent::default();
                 self.flows.restart();
                 self.counting.restart();
+                self.gaps.restart();
+                self.note(ts, AnomalyKind::ProbesRestarted, 1);
             }
         }
         self.host.session = Some(Box::new(session.clone()));
     }
 
+    /// How bad it is, after a reading of the counters.
+    fn judge(&mut self, ts: Nanos) {
+        let before = self.levels.condition(self.judged).state;
+        self.judged = self.rates();
+        self.levels = self.levels.after(self.judged);
+        let after = self.levels.condition(self.judged).state;
+        if before != after && before != State::Waiting && after != State::Waiting {
+            self.note(ts, AnomalyKind::Condition(before, after), 1);
+        }
+    }
+
     fn count(&mut self, ts: Nanos, counters: &Counters) {
-        let reading = self.counting.apply(ts, counters);
+        let most = self.limits.datapaths.max(1);
+        let (reading, without_room) = self.counting.apply(ts, counters, most);
+        self.evicted.datapaths = self.evicted.datapaths.max(without_room);
         let before = match reading {
             Reading::Stale => return,
             Reading::First => {
@@ -197,84 +290,19 @@ impl Model {
             }
             Reading::After(before) => Some(before),
         };
+        self.gaps.look(ts);
+        self.anomalies.count(before, ts, counters, &self.limits, &mut self.evicted);
+        self.judge(ts);
         self.latency.count(before.is_none(), ts, &counters.stages);
-        self.drops.apply(before, ts, &counters.drops);
+        self.drops.apply(before, ts, &counters.drops, &self.limits, &mut self.evicted);
         self.handlers.schedule(before, ts, &counters.handlers);
         self.kinds.apply(reading, ts, &counters.upcalls, &self.limits, &mut self.evicted);
-        if self.host.learn_tables(&counters.datapaths) {
+        if self.host.learn_tables(&counters.datapaths, most.saturating_mul(2)) {
             self.flows.forget_unknown_datapath();
         }
         for flow in &counters.flows {
             let dp = self.host.datapath_of_table(flow.table);
             self.flows.count(before, ts, dp, flow, &self.limits, &mut self.evicted);
-        }
-    }
-
-    /// An event on a packet's way, or of a handler's hand.
-    fn follow(&mut self, event: &Event) {
-        let (limits, evicted) = (&self.limits, &mut self.evicted);
-        if let Some(id) = event.packet {
-            self.packets.apply(id, event, limits, evicted);
-        }
-        let mut miss = None;
-        if let Body::Upcall(_) = &event.body {
-            let packet = event.packet.and_then(|id| self.packets.get_mut(id));
-            miss = packet.and_then(|packet| packet.pending_miss.take_if(|miss| *miss <= event.ts));
-        }
-        if let Some(id) = event.upcall.filter(|_| upcalls::concerns_upcall(event)) {
-            if self.upcalls.get(id).is_none() {
-                while self.upcalls.len() >= limits.upcalls.max(1) && self.upcalls.pop_front().is_some() {
-                    evicted.upcalls += 1;
-                }
-                self.upcalls.push(id, Upcall::new(id, event.ts), limits.upcalls);
-            }
-            if let Some(upcall) = self.upcalls.get_mut(id) {
-                upcall.note(event, miss, &mut self.latency);
-            }
-        }
-        match &event.body {
-            Body::FlowLookup(e) if e.flow.is_none() => self.late_miss(event),
-            Body::FlowLookup(e) => {
-                let packet = event.packet.and_then(|id| self.packets.get(id));
-                let dp = self.host.known_datapath(e.dp);
-                self.flows.hit(event.ts, dp, e, packet, limits, evicted);
-            }
-            Body::FlowPut(e) => {
-                let packet = event.packet.and_then(|id| self.packets.get(id));
-                self.flows.put(event.ts, e, event.upcall.is_some(), packet, limits, evicted);
-            }
-            Body::FlowDel(e) => self.flows.del(event.ts, e),
-            Body::FlowResult(e) => {
-                self.revalidators.result(e);
-                self.flows.result(event.ts, e, &self.host.datapaths);
-            }
-            Body::Revalidation(e) => self.revalidators.round(event.ts, e),
-            Body::UpcallRecv(e) => self.handlers.apply(event, e, limits, evicted),
-            Body::Upcall(_) => self.count_ends(event),
-            _ => {}
-        }
-    }
-
-    fn late_miss(&mut self, event: &Event) {
-        let Some(packet) = event.packet.and_then(|id| self.packets.get_mut(id)) else { return };
-        if let Some(upcall) = packet.upcalls.last().and_then(|&id| self.upcalls.get_mut(id))
-            && upcall.late_miss(event.ts, &mut self.latency)
-        {
-            packet.pending_miss = None;
-        }
-    }
-
-    /// Where the packet of an upcall comes from and goes.
-    fn count_ends(&mut self, event: &Event) {
-        let second = event.ts / SECOND;
-        let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary);
-        let Some((source, destination)) = summary.as_ref().map(talkers::ends_of) else {
-            self.sources.add_unknown(second);
-            self.destinations.add_unknown(second);
-            return;
-        };
-        for (sketch, key) in [(&mut self.sources, source), (&mut self.destinations, destination)] {
-            self.evicted.talkers += u64::from(!sketch.add(key, second, self.limits.talkers));
         }
     }
 }

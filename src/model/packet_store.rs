@@ -3,6 +3,9 @@
 //! All packets' events lie in one queue in the order in which they came, and a packet has the places of its own in the
 //! order of their times: memory is bounded to the byte, and in a storm nothing is allocated for an event. The queue
 //! begins at the oldest packet's first event.
+//!
+//! What is said of a packet is said by its timeline: an event that comes late has all of it said anew, so that the order
+//! in which events of several CPUs came does not show.
 
 use std::collections::VecDeque;
 
@@ -12,10 +15,10 @@ use super::{
     recent::{Recent, reserve_within},
     summary::PacketSummary,
 };
-use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId};
+use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId, UpcallId};
 
 /// A packet with its place in the queue of events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Kept {
     packet: Packet,
     /// The queue's end when it came: none of its events is before.
@@ -27,7 +30,7 @@ struct Kept {
 }
 
 /// All packets kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Packets {
     recent: Recent<PacketId, Kept>,
     events: VecDeque<Event>,
@@ -41,10 +44,6 @@ pub struct Packets {
 impl Packets {
     pub fn get(&self, id: PacketId) -> Option<&Packet> {
         self.recent.get(id).map(|kept| &kept.packet)
-    }
-
-    pub fn get_mut(&mut self, id: PacketId) -> Option<&mut Packet> {
-        self.recent.get_mut(id).map(|kept| &mut kept.packet)
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Packet> + DoubleEndedIterator {
@@ -74,7 +73,7 @@ impl Packets {
         } else {
             self.keep_event(id, event, limits, evicted);
         }
-        while self.bytes > limits.packet_bytes && self.recent.len() > 1 {
+        while self.bytes > limits.packet_bytes.max(1) && self.recent.len() > 1 {
             self.evict(evicted);
         }
     }
@@ -82,15 +81,11 @@ impl Packets {
     fn keep_bytes(&mut self, id: PacketId, ts: Nanos, bytes: &PacketBytes, limits: &Limits) {
         let Some(kept) = self.recent.get_mut(id) else { return };
         let packet = &mut kept.packet;
-        packet.first = packet.first.min(ts);
-        packet.last = packet.last.max(ts);
         if packet.bytes.is_some() {
             return;
         }
-        let data = &bytes.data[..bytes.data.len().min(limits.packet_bytes)];
-        packet.summary = PacketSummary::read(data);
-        packet.len = Some(bytes.len);
-        packet.bytes = Some(PacketBytes { len: bytes.len, data: data.into() });
+        let data = &bytes.data[..bytes.data.len().min(limits.packet_bytes.max(1))];
+        packet.note_bytes(ts, PacketBytes { len: bytes.len, data: data.into() }, PacketSummary::read(data));
         kept.bytes += data.len();
         self.bytes += data.len();
     }
@@ -111,24 +106,64 @@ impl Packets {
             // It was the oldest and has just gone: what comes now is too late for it.
             return;
         };
-        kept.packet.note(event);
         let is_room = self.events.len() < limits.packet_events.clamp(1, u32::MAX as usize)
             && kept.places.len() < limits.events_per_packet.max(1)
-            && heap <= limits.packet_bytes;
+            && heap <= limits.packet_bytes.max(1);
         let Some(place) = u32::try_from(end - kept.from).ok().filter(|_| is_room) else {
+            // What has no place in the timeline is said as it comes.
+            kept.packet.note(event);
             kept.packet.events_cut = kept.packet.events_cut.saturating_add(1);
             return;
         };
-        let ts_of = |place: u32| self.events[(kept.from - self.base) as usize + place as usize].ts;
-        let at = match kept.places.last() {
-            Some(&last) if ts_of(last) > event.ts => kept.places.partition_point(|&place| ts_of(place) <= event.ts),
-            _ => kept.places.len(),
-        };
-        kept.places.insert(at, place);
+        let before = (kept.from - self.base) as usize;
+        let at = |place: u32| before + place as usize;
+        // Of the same moment, a CPU's events are in their order.
+        let order = |event: &Event| (event.ts, event.cpu);
+        let of = |place: u32| order(&self.events[at(place)]);
+        let is_late = kept.places.last().is_some_and(|&last| of(last) > order(event));
+        if is_late {
+            let to = kept.places.partition_point(|&place| of(place) <= order(event));
+            kept.places.insert(to, place);
+        } else {
+            kept.places.push(place);
+        }
         kept.bytes += heap;
         self.bytes += heap;
         reserve_within(&mut self.events, limits.packet_events);
         self.events.push_back(event.clone());
+        if is_late && kept.packet.events_cut == 0 && !kept.packet.can_be_late(event) {
+            kept.packet.unsay();
+            for &place in &kept.places {
+                kept.packet.note(&self.events[at(place)]);
+            }
+        } else {
+            kept.packet.note(event);
+        }
+    }
+
+    /// The lookup that an upcall comes from: the last one before it, on its CPU, of its packet, if that missed and no
+    /// other upcall is between. The kernel does both in one go, with nothing of another packet's between.
+    pub fn miss_of(&self, id: PacketId, upcall: &Event) -> Option<Nanos> {
+        let events = self.timeline(id).rev().skip_while(|e| e.ts > upcall.ts);
+        let mut same_cpu = events.filter(|e| e.cpu == upcall.cpu);
+        let found = same_cpu.find(|e| match &e.body {
+            Body::FlowLookup(_) => true,
+            Body::Upcall(_) => e.upcall != upcall.upcall,
+            _ => false,
+        })?;
+        matches!(&found.body, Body::FlowLookup(e) if e.flow.is_none()).then_some(found.ts)
+    }
+
+    /// The upcall that comes from a lookup that missed and is told after it: the same from its other end.
+    pub fn upcall_of_miss(&self, id: PacketId, lookup: &Event) -> Option<UpcallId> {
+        let behind = self.timeline(id).rev().take_while(|e| e.ts >= lookup.ts).filter(|e| e.cpu == lookup.cpu);
+        // From the last one back: the one that is left is the first behind the lookup.
+        let first = behind.fold(None, |first, e| match &e.body {
+            Body::FlowLookup(_) if e.ts > lookup.ts => Some(e),
+            Body::Upcall(_) => Some(e),
+            _ => first,
+        });
+        first.filter(|e| matches!(e.body, Body::Upcall(_)))?.upcall
     }
 
     fn evict(&mut self, evicted: &mut Evicted) {

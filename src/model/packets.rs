@@ -54,8 +54,21 @@ pub struct Packet {
     pub dropped: Option<Drop>,
     /// The reason of a `drop` action.
     pub(super) drop: Option<u32>,
-    /// A lookup that missed, until its upcall comes.
-    pub(super) pending_miss: Option<Nanos>,
+    /// When and on which CPU it was at `first_dev` and at `last_dev`.
+    dev_at: [(Nanos, u32); 2],
+    /// When its bytes were told.
+    bytes_at: Option<Nanos>,
+    /// Where `len` is from.
+    len_from: LenFrom,
+}
+
+/// What says how long a packet is, the best last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LenFrom {
+    Nothing,
+    Dev,
+    Bytes,
+    Upcall,
 }
 
 /// Upcalls and outputs that are kept of a packet.
@@ -83,15 +96,66 @@ impl Packet {
             actions: 0,
             dropped: None,
             drop: None,
-            pending_miss: None,
+            dev_at: [(0, 0); 2],
+            bytes_at: None,
+            len_from: LenFrom::Nothing,
         }
     }
 
-    /// Takes what an event says of it.
+    /// Forgets what its events said, to take them again in another order.
+    pub(super) fn unsay(&mut self) {
+        let (outputs, upcalls) = (std::mem::take(&mut self.outputs), std::mem::take(&mut self.upcalls));
+        let (bytes, summary, at) = (self.bytes.take(), self.summary, self.bytes_at);
+        *self = Self { events_cut: self.events_cut, outputs, upcalls, ..Self::new(self.id, Nanos::MAX) };
+        self.outputs.clear();
+        self.upcalls.clear();
+        self.last = 0;
+        if let (Some(bytes), Some(at)) = (bytes, at) {
+            self.note_bytes(at, bytes, summary);
+        }
+    }
+
+    /// Takes its bytes: those that are told first.
+    pub(super) fn note_bytes(&mut self, ts: Nanos, bytes: PacketBytes, summary: Option<PacketSummary>) {
+        self.first = self.first.min(ts);
+        self.last = self.last.max(ts);
+        self.say_len(LenFrom::Bytes, bytes.len);
+        self.bytes_at = Some(ts);
+        self.summary = summary;
+        self.bytes = Some(bytes);
+    }
+
+    /// Whether it made upcalls of which its bytes are not known.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.bytes.is_none() && !self.upcalls.is_empty()
+    }
+
+    fn say_len(&mut self, from: LenFrom, len: u32) {
+        if from > self.len_from || (from == LenFrom::Upcall && self.len_from == from) {
+            self.len_from = from;
+            self.len = Some(len);
+        }
+    }
+
+    /// Whether an event that comes late says the same as it would have said in its place: most do.
+    pub(super) fn can_be_late(&self, event: &Event) -> bool {
+        event.upcall.is_none_or(|upcall| self.upcalls.contains(&upcall))
+            && match &event.body {
+                Body::FlowLookup(_) | Body::Upcall(_) => false,
+                Body::ActionExecute(e) => match e.action {
+                    Action::Output { .. } => self.outputs.is_empty(),
+                    Action::Drop { .. } => self.drop.is_none(),
+                    _ => true,
+                },
+                Body::Drop(e) => self.dropped.is_none() || !e.is_ovs(),
+                Body::Dev(_) => self.len_from > LenFrom::Dev,
+                _ => true,
+            }
+    }
+
+    /// Takes what an event says of it; of all its events in the order of their times.
     pub(super) fn note(&mut self, event: &Event) {
-        let is_first = event.ts < self.first;
         self.first = self.first.min(event.ts);
-        let is_last = event.ts >= self.last;
         self.last = self.last.max(event.ts);
         match &event.body {
             Body::FlowLookup(e) => {
@@ -101,13 +165,12 @@ impl Packet {
                     self.flow = Some((flow, e.ufid));
                 } else {
                     self.missed = true;
-                    self.pending_miss = Some(event.ts);
                 }
             }
             Body::Upcall(e) => {
                 self.dp = self.dp.or(Some(e.dp));
                 self.in_port = self.in_port.or(Some(e.in_port));
-                self.len = Some(e.len);
+                self.say_len(LenFrom::Upcall, e.len);
             }
             Body::ActionExecute(e) => {
                 self.actions = self.actions.saturating_add(1);
@@ -120,13 +183,16 @@ impl Packet {
             }
             Body::Drop(e) if e.is_ovs() => self.dropped = Some(e.clone()),
             Body::Dev(e) => {
-                if is_first || self.first_dev.is_none() {
+                let at = (event.ts, event.cpu);
+                if self.first_dev.is_none() || at < self.dev_at[0] {
                     self.first_dev = Some(e.dev);
+                    self.dev_at[0] = at;
                 }
-                if is_last || self.last_dev.is_none() {
+                if self.last_dev.is_none() || at >= self.dev_at[1] {
                     self.last_dev = Some(e.dev);
+                    self.dev_at[1] = at;
                 }
-                self.len = self.len.or(Some(e.len));
+                self.say_len(LenFrom::Dev, e.len);
             }
             _ => {}
         }
@@ -174,6 +240,20 @@ impl Packet {
     pub fn total(&self) -> Nanos {
         self.last.saturating_sub(self.first)
     }
+}
+
+/// A packet with all that is kept of it, apart from the model: at most
+/// [`Limits::events_per_packet`](super::Limits::events_per_packet) events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PacketSnapshot {
+    /// The packet.
+    pub packet: Packet,
+    /// Its events in the order of their times.
+    pub events: Vec<Event>,
+    /// Those of its upcalls that are kept.
+    pub upcalls: Vec<Upcall>,
+    /// What became of it so far.
+    pub fate: Fate,
 }
 
 /// What became of a packet, by what was seen of it so far.

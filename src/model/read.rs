@@ -1,9 +1,9 @@
 //! What the screen reads of a model.
 
 use super::{
-    Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow, HeatColumn, Limits,
-    Metric, Model, Packet, Percentiles, PortRow, Rates, Revalidators, SECOND, Stage, TalkerKey, Talkers, Totals,
-    Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
+    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow,
+    HeatColumn, Late, Limits, Metric, Model, Packet, PacketSnapshot, Percentiles, PortRow, Rates, Revalidators, SECOND,
+    Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
     Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
@@ -37,6 +37,28 @@ impl Model {
     /// What was let go to stay within the bounds.
     pub fn evicted(&self) -> Evicted {
         self.evicted
+    }
+
+    /// Events that came too late to be put in their place for certain.
+    pub fn late(&self) -> Late {
+        self.late
+    }
+
+    /// What happened that is worth a look, in the order of the times: the last [`Limits::anomalies`] of them.
+    pub fn anomalies(&self) -> impl ExactSizeIterator<Item = &Anomaly> + DoubleEndedIterator {
+        self.anomalies.iter()
+    }
+
+    /// A packet with all that is kept of it. It goes on to be read when the model has let go of the packet.
+    pub fn packet_snapshot(&self, id: PacketId) -> Option<PacketSnapshot> {
+        let packet = self.packet(id)?;
+        let upcalls = packet.upcalls.iter().filter_map(|&id| self.upcall(id).copied()).collect();
+        Some(PacketSnapshot {
+            packet: packet.clone(),
+            events: self.timeline(packet).cloned().collect(),
+            upcalls,
+            fate: self.fate(packet),
+        })
     }
 
     /// What is looked at, and with what.
@@ -250,9 +272,9 @@ impl Model {
     /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
     pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
         let ufid = flow.ufid?;
-        // One that was asked before the actions were known is of the first generation.
-        let unknown = || self.answers.get(ufid, None, query).filter(|_| flow.generations == 0);
-        self.answers.get(ufid, flow.sf_acts, query).or_else(unknown)
+        // One may have been asked before the actions were known.
+        let unknown = || self.answers.get(ufid, None, query, flow.since);
+        self.answers.get(ufid, flow.sf_acts, query, flow.since).or_else(unknown)
     }
 
     /// When the counters were last read; 0 before.
@@ -304,6 +326,7 @@ impl Model {
             lost = lost.saturating_add(of_those);
         }
         let waits = handler.waits(self.now);
+        let (batches, batch_sum, batch_max) = handler.batches();
         let seconds = window_seconds(self.now, self.started);
         let recent = handler.received_recently(self.now) as f64;
         HandlerRow {
@@ -315,9 +338,9 @@ impl Model {
             lost,
             received: handler.received,
             receive_rate: if seconds > 0.0 { recent / seconds } else { 0.0 },
-            batches: handler.batches,
-            batch_mean: if handler.batches > 0 { handler.batch_sum as f64 / handler.batches as f64 } else { 0.0 },
-            batch_max: handler.batch_max,
+            batches,
+            batch_mean: if batches > 0 { batch_sum as f64 / batches as f64 } else { 0.0 },
+            batch_max,
             wait_p50: waits.map(|(p50, _)| p50),
             wait_p99: waits.map(|(_, p99)| p99),
             last: handler.last,
@@ -337,21 +360,21 @@ impl Model {
                 let key = |port| TalkerKey::Handler { port, task: self.handlers.of_port(port) };
                 self.kinds.by_socket(second).map(|(port, count)| (key(port), count)).collect()
             }
-            Dimension::Source => return self.talkers_in_detail(&self.sources, n),
-            Dimension::Destination => return self.talkers_in_detail(&self.destinations, n),
+            dimension => return self.makers.of(dimension).map(|of| self.talkers_in_detail(of, n)).unwrap_or_default(),
         };
         let seconds = window_seconds(self.counted_at(), self.counted_from);
-        Talkers::new(counts.into_iter(), 0, seconds, n, true)
+        Talkers::new(counts.into_iter(), (0, 0), seconds, n, true)
     }
 
     fn talkers_in_detail(&self, sketch: &Sketch, n: usize) -> Talkers {
         let seconds = window_seconds(self.now, self.started);
-        Talkers::new(sketch.iter(self.second), sketch.others(self.second), seconds, n, false)
+        let besides = (sketch.others(self.second), sketch.unknown(self.second));
+        Talkers::new(sketch.iter(self.second), besides, seconds, n, false)
     }
 
-    /// How bad it is.
+    /// How bad it is: the state as of the last reading of the counters.
     pub fn condition(&self) -> Condition {
-        Condition::of(self.rates())
+        self.levels.condition(self.rates())
     }
 }
 

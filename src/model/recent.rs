@@ -9,14 +9,14 @@ use foldhash::fast::RandomState;
 
 /// A queue that is also found by key. Places are counted from the first ever, so that the map's stay true while the
 /// front goes.
-#[derive(Debug, Clone)]
-pub struct Recent<K, V> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recent<K: Eq + Hash, V> {
     places: HashMap<K, u64, RandomState>,
     queue: VecDeque<(K, V)>,
     base: u64,
 }
 
-impl<K, V> Default for Recent<K, V> {
+impl<K: Eq + Hash, V> Default for Recent<K, V> {
     fn default() -> Self {
         Self { places: HashMap::default(), queue: VecDeque::new(), base: 0 }
     }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::{Evicted, Limits};
 use crate::event::{DelReason, FlowResult, Nanos, RevalResult, Revalidation};
-
-/// Reasons that are told apart; only a daemon of a later version has as many.
-const REASONS: usize = 32;
 
 /// What the revalidators did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,9 +28,14 @@ impl Revalidators {
     }
 
     /// They decided about a flow.
-    pub(super) fn result(&mut self, e: &FlowResult) {
-        if e.result == RevalResult::Delete && (self.deleted.len() < REASONS || self.deleted.contains_key(&e.reason)) {
+    pub(super) fn result(&mut self, e: &FlowResult, limits: &Limits, evicted: &mut Evicted) {
+        if e.result != RevalResult::Delete {
+            return;
+        }
+        if self.deleted.len() < limits.drop_reasons.max(1) || self.deleted.contains_key(&e.reason) {
             *self.deleted.entry(e.reason).or_default() += 1;
+        } else {
+            evicted.drop_reasons += 1;
         }
     }
 

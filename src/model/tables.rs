@@ -1,13 +1,12 @@
 //! Ports and handlers: what a row of their tables says, and what handlers were seen to do.
 
-use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
-use indexmap::IndexMap;
 
 use super::{
     latency::{nanos_histogram, percentiles},
     limits::{Evicted, Limits},
     meter::{LastTen, Meter, SECOND},
+    ordered::Ordered,
 };
 use crate::event::{Comm, DpIfindex, Event, HandlerSched, Nanos, PortNo, UpcallRecv};
 
@@ -59,7 +58,7 @@ pub struct HandlerRow {
     pub received: u64,
     /// Received per second, over the last ten.
     pub receive_rate: f64,
-    /// Batches seen, the running one not counted.
+    /// Batches seen, the running one not counted. A message that is told after four later batches began is in none.
     pub batches: u64,
     /// Messages in a batch, on average. 0 before the first batch is complete.
     pub batch_mean: f64,
@@ -89,7 +88,7 @@ pub struct Scheduled {
 }
 
 /// A thread's times so far.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Times {
     asleep: Meter,
     runnable: Meter,
@@ -100,20 +99,24 @@ struct Times {
 /// Threads whose times are kept: as many as the kernel side looks at.
 const TIMES_MAX: usize = 512;
 
+/// Batches of a thread that may still grow.
+const OPEN_BATCHES: usize = 4;
+
 /// What was seen of a handler's thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Handler {
     pub tid: u32,
     pub comm: Comm,
     pub port: u32,
     pub received: u64,
-    pub batches: u64,
-    pub batch_sum: u64,
-    pub batch_max: u32,
+    batches: u64,
+    batch_sum: u64,
+    batch_max: u32,
     pub last: Nanos,
     recent: LastTen,
-    /// The running batch: its begin, and messages so far.
-    batch: (Nanos, u32),
+    /// The last batches, the running one among them: their begins, rising, and messages so far. As a thread moves between
+    /// CPUs, the end of one may be told after the begin of the next.
+    open: [(Nanos, u32); OPEN_BATCHES],
     /// Waits of the running ten seconds and of those before: tens of seconds, values, maximum.
     waits: [(u64, Histogram<u32>, u64); 2],
 }
@@ -130,36 +133,59 @@ impl Handler {
             batch_max: 0,
             last: 0,
             recent: LastTen::default(),
-            batch: (0, 0),
+            open: [(0, 0); OPEN_BATCHES],
             waits: [(0, nanos_histogram(), 0), (0, nanos_histogram(), 0)],
         }
     }
 
     fn note(&mut self, event: &Event, e: &UpcallRecv) {
-        self.comm = event.comm;
-        self.port = e.port;
+        if event.ts >= self.last {
+            self.comm = event.comm;
+            self.port = e.port;
+        }
         self.received = self.received.saturating_add(1);
         self.last = self.last.max(event.ts);
         self.recent.add(event.ts / SECOND, 1);
-        let (batch_ts, in_batch) = self.batch;
-        if batch_ts != e.batch_ts && in_batch > 0 {
-            self.batches = self.batches.saturating_add(1);
-            self.batch_sum = self.batch_sum.saturating_add(u64::from(in_batch));
-            self.batch_max = self.batch_max.max(in_batch);
-            self.batch.1 = 0;
-        }
-        self.batch = (e.batch_ts, self.batch.1.max(e.batch_idx.saturating_add(1)));
+        self.note_batch(e.batch_ts, e.batch_idx.saturating_add(1));
         let tens = event.ts / (10 * SECOND);
         if tens > self.waits[0].0 {
             self.waits.swap(0, 1);
-            self.waits[0].0 = tens;
-            self.waits[0].1.reset();
-            self.waits[0].2 = 0;
+            begin_waits(&mut self.waits[0], tens);
+        } else if tens + 1 == self.waits[0].0 && self.waits[1].0 != tens {
+            begin_waits(&mut self.waits[1], tens);
         }
         if let Some((_, values, max)) = self.waits.iter_mut().find(|(of, ..)| *of == tens) {
             values.saturating_record(e.wait_ns);
             *max = (*max).max(e.wait_ns);
         }
+    }
+
+    /// A message of a batch, which so has at least so many.
+    fn note_batch(&mut self, begin: Nanos, messages: u32) {
+        if let Some((_, most)) = self.open.iter_mut().find(|(of, most)| *of == begin && *most > 0) {
+            *most = messages.max(*most);
+            return;
+        }
+        // The oldest is complete; where this one is older still, it is one of those that are.
+        let [(oldest, most), ..] = self.open;
+        if most > 0 && begin < oldest {
+            return;
+        }
+        if most > 0 {
+            self.batches = self.batches.saturating_add(1);
+            self.batch_sum = self.batch_sum.saturating_add(u64::from(most));
+            self.batch_max = self.batch_max.max(most);
+        }
+        self.open[0] = (begin, messages);
+        self.open.sort_unstable_by_key(|&(begin, most)| (most > 0, begin));
+    }
+
+    /// Its batches, the running one not counted: how many, messages in all of them, and in the largest.
+    pub fn batches(&self) -> (u64, u64, u32) {
+        let done = self.open[..OPEN_BATCHES - 1].iter().map(|(_, most)| *most).filter(|most| *most > 0);
+        done.fold((self.batches, self.batch_sum, self.batch_max), |(batches, sum, max), most| {
+            (batches.saturating_add(1), sum.saturating_add(u64::from(most)), max.max(most))
+        })
     }
 
     /// Received in the ten seconds up to `now`.
@@ -180,14 +206,20 @@ impl Handler {
     }
 }
 
+fn begin_waits((of, values, max): &mut (u64, Histogram<u32>, u64), tens: u64) {
+    *of = tens;
+    values.reset();
+    *max = 0;
+}
+
 /// All handlers' threads kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Handlers {
-    by_tid: IndexMap<u32, Handler, RandomState>,
-    /// Who last received on a netlink port.
-    by_port: IndexMap<u32, u32, RandomState>,
+    by_tid: Ordered<u32, Handler>,
+    /// Who last received on a netlink port, and when.
+    by_port: Ordered<u32, (u32, Nanos)>,
     /// What the scheduler did with each thread.
-    times: IndexMap<u32, Times, RandomState>,
+    times: Ordered<u32, Times>,
 }
 
 impl Handlers {
@@ -196,18 +228,18 @@ impl Handlers {
         if !self.by_tid.contains_key(&event.tid) && self.by_tid.len() >= limits.handlers.max(1) {
             let oldest = self.by_tid.values().enumerate().min_by_key(|(_, handler)| handler.last).map(|(at, _)| at);
             if let Some((_, gone)) = oldest.and_then(|at| self.by_tid.swap_remove_index(at)) {
-                self.by_port.retain(|_, tid| *tid != gone.tid);
+                self.by_port.retain(|_, (tid, _)| *tid != gone.tid);
             }
             evicted.handlers += 1;
         }
         let has_room = self.by_port.len() < limits.upcall_kinds.max(1);
         // With one socket for each port of the datapath, a thread has many, and several share one.
         match self.by_port.get_mut(&e.port) {
-            Some(tid) => *tid = event.tid,
+            Some(last) if last.1 <= event.ts => *last = (event.tid, event.ts),
             None if has_room => {
-                self.by_port.insert(e.port, event.tid);
+                self.by_port.insert(e.port, (event.tid, event.ts));
             }
-            None => {}
+            _ => {}
         }
         self.by_tid.entry(event.tid).or_insert_with(|| Handler::new(event.tid)).note(event, e);
     }
@@ -247,13 +279,13 @@ impl Handlers {
 
     /// The thread that last received on a netlink port.
     pub fn of_port(&self, port: u32) -> Option<(u32, Comm)> {
-        let handler = self.by_tid.get(self.by_port.get(&port)?)?;
+        let handler = self.by_tid.get(&self.by_port.get(&port)?.0)?;
         Some((handler.tid, handler.comm))
     }
 
     /// The netlink ports that a thread last received on.
     pub fn ports_of(&self, tid: u32) -> impl Iterator<Item = u32> + '_ {
-        self.by_port.iter().filter(move |(_, of)| **of == tid).map(|(port, _)| *port)
+        self.by_port.iter().filter(move |(_, (of, _))| *of == tid).map(|(port, _)| *port)
     }
 }
 

@@ -2,13 +2,7 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
-use super::{
-    meter::LastTen,
-    summary::{MacAddr, NetSummary, PacketSummary},
-};
+use super::{meter::LastTen, ordered::Ordered, summary::MacAddr};
 use crate::event::{Comm, DpIfindex, PortNo, UpcallCmd};
 
 /// By what upcalls are told apart.
@@ -28,6 +22,15 @@ pub enum Dimension {
     Source,
     /// Where they go. Of the upcalls seen in detail.
     Destination,
+    /// The Ethernet source. Of the upcalls seen in detail.
+    SourceMac,
+    /// The Ethernet destination. Of the upcalls seen in detail.
+    DestinationMac,
+    /// Addresses, protocol and ports; what is not IP is unknown in it. Of the upcalls seen in detail.
+    FiveTuple,
+    /// The cookie of the OpenFlow rule that punts packets to a controller. Of the upcalls seen in detail, and of those the
+    /// ones that a `controller` action makes.
+    Cookie,
 }
 
 /// Who.
@@ -52,6 +55,19 @@ pub enum TalkerKey {
     Ip(IpAddr, u8),
     /// An Ethernet address.
     Mac(MacAddr),
+    /// The 5-tuple of a flow of packets.
+    Tuple {
+        /// Source.
+        src: IpAddr,
+        /// Destination.
+        dst: IpAddr,
+        /// The protocol's number.
+        proto: u8,
+        /// Source and destination port, where there are some.
+        ports: Option<(u16, u16)>,
+    },
+    /// An OpenFlow rule's cookie. Rules of several bridges may have the same.
+    Cookie(u64),
 }
 
 /// One of those who make upcalls.
@@ -75,26 +91,24 @@ pub struct Talkers {
     pub top: Vec<Talker>,
     /// How many upcalls of the last ten seconds this dimension knows of, those of `top` among them.
     pub total: u64,
-    /// Upcalls whose talker is not told apart: there were too many, or the packet's bytes were not seen.
+    /// Upcalls whose talker is not told apart: there were too many, or the packet's bytes were not seen, or do not have
+    /// what this dimension is about.
     pub unknown: u64,
+    /// Those of `unknown` whose talkers were too many: the bound of the error. A talker made at least as many as its
+    /// `count` and at most so many more; one that is not told apart made at most so many. 0 where nobody is missed.
+    pub short: u64,
     /// Whether the numbers come from the kernel side's exact counters; else from the upcalls seen in detail.
     pub exact: bool,
 }
 
-/// Where a packet comes from and where it goes.
-pub fn ends_of(summary: &PacketSummary) -> (TalkerKey, TalkerKey) {
-    match summary.net {
-        NetSummary::Ip { src, dst, proto, .. } => (TalkerKey::Ip(src, proto), TalkerKey::Ip(dst, proto)),
-        _ => (TalkerKey::Mac(summary.eth_src), TalkerKey::Mac(summary.eth_dst)),
-    }
-}
-
 /// Counts by talker over ten seconds, of as many talkers as there is room for. A newcomer that finds no room is counted
 /// as one of the others until the next second, when the small ones make room: who talks much is never missed for longer.
-#[derive(Debug, Clone, Default)]
+/// Nobody's count is ever too high, and all that anybody's may be short by is among the others.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sketch {
-    talkers: IndexMap<TalkerKey, LastTen, RandomState>,
+    talkers: Ordered<TalkerKey, LastTen>,
     others: LastTen,
+    unknown: LastTen,
 }
 
 impl Sketch {
@@ -115,7 +129,12 @@ impl Sketch {
 
     /// Counts one whose talker is not known.
     pub fn add_unknown(&mut self, second: u64) {
-        self.others.add(second, 1);
+        self.unknown.add(second, 1);
+    }
+
+    /// One of those is known now.
+    pub fn take_unknown(&mut self, second: u64) {
+        self.unknown.take(second);
     }
 
     /// A new second runs: those that were silent for ten go, and where more than half of the room is taken, the smaller
@@ -143,6 +162,10 @@ impl Sketch {
         self.others.total(second)
     }
 
+    pub fn unknown(&self, second: u64) -> u64 {
+        self.unknown.total(second)
+    }
+
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.talkers.len()
@@ -150,15 +173,16 @@ impl Sketch {
 }
 
 impl Talkers {
-    /// The `n` biggest of `counts`, which were counted in so many seconds.
+    /// The `n` biggest of `counts`, which were counted in so many seconds; besides them `short` others and `unknown`.
     pub fn new(
         counts: impl Iterator<Item = (TalkerKey, u64)>,
-        unknown: u64,
+        (short, unknown): (u64, u64),
         seconds: f64,
         n: usize,
         exact: bool,
     ) -> Self {
         let mut counts: Vec<(TalkerKey, u64)> = counts.filter(|(_, count)| *count > 0).collect();
+        let unknown = unknown.saturating_add(short);
         let total = counts.iter().fold(unknown, |sum, (_, count)| sum.saturating_add(*count));
         let before = |a: &(TalkerKey, u64), b: &(TalkerKey, u64)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
         if n < counts.len() {
@@ -172,7 +196,7 @@ impl Talkers {
             per_second: if seconds > 0.0 { count as f64 / seconds } else { 0.0 },
             share: count as f64 / total as f64,
         };
-        Self { top: counts.into_iter().map(talker).collect(), total, unknown, exact }
+        Self { top: counts.into_iter().map(talker).collect(), total, unknown, short, exact }
     }
 }
 
@@ -197,9 +221,11 @@ mod tests {
             }
             assert!(sketch.len() <= 64);
         }
-        let talkers = Talkers::new(sketch.iter(114), sketch.others(114), 10.0, 3, false);
+        let talkers = Talkers::new(sketch.iter(114), (sketch.others(114), 0), 10.0, 3, false);
         assert_eq!((talkers.top[0].key, talkers.top[0].count), (ip(1), 10_000));
         assert_eq!((talkers.total, talkers.top.len()), (20_000, 3));
+        // Everyone else made ten at most: well below what could have been missed.
+        assert!(talkers.top[1].count <= 10 && talkers.short > 10 && talkers.short == talkers.unknown, "{talkers:?}");
         assert!((talkers.top[0].share - 0.5).abs() < 1e-9);
         assert!(left_out > 0);
     }

@@ -1,13 +1,9 @@
 //! Upcalls, from the datapath to the handler and back.
 
-use super::{
-    latency::{Latency, Stage},
-    meter::SECOND,
-};
-use crate::event::{
-    Body, Comm, DpIfindex, Event, Nanos, PacketId, PortNo, PutKind, Ufid, UpcallCmd, UpcallEnqueue, UpcallId,
-    UpcallRecv,
-};
+mod steps;
+
+use super::meter::SECOND;
+use crate::event::{Body, Comm, DpIfindex, Event, Nanos, PacketId, PortNo, PutKind, Ufid, UpcallCmd, UpcallId};
 
 /// A message of an upcall given to a handler's socket, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +31,8 @@ pub struct Received {
     pub batch_ts: Nanos,
     /// Its place in the batch, from 0.
     pub batch_idx: u32,
+    /// The message.
+    pub queue_id: u64,
 }
 
 /// The flow put for it.
@@ -50,6 +48,8 @@ pub struct PutDone {
     pub ufid: Option<Ufid>,
     /// New, or changed.
     pub kind: PutKind,
+    /// The message that it answers; 0 where that is not known.
+    pub queue_id: u64,
 }
 
 /// The packet given back.
@@ -61,9 +61,16 @@ pub struct ExecDone {
     pub took_ns: u64,
     /// 0, or minus an errno.
     pub ret: i32,
+    /// The message that it answers; 0 where that is not known.
+    pub queue_id: u64,
+    /// The CPU that it was done on.
+    pub(super) cpu: u32,
 }
 
-/// An upcall. Of one that made several messages (GSO), what is here is of the first of them.
+/// An upcall. Of one that made several messages (GSO), what is here is of the first of them that was seen.
+///
+/// The order in which events of several CPUs came does not show: each step is the one of the lowest message and then of
+/// the earliest time, whichever came first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upcall {
     /// Its identity.
@@ -109,10 +116,14 @@ pub struct Upcall {
     pub last: Nanos,
     /// Whether `ts` is when it was made: from the upcall itself or from an event that says it.
     ts_known: bool,
-    /// Whether `enqueue` is the first message's.
-    first_message: bool,
+    /// Which message `enqueue` is of.
+    index: u32,
+    /// The message and the CPU of the first action.
+    action: (u64, u32),
     /// Stages that are in the histograms, as bits.
     recorded: u8,
+    /// Whether it waits to be settled.
+    doubted: bool,
 }
 
 /// How an upcall ended, or where it stands. By what was seen; an end whose event was lost
@@ -196,28 +207,10 @@ impl Upcall {
             first_action: None,
             last: ts,
             ts_known: false,
-            first_message: false,
+            index: u32::MAX,
+            action: (0, 0),
             recorded: 0,
-        }
-    }
-
-    /// What it took in a stage; none where that was not seen, or where the times contradict each other.
-    pub fn stage(&self, stage: Stage) -> Option<Nanos> {
-        let made = self.ts_known.then_some(self.ts);
-        match stage {
-            Stage::Lookup => made?.checked_sub(self.lookup?),
-            Stage::Enqueue => self.enqueue.filter(|e| e.ret == 0)?.ts.checked_sub(made?),
-            Stage::Wait => Some(self.recv?.wait_ns),
-            Stage::Translate => {
-                let answered = self.put.map(|p| p.ts).into_iter().chain(self.exec.map(|e| e.ts)).min()?;
-                answered.checked_sub(self.recv?.ts)
-            }
-            Stage::Put => Some(self.put?.took_ns),
-            Stage::Execute => self.first_action?.checked_sub(self.exec?.ts),
-            Stage::Whole => {
-                let over = self.first_action.or(self.exec.map(|e| e.ts.saturating_add(e.took_ns)))?;
-                over.checked_sub(self.lookup.or(made)?)
-            }
+            doubted: false,
         }
     }
 
@@ -251,115 +244,6 @@ impl Upcall {
                 None if settled => UpcallEnd::Unknown,
                 None => UpcallEnd::InProgress,
             },
-        }
-    }
-
-    fn made_at(&mut self, ts: Nanos) {
-        if !self.begun && ts != 0 {
-            self.ts = ts;
-            self.ts_known = true;
-        }
-    }
-
-    fn enqueued(&mut self, ts: Nanos, e: &UpcallEnqueue) {
-        self.made_at(e.upcall_ts);
-        self.cmd = self.cmd.or(Some(e.cmd));
-        self.port = self.port.or(Some(e.port));
-        let count = if e.ret == 0 { &mut self.messages } else { &mut self.messages_refused };
-        *count = count.saturating_add(1);
-        if self.enqueue.is_none() || (e.index == 0 && !self.first_message) {
-            self.enqueue = Some(Enqueued { ts, ret: e.ret, queue_id: e.queue_id });
-            self.first_message = e.index == 0;
-        }
-    }
-
-    fn received(&mut self, event: &Event, e: &UpcallRecv) {
-        self.port = self.port.or(Some(e.port));
-        let is_first = self.enqueue.is_none_or(|first| first.queue_id == e.queue_id);
-        if self.recv.is_none() && is_first {
-            self.recv = Some(Received {
-                ts: event.ts,
-                tid: event.tid,
-                comm: event.comm,
-                wait_ns: e.wait_ns,
-                batch_ts: e.batch_ts,
-                batch_idx: e.batch_idx,
-            });
-        }
-    }
-
-    /// Takes what an event says of it. `miss` is the lookup that it comes from, if the event is its [`Body::Upcall`].
-    pub(super) fn note(&mut self, event: &Event, miss: Option<Nanos>, latency: &mut Latency) {
-        let mut over = event.ts;
-        // The stages that the event may be the last to tell of.
-        let stages: &[Stage] = match &event.body {
-            Body::Upcall(e) => {
-                self.ts = event.ts;
-                self.begun = true;
-                self.ts_known = true;
-                self.dp = Some(e.dp);
-                self.in_port = Some(e.in_port);
-                self.cmd = Some(e.cmd);
-                self.made_by = e.cookie.as_ref().map(|cookie| cookie.name());
-                self.port = Some(e.port);
-                self.len = e.len;
-                self.lookup = miss.filter(|&miss| e.cmd == UpcallCmd::Miss && miss <= event.ts);
-                &[Stage::Lookup, Stage::Enqueue]
-            }
-            Body::UpcallEnqueue(e) => {
-                self.enqueued(event.ts, e);
-                &[Stage::Enqueue]
-            }
-            Body::UpcallReturn(e) => {
-                self.made_at(e.upcall_ts);
-                self.returned = Some((event.ts, e.ret));
-                &[]
-            }
-            Body::UpcallRecv(e) => {
-                self.received(event, e);
-                &[Stage::Wait, Stage::Translate]
-            }
-            Body::FlowPut(e) => {
-                let (took_ns, ret, ufid) = (e.op.took_ns, e.op.ret, e.op.ufid);
-                self.put = self.put.or(Some(PutDone { ts: event.ts, took_ns, ret, ufid, kind: e.kind }));
-                &[Stage::Translate, Stage::Put]
-            }
-            Body::FlowExec(e) => {
-                self.exec = self.exec.or(Some(ExecDone { ts: event.ts, took_ns: e.took_ns, ret: e.ret }));
-                over = event.ts.saturating_add(e.took_ns);
-                &[Stage::Translate, Stage::Execute, Stage::Whole]
-            }
-            Body::ActionExecute(_) => {
-                self.first_action = Some(self.first_action.map_or(event.ts, |first| first.min(event.ts)));
-                &[Stage::Execute, Stage::Whole]
-            }
-            _ => &[],
-        };
-        self.packet = self.packet.or(event.packet);
-        self.last = self.last.max(event.ts);
-        for &stage in stages {
-            self.record(stage, over, latency);
-        }
-    }
-
-    /// The lookup that it comes from is told after it. Says whether it is that.
-    pub(super) fn late_miss(&mut self, miss: Nanos, latency: &mut Latency) -> bool {
-        if !self.begun || self.lookup.is_some() || self.cmd != Some(UpcallCmd::Miss) || miss > self.ts {
-            return false;
-        }
-        self.lookup = Some(miss);
-        self.record(Stage::Lookup, self.ts, latency);
-        true
-    }
-
-    /// Each upcall counts once in each stage.
-    fn record(&mut self, stage: Stage, over: Nanos, latency: &mut Latency) {
-        let bit = 1 << stage as u8;
-        if self.recorded & bit == 0
-            && let Some(took) = self.stage(stage)
-        {
-            self.recorded |= bit;
-            latency.record(stage, over, took);
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::event::{DpCounters, DpIfindex, Event, FlowCounter, FlowOp, FlowPtr, N
 const FLOWS: usize = 100_000;
 /// When there are so many more, the oldest go.
 const SLACK: usize = FLOWS / 16;
-/// Deletes that are looked through at once for those that say nothing.
-const DELETES: usize = 8192;
-/// A deleted flow's last count may come so much later.
+/// Puts and deletes that are looked through at once for those that say nothing.
+const OPERATIONS: usize = 8192;
+/// A flow's first or last count may come so much later than its put or its delete.
 const LATE: Nanos = 10_000_000_000;
 
 /// A flow of a table: by its UFID, else by its address.
@@ -27,6 +27,8 @@ struct Counted {
     now: FlowCounter,
     /// When it was first counted.
     first: Nanos,
+    /// When it was first counted at this address, with these actions.
+    since: Nanos,
     /// What was counted under other addresses, or before it was counted anew.
     before: Option<FlowCounter>,
     /// Its actions before the last change.
@@ -37,12 +39,44 @@ struct Counted {
 #[derive(Debug, Clone, Default)]
 pub(super) struct CountedFlows {
     flows: HashMap<Key, Counted, RandomState>,
-    /// The deletes of flows that have not come back, some of which were never counted.
-    deleted: HashMap<(DpIfindex, Ufid), Event, RandomState>,
-    /// How many deletes were left when they were last looked through.
-    looked_through: usize,
+    /// The last puts of flows, some of which were never counted.
+    put: Operations,
+    /// The deletes of flows that have not come back, likewise.
+    deleted: Operations,
     /// Which table is which datapath's; 0 where that is not known.
     tables: Vec<(u64, DpIfindex)>,
+}
+
+/// The last of its kind that was done to flows.
+#[derive(Debug, Clone, Default)]
+struct Operations {
+    events: HashMap<(DpIfindex, Ufid), Event, RandomState>,
+    /// How many were left when they were last looked through.
+    looked_through: usize,
+}
+
+impl Operations {
+    /// It was done. Those of flows that are not counted go some time.
+    fn add(&mut self, event: &Event, op: &FlowOp, is_counted: impl Fn((DpIfindex, Ufid)) -> bool) {
+        let Some(ufid) = op.ufid.filter(|_| op.ret == 0) else { return };
+        self.events.insert((op.dp, ufid), event.clone());
+        if self.events.len() > self.looked_through + OPERATIONS {
+            let may_be_counted = |at: Nanos| event.ts.saturating_sub(at) < LATE;
+            self.events.retain(|key, done| may_be_counted(done.ts) || is_counted(*key));
+            if self.events.len() > 2 * FLOWS {
+                self.events.retain(|key, _| is_counted(*key));
+            }
+            self.looked_through = self.events.len();
+        }
+    }
+
+    /// In the order of their times.
+    fn in_order(&self, keep: impl Fn((DpIfindex, Ufid), Nanos) -> bool) -> Vec<&Event> {
+        let kept = self.events.iter().filter(|(key, event)| keep(**key, event.ts));
+        let mut events: Vec<&Event> = kept.map(|(_, event)| event).collect();
+        events.sort_by_key(|event| (event.ts, event.cpu));
+        events
+    }
 }
 
 fn key(c: &FlowCounter) -> Key {
@@ -52,7 +86,7 @@ fn key(c: &FlowCounter) -> Key {
 impl CountedFlows {
     /// A flow was counted.
     pub(super) fn count(&mut self, c: &FlowCounter) {
-        let new = || Counted { now: *c, first: c.last, before: None, other_actions: None };
+        let new = || Counted { now: *c, first: c.last, since: c.last, before: None, other_actions: None };
         let flow = self.flows.entry(key(c)).or_insert_with(new);
         let last = std::mem::replace(&mut flow.now, *c);
         flow.first = flow.first.min(c.last);
@@ -67,6 +101,9 @@ impl CountedFlows {
         if last.sf_acts != c.sf_acts {
             flow.other_actions = Some(last.sf_acts);
         }
+        if (last.flow, last.sf_acts) != (c.flow, c.sf_acts) {
+            flow.since = c.last;
+        }
         if self.flows.len() > FLOWS + SLACK {
             self.shrink();
         }
@@ -78,34 +115,30 @@ impl CountedFlows {
         self.tables.extend(datapaths.iter().map(|c| (c.table, c.dp)));
     }
 
-    /// A flow was deleted.
-    pub(super) fn delete(&mut self, event: &Event, op: &FlowOp) {
-        let Some(ufid) = op.ufid.filter(|_| op.ret == 0) else { return };
-        self.deleted.insert((op.dp, ufid), event.clone());
-        if self.deleted.len() > self.looked_through + DELETES {
-            let mut deleted = std::mem::take(&mut self.deleted);
-            deleted.retain(|key, deleted| event.ts.saturating_sub(deleted.ts) < LATE || self.is_counted(*key));
-            self.looked_through = deleted.len();
-            self.deleted = deleted;
+    /// A flow was put.
+    pub(super) fn put(&mut self, event: &Event, op: &FlowOp) {
+        self.put.add(event, op, |key| counted(&self.flows, &self.tables, key).is_some());
+        if op.ret == 0 {
+            self.live(event.ts, op.dp, op.ufid);
         }
     }
 
-    fn is_counted(&self, (dp, ufid): (DpIfindex, Ufid)) -> bool {
-        let mut tables = self.tables.iter().filter(|(_, of)| *of == dp || *of == DpIfindex(0));
-        tables.any(|&(table, _)| self.flows.contains_key(&Key::Ufid(table, ufid)))
+    /// A flow was deleted.
+    pub(super) fn delete(&mut self, event: &Event, op: &FlowOp) {
+        self.deleted.add(event, op, |key| counted(&self.flows, &self.tables, key).is_some());
     }
 
     /// Whether any flow is deleted.
     pub(super) fn any_deleted(&self) -> bool {
-        !self.deleted.is_empty()
+        !self.deleted.events.is_empty()
     }
 
     /// A flow was put, or hit by a packet, at this time.
     pub(super) fn live(&mut self, ts: Nanos, dp: DpIfindex, ufid: Option<Ufid>) {
-        if let Some(ufid) = ufid.filter(|_| !self.deleted.is_empty())
-            && self.deleted.get(&(dp, ufid)).is_some_and(|deleted| deleted.ts < ts)
+        if let Some(ufid) = ufid.filter(|_| self.any_deleted())
+            && self.deleted.events.get(&(dp, ufid)).is_some_and(|deleted| deleted.ts < ts)
         {
-            self.deleted.remove(&(dp, ufid));
+            self.deleted.events.remove(&(dp, ufid));
         }
     }
 
@@ -129,21 +162,37 @@ impl CountedFlows {
         // As they came, and so the same in every run.
         flows.sort_unstable_by_key(|flow| (flow.first, flow.now.flow, flow.now.ufid));
         for flow in flows {
-            let then = FlowCounter { last: flow.first, ..flow.now };
             let others = flow.other_actions.unwrap_or(flow.now.sf_acts);
-            earlier.extend(flow.before.map(|before| FlowCounter { last: flow.first, sf_acts: others, ..before }));
-            earlier.push(FlowCounter { sf_acts: others, ..then });
-            if flow.now.last != flow.first || others != flow.now.sf_acts {
+            let begin = FlowCounter { last: flow.first, sf_acts: others, ..flow.before.unwrap_or(flow.now) };
+            let since = FlowCounter { last: flow.since, ..flow.now };
+            earlier.push(begin);
+            if since != begin {
+                earlier.push(since);
+            }
+            if since != flow.now {
                 later.push(flow.now);
             }
         }
         (earlier, later)
     }
 
-    /// The deletes of flows that are still deleted, in the order of their times.
-    pub(super) fn deletes(&self) -> Vec<&Event> {
-        let mut deletes: Vec<&Event> = self.deleted.values().collect();
-        deletes.sort_by_key(|event| (event.ts, event.cpu));
-        deletes
+    /// The last puts of flows that were counted before them: from there on they are other generations.
+    pub(super) fn puts(&self) -> Vec<&Event> {
+        self.put.in_order(|key, ts| counted(&self.flows, &self.tables, key).is_some_and(|flow| flow.first < ts))
     }
+
+    /// The deletes of flows that are still deleted.
+    pub(super) fn deletes(&self) -> Vec<&Event> {
+        self.deleted.in_order(|_, _| true)
+    }
+}
+
+/// What was counted of a flow, in the tables of its datapath.
+fn counted<'a>(
+    flows: &'a HashMap<Key, Counted, RandomState>,
+    tables: &[(u64, DpIfindex)],
+    (dp, ufid): (DpIfindex, Ufid),
+) -> Option<&'a Counted> {
+    let mut tables = tables.iter().filter(|(_, of)| *of == dp || *of == DpIfindex(0));
+    tables.find_map(|&(table, _)| flows.get(&Key::Ufid(table, ufid)))
 }

@@ -12,7 +12,7 @@ const ANSWER_BYTES: usize = 1 << 20;
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
 /// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last answers, what was counted of
-/// all flows, which of them are deleted, and the readings of the counters of the last ten minutes.
+/// all flows, which of them were put since or are deleted, and the readings of the counters of the last ten minutes.
 ///
 /// Bounded, as the model is: 100 000 flows, 1024 answers, about 40 000 rows of older readings.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ impl Preamble {
     pub fn see(&mut self, event: &Event) {
         match &event.body {
             Body::FlowLookup(e) if e.flow.is_some() => self.flows.live(event.ts, e.dp, e.ufid),
-            Body::FlowPut(e) if e.op.ret == 0 => self.flows.live(event.ts, e.op.dp, e.op.ufid),
+            Body::FlowPut(e) => self.flows.put(event, &e.op),
             Body::FlowDel(e) => self.flows.delete(event, e),
             Body::Counters(c) => {
                 self.flows.tables(&c.datapaths);
@@ -119,7 +119,7 @@ impl Preamble {
     pub(super) fn visit(&self, mut with: impl FnMut(&Event)) {
         self.session.iter().for_each(&mut with);
         self.readings.visit(self.flows.twice(), &mut with);
-        self.flows.deletes().into_iter().for_each(&mut with);
+        self.flows.puts().into_iter().chain(self.flows.deletes()).for_each(&mut with);
         self.answers.values().for_each(&mut with);
         for state in [&self.datapaths, &self.probes, &self.daemon, &self.loss] {
             state.iter().for_each(&mut with);

@@ -1,5 +1,7 @@
 //! Words for what the model names by number: ports, packets, upcalls, outcomes.
 
+use std::net::SocketAddr;
+
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallCmd, UpcallId, errno_meaning, errno_name, task_name},
     model::{Fate, Model, Packet, TalkerKey, UpcallEnd, proto_name},
@@ -76,6 +78,12 @@ pub fn talker(model: &Model, key: TalkerKey) -> String {
         TalkerKey::Handler { port, task: None } => format!("portid {port}"),
         TalkerKey::Ip(address, proto) => format!("{address} {}", protocol(proto)),
         TalkerKey::Mac(mac) => mac.to_string(),
+        TalkerKey::Tuple { src, dst, proto, ports: Some((from, to)) } => {
+            let (src, dst) = (SocketAddr::new(src, from), SocketAddr::new(dst, to));
+            format!("{src} → {dst} {}", protocol(proto))
+        }
+        TalkerKey::Tuple { src, dst, proto, ports: None } => format!("{src} → {dst} {}", protocol(proto)),
+        TalkerKey::Cookie(cookie) => format!("cookie {cookie:#x}"),
     }
 }
 
