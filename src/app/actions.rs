@@ -295,13 +295,13 @@ pub fn action_of(key: Key, scene: Scene) -> Option<Action> {
     ACTIONS.iter().find(|entry| entry.place.is_in(scene) && entry.keys.contains(&key)).map(|entry| entry.action)
 }
 
-/// Key and word of every hint for a scene, in order.
+/// Key and word of every hint for a scene, in order. Where there is a way on in time, the keys that go it come first.
 pub fn hints(scene: Scene) -> Vec<(String, &'static str)> {
-    ACTIONS
-        .iter()
-        .filter(|entry| !entry.hint.is_empty() && entry.place.is_in(scene))
-        .filter_map(|entry| Some((entry.keys.first()?.to_string(), entry.hint)))
-        .collect()
+    let of_time = |entry: &&Entry| scene.replay && matches!(entry.place, Place::Back | Place::Replay);
+    let (time, others): (Vec<&Entry>, Vec<&Entry>) =
+        ACTIONS.iter().filter(|entry| !entry.hint.is_empty() && entry.place.is_in(scene)).partition(of_time);
+    let shown = time.into_iter().chain(others);
+    shown.filter_map(|entry| Some((entry.keys.first()?.to_string(), entry.hint))).collect()
 }
 
 /// The help: for every place its title, and for every action there its keys and words.
