@@ -289,12 +289,13 @@ fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
     assert!(text(&frame(&mut state, 80, 24)).contains("still being gone through"));
     let overview = overview(&events);
     let trouble = overview.next_trouble(0).expect("a storm");
-    let until = trouble - 1_000_000_000;
+    let until = trouble.ts - 1_000_000_000;
     state.take(FromSource::Events(events.into_iter().filter(|event| event.ts < until).collect()));
     state.take(FromSource::Overview(Box::new(overview)));
     insta::assert_snapshot!("line_of_time_80x24", dump(&mut state, 80, 24));
     press(&mut state, "a");
-    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: trouble }));
+    assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: trouble.ts }));
+    assert!(text(&frame(&mut state, 80, 24)).contains(&trouble.to_string()), "what is there is said");
     press(&mut state, ")");
     assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: end - 3_000_000_000 }));
     assert!(text(&frame(&mut state, 80, 24)).contains("here it begins"));

@@ -8,7 +8,7 @@ use super::{
     meter::SECOND,
     ordered::Ordered,
 };
-use crate::event::{Counters, DpIfindex, Nanos, errno_name};
+use crate::event::{Counters, DaemonState, DpIfindex, Nanos, errno_name};
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,6 +64,7 @@ impl fmt::Display for Anomaly {
             AnomalyKind::UpcallFailed(ret) => write!(f, "{n} upcall{s} lost: {}", errno(ret)),
             AnomalyKind::PutFailed(ret) => write!(f, "{n} put{s} failed: {}", errno(ret)),
             AnomalyKind::ExecFailed(ret) => write!(f, "{n} execute{s} failed: {}", errno(ret)),
+            AnomalyKind::Condition(State::Waiting, to) => f.write_str(to.name()),
             AnomalyKind::Condition(from, to) => write!(f, "{} after {}", to.name(), from.name()),
             AnomalyKind::DaemonUp => f.write_str("the daemon answers"),
             AnomalyKind::DaemonDown => f.write_str("the daemon does not answer"),
@@ -141,22 +142,7 @@ impl Anomalies {
         limits: &Limits,
         evicted: &mut Evicted,
     ) {
-        let mut sums: Ordered<AnomalyKind, u64> = Ordered::default();
-        let mut sum = |kind, count: u64| {
-            if sums.len() < ERRNOS || sums.contains_key(&kind) {
-                let sum = sums.entry(kind).or_default();
-                *sum = sum.saturating_add(count);
-            }
-        };
-        for upcall in counters.upcalls.iter().filter(|upcall| upcall.ret != 0) {
-            sum(AnomalyKind::UpcallFailed(upcall.ret), upcall.count);
-        }
-        for put in counters.puts.iter().filter(|put| put.ret != 0) {
-            sum(AnomalyKind::PutFailed(put.ret), put.count);
-        }
-        for exec in counters.execs.iter().filter(|exec| exec.ret != 0) {
-            sum(AnomalyKind::ExecFailed(exec.ret), exec.count);
-        }
+        let sums = failures(counters);
         let last = std::mem::replace(&mut self.counted, sums.clone());
         let Some(before) = before else { return };
         for (&kind, &count) in sums.iter() {
@@ -170,6 +156,39 @@ impl Anomalies {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Anomaly> + DoubleEndedIterator {
         self.list.iter()
+    }
+}
+
+/// What failed so far, by errno.
+pub fn failures(counters: &Counters) -> Ordered<AnomalyKind, u64> {
+    let mut sums: Ordered<AnomalyKind, u64> = Ordered::default();
+    let mut sum = |kind, count: u64| {
+        if sums.len() < ERRNOS || sums.contains_key(&kind) {
+            let sum = sums.entry(kind).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    };
+    for upcall in counters.upcalls.iter().filter(|upcall| upcall.ret != 0) {
+        sum(AnomalyKind::UpcallFailed(upcall.ret), upcall.count);
+    }
+    for put in counters.puts.iter().filter(|put| put.ret != 0) {
+        sum(AnomalyKind::PutFailed(put.ret), put.count);
+    }
+    for exec in counters.execs.iter().filter(|exec| exec.ret != 0) {
+        sum(AnomalyKind::ExecFailed(exec.ret), exec.count);
+    }
+    sums
+}
+
+/// What it means that the daemon is so, after it was so before.
+pub fn daemon_change(before: Option<&DaemonState>, now: &DaemonState) -> Option<AnomalyKind> {
+    match (before, now) {
+        (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),
+        (Some(DaemonState::Down { .. }), DaemonState::Up { .. }) => Some(AnomalyKind::DaemonUp),
+        (Some(DaemonState::Up { pid: before, .. }), DaemonState::Up { pid, .. }) if before != pid => {
+            Some(AnomalyKind::DaemonRestarted)
+        }
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod flows;
 mod follow;
 mod generation;
 mod host;
+mod incidents;
 mod kinds;
 mod latency;
 mod limits;
@@ -59,7 +60,7 @@ pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 use std::collections::VecDeque;
 
 use crate::event::{Body, Counters, DaemonState, Datapath, Event, Nanos, Session, UpcallId};
-use anomalies::Anomalies;
+use anomalies::{Anomalies, daemon_change};
 use answers::Answers;
 use condition::Levels;
 use counting::{Counting, Reading};
@@ -229,14 +230,7 @@ impl Model {
     }
 
     fn set_daemon(&mut self, ts: Nanos, state: &DaemonState) {
-        let kind = match (&self.host.daemon, state) {
-            (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),
-            (Some(DaemonState::Down { .. }), DaemonState::Up { .. }) => Some(AnomalyKind::DaemonUp),
-            (Some(DaemonState::Up { pid: before, .. }), DaemonState::Up { pid, .. }) if before != pid => {
-                Some(AnomalyKind::DaemonRestarted)
-            }
-            _ => None,
-        };
+        let kind = daemon_change(self.host.daemon.as_ref(), state);
         self.host.daemon = Some(state.clone());
         if let Some(kind) = kind {
             self.note(ts, kind, 1);

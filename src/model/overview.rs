@@ -1,7 +1,9 @@
 //! A whole recording from afar: how much went up and was lost in each stretch of its time, and where somebody marked it.
 
 use super::{
+    anomalies::{Anomaly, AnomalyKind},
     condition::{Condition, State},
+    incidents::Incidents,
     meter::SECOND,
     rates::{Metric, Rates, Values, values_of},
 };
@@ -53,6 +55,7 @@ pub struct Overview {
     counted: Option<(Nanos, Values)>,
     lost: Option<(Nanos, u64)>,
     marks: Vec<Bookmark>,
+    incidents: Incidents,
 }
 
 impl Overview {
@@ -95,6 +98,7 @@ impl Overview {
                 }
                 let now = values_of(counters);
                 self.reach(event.ts);
+                self.incidents.count(event.ts, counters);
                 if let Some((since, before)) = self.counted.replace((event.ts, now)) {
                     self.count(since, event.ts, &before, &now);
                 }
@@ -114,11 +118,8 @@ impl Overview {
                 }
             }
             Body::Mark(mark) => self.mark(mark.clone()),
-            Body::Session(_)
-            | Body::Datapaths { .. }
-            | Body::Probes { .. }
-            | Body::Daemon(_)
-            | Body::DaemonAnswer(_) => {}
+            Body::Session(_) | Body::Datapaths { .. } | Body::Daemon(_) => self.incidents.see(event),
+            Body::Probes { .. } | Body::DaemonAnswer(_) => {}
             _ => self.reach(event.ts),
         }
     }
@@ -179,23 +180,33 @@ impl Overview {
         Some((at as usize).min(count - 1))
     }
 
-    /// When after `ts` trouble begins next: a storm, lost upcalls or lost events where there were none before.
-    pub fn next_trouble(&self, ts: Nanos) -> Option<Nanos> {
-        self.troubles().find(|&at| at > ts)
+    /// What begins next after `ts` that somebody who looks for trouble would stop at: a storm, lost upcalls or lost events
+    /// where there were none before; failed puts and executes; the daemon and datapaths coming and going.
+    pub fn next_trouble(&self, ts: Nanos) -> Option<Anomaly> {
+        self.troubles().filter(|trouble| trouble.ts > ts).min_by_key(|trouble| trouble.ts)
     }
 
-    /// When before `ts` trouble began last.
-    pub fn previous_trouble(&self, ts: Nanos) -> Option<Nanos> {
-        self.troubles().take_while(|&at| at < ts).last()
+    /// What of that began last before `ts`.
+    pub fn previous_trouble(&self, ts: Nanos) -> Option<Anomaly> {
+        self.troubles().filter(|trouble| trouble.ts < ts).max_by_key(|trouble| trouble.ts)
     }
 
-    fn troubles(&self) -> impl Iterator<Item = Nanos> {
-        let begin = self.span.map_or(0, |(begin, _)| begin);
-        let before = std::iter::once(false).chain(self.columns.iter().map(|column| column.is_notable()));
+    fn troubles(&self) -> impl Iterator<Item = Anomaly> {
+        let (begin, end) = self.span.unwrap_or_default();
+        let before = std::iter::once(Column::EMPTY).chain(self.columns.iter().copied());
         let begins = self.columns.iter().zip(before).enumerate();
-        begins
-            .filter(|(_, (column, before))| column.is_notable() && !before)
-            .map(move |(i, _)| begin.saturating_add((i as u64).saturating_mul(self.width)))
+        let of_columns = begins.filter(|(_, (column, before))| column.is_notable() && !before.is_notable());
+        let told = of_columns.map(move |(i, (column, before))| {
+            let ts = begin.saturating_add((i as u64).saturating_mul(self.width));
+            let (kind, count) = if column.worst >= State::Storm {
+                (AnomalyKind::Condition(before.worst, column.worst), 1)
+            } else {
+                (AnomalyKind::EventsLost, column.events_lost)
+            };
+            Anomaly { ts, kind, count, longest: 0 }
+        });
+        // What is known of the time before has no place to go to.
+        told.chain(self.incidents.iter().filter(move |incident| (begin..=end).contains(&incident.ts)).copied())
     }
 
     /// There is time up to this.
@@ -352,12 +363,11 @@ mod tests {
             events.push(counted(101 + second as u64, sum, 0));
         }
         let overview = of(&events);
-        let at = |second: u64| Some(second * SECOND);
-        assert_eq!(overview.next_trouble(0), at(102));
-        assert_eq!(overview.next_trouble(102 * SECOND), at(106));
-        assert_eq!(overview.next_trouble(106 * SECOND), None);
-        assert_eq!(overview.previous_trouble(106 * SECOND), at(102));
-        assert_eq!(overview.previous_trouble(102 * SECOND), None);
+        let at = |second: u64| Some((second * SECOND, "storm after quiet".to_owned()));
+        let next = |ts| overview.next_trouble(ts).map(|trouble| (trouble.ts, trouble.to_string()));
+        let previous = |ts| overview.previous_trouble(ts).map(|trouble| (trouble.ts, trouble.to_string()));
+        assert_eq!([next(0), next(102 * SECOND), next(106 * SECOND)], [at(102), at(106), None]);
+        assert_eq!([previous(106 * SECOND), previous(102 * SECOND)], [at(102), None]);
     }
 
     #[test]

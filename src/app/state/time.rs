@@ -5,7 +5,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::{Action, Effect, FASTEST, LookBack, PlaybackCommand, SLOWEST, State, Until, moment};
 use crate::{
     event::{Bookmark, Nanos},
-    model::Overview,
+    model::{Anomaly, Overview},
     record::Kept,
     ui::Pace,
 };
@@ -143,11 +143,10 @@ impl State {
             let note = if mark.note.is_empty() { "(no note)" } else { &mark.note };
             (mark.at, format!("▼ {note}"))
         };
+        let what = |trouble: Anomaly| (trouble.ts, trouble.to_string());
         let (found, nothing) = match action {
-            Action::NextTrouble => (overview.next_trouble(now).map(|at| (at, String::new())), "no trouble after this"),
-            Action::PreviousTrouble => {
-                (overview.previous_trouble(now).map(|at| (at, String::new())), "no trouble before this")
-            }
+            Action::NextTrouble => (overview.next_trouble(now).map(what), "no trouble after this"),
+            Action::PreviousTrouble => (overview.previous_trouble(now).map(what), "no trouble before this"),
             Action::NextMark => {
                 (overview.marks().iter().find(|mark| mark.at > now).map(told), "no mark after this: m makes one")
             }
@@ -161,7 +160,7 @@ impl State {
             return;
         };
         if self.play(PlaybackCommand::Seek { ts }) {
-            self.status.note = Some(words).filter(|words| !words.is_empty());
+            self.status.note = Some(words);
         }
     }
 
