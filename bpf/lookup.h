@@ -260,9 +260,23 @@ static __always_inline void lookup_fill(struct wire_step *step, struct dp_place 
 	step->detail = 0;
 	step->task = task_number(n);
 	step->a = flow;
-	/* In the frame of ovs_dp_process_packet, which is at work. */
-	bpf_probe_read_kernel(&step->b, sizeof(step->b), (void *)cpu->lookup.n_mask_hit);
-	bpf_probe_read_kernel(&step->c, sizeof(step->c), (void *)cpu->lookup.n_cache_hit);
+	/* In the frame of ovs_dp_process_packet, which is at work: side by side, as a rule. */
+	if (cpu->lookup.n_cache_hit - cpu->lookup.n_mask_hit == sizeof(__u32)) {
+		__u32 both[2];
+
+		bpf_probe_read_kernel(both, sizeof(both), (void *)cpu->lookup.n_mask_hit);
+		step->b = both[0];
+		step->c = both[1];
+	} else if (cpu->lookup.n_mask_hit - cpu->lookup.n_cache_hit == sizeof(__u32)) {
+		__u32 both[2];
+
+		bpf_probe_read_kernel(both, sizeof(both), (void *)cpu->lookup.n_cache_hit);
+		step->b = both[1];
+		step->c = both[0];
+	} else {
+		bpf_probe_read_kernel(&step->b, sizeof(step->b), (void *)cpu->lookup.n_mask_hit);
+		bpf_probe_read_kernel(&step->c, sizeof(step->c), (void *)cpu->lookup.n_cache_hit);
+	}
 	place->dp = dp;
 	place->in_port = cpu->lookup.in_port;
 	place->recirc_id = cpu->lookup.recirc_id;

@@ -55,9 +55,10 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
         let mut listener = Listener::new(config.usdt, &attached.capabilities);
         listener.look(&attached.skel, &mut attached.capabilities);
         // It opens what only root may read.
-        let decoder = Decoder::default();
+        let mut decoder = Decoder::default();
         let listens = config.follow && config.usdt != Usdt::Off;
         privileges::keep(if listens { privileges::PROBES_OF_DAEMONS } else { privileges::PROBES })?;
+        decoder.read_ahead();
         Ok((attached, listener, decoder))
     });
     let (mut attached, listener, decoder) = match done {

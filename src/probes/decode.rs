@@ -28,6 +28,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Begins to read what the kernel calls its functions, before a drop in one of them is told.
+    pub fn read_ahead(&mut self) {
+        self.names.symbols.read_ahead();
+    }
+
     /// Names of drop reasons.
     pub fn reasons(&mut self) -> &mut Reasons {
         &mut self.names.reasons

@@ -30,7 +30,8 @@ pub struct Names {
     flows: ByNumber<Flow>,
     /// Of drops.
     pub reasons: Reasons,
-    symbols: Symbols,
+    /// Of places in the kernel.
+    pub symbols: Symbols,
     /// Ways of packets, as long as all that they name stays as it is.
     routes: Routes,
 }
