@@ -34,6 +34,8 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     screen.wait_for("saved");
 
     screen.resize(120, 40);
+    // What was said of the save stays on the last line until a key is pressed.
+    screen.press("3");
     screen
         .wait_until("the hints on the last line", |s| s.contents().lines().nth(39).is_some_and(|l| l.contains("help")));
 
