@@ -11,7 +11,8 @@ use crate::{
     record::Recording,
 };
 
-/// With so many keyframes only they are read: what was counted between two is spread over the time between.
+/// With so many keyframes only they are read, and what is behind the last: what was counted between two is spread over the
+/// time between.
 const ENOUGH: usize = 100;
 /// A keyframe has the readings of ten minutes before it; those of older recordings have one.
 const HISTORY: Nanos = 590_000_000_000;
@@ -65,6 +66,8 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
                 break;
             }
         }
+        // Marks that were made behind the last keyframe are in none.
+        let is_last = !few && places.peek().is_none();
         let mut readings = 0;
         let read = loop {
             let Some(Ok(batch)) = reader.next_batch() else { break false };
@@ -72,7 +75,7 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
                 overview.see(event);
                 readings += u32::from(batch.keyframe && matches!(event.body, Body::Counters(_)));
             }
-            if !batch.keyframe {
+            if !batch.keyframe && !is_last {
                 break true;
             }
         };
@@ -90,4 +93,52 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
         overview.extend(end);
     }
     tell(&overview, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Bookmark, Counters, DpCounters, DpIfindex, Event},
+        record::{Header, Preamble, Reader, Writer},
+    };
+
+    const SECOND: Nanos = 1_000_000_000;
+
+    fn counters(second: u64) -> Event {
+        let datapaths = vec![DpCounters { dp: DpIfindex(6), hits: second * 10, ..DpCounters::default() }];
+        Event::host(second * SECOND, Body::Counters(Box::new(Counters { datapaths, ..Counters::default() })))
+    }
+
+    #[test]
+    fn going_by_keyframes_alone_finds_every_mark() {
+        const SECONDS: u64 = 3000;
+        let mut writer = Writer::new(Vec::new(), &Header::default(), &Preamble::default()).expect("memory");
+        let mut marks = Vec::new();
+        for second in 100..100 + SECONDS {
+            writer.write(&[counters(second)]).expect("memory");
+            // Also in the seconds before the end, behind the last keyframe.
+            if second % 37 == 5 || second + 2 == 100 + SECONDS {
+                let mark = Bookmark { at: second * SECOND - 5, note: format!("at {second}") };
+                writer.write(&[Event::host(second * SECOND + 7, Body::Mark(mark.clone()))]).expect("memory");
+                marks.push(mark);
+            }
+        }
+        writer.finish().expect("memory");
+        let reader = Reader::from_bytes("memory", writer.into_sink()).expect("a recording");
+        let keyframes = reader.keyframes();
+        assert!(keyframes.len() > 2 * ENOUGH, "{} keyframes", keyframes.len());
+        assert!(
+            keyframes.iter().all(|&ts| ts < marks[marks.len() - 1].at),
+            "the last mark is behind the last keyframe"
+        );
+        let (mut found, mut tellings) = (Overview::default(), 0);
+        survey(reader.into(), |overview, _| {
+            found = overview.clone();
+            tellings += 1;
+            true
+        });
+        assert!(tellings < 20, "{tellings} places were looked at: that is all of it, not keyframes alone");
+        assert_eq!(found.marks(), marks);
+    }
 }

@@ -11,7 +11,7 @@ use crate::event::{Body, Bookmark, Event, Loss, Nanos};
 
 /// Most stretches; when there would be more, two become one.
 const COLUMNS: usize = 2048;
-/// Most marks; of more than that the first ones are kept.
+/// Most marks; of more than that the last moments' are kept, as keyframes keep those that were made last.
 const MARKS: usize = 1000;
 
 /// What happened in one stretch.
@@ -66,7 +66,7 @@ impl Overview {
         }
     }
 
-    /// The part of it that begins with the column of `from`; the marks stay all.
+    /// The part of it that begins with the column of `from`.
     #[must_use]
     pub fn since(&self, from: Nanos) -> Self {
         let Some((begin, end)) = self.span.filter(|_| self.width > 0) else { return self.clone() };
@@ -83,9 +83,11 @@ impl Overview {
         self.span
     }
 
-    /// The marks, in the order of the moments they are about.
+    /// The marks, in the order of the moments they are about. Those of moments before its begin are left out: where a
+    /// recording began in the middle of a session, nobody can go there. A column before it is still its begin.
     pub fn marks(&self) -> &[Bookmark] {
-        &self.marks
+        let begin = self.span.map_or(0, |(begin, _)| begin.saturating_sub(self.width));
+        &self.marks[self.marks.partition_point(|mark| mark.at < begin)..]
     }
 
     /// Looks at an event.
@@ -127,8 +129,11 @@ impl Overview {
     /// Adds a mark; the same one again is the same.
     pub fn mark(&mut self, mark: Bookmark) {
         let at = self.marks.partition_point(|m| (m.at, &m.note) < (mark.at, &mark.note));
-        if self.marks.len() < MARKS && self.marks.get(at) != Some(&mark) {
+        if self.marks.get(at) != Some(&mark) {
             self.marks.insert(at, mark);
+        }
+        if self.marks.len() > MARKS {
+            self.marks.remove(0);
         }
     }
 
@@ -382,7 +387,23 @@ mod tests {
         let overview = of(&[mark(5), mark(3), mark(5)]);
         assert_eq!(overview.marks().iter().map(|m| m.at).collect::<Vec<_>>(), [3, 5]);
         let many: Vec<Event> = (0..2000).map(mark).collect();
-        assert_eq!(of(&many).marks().len(), MARKS);
+        let kept = of(&many);
+        assert_eq!(kept.marks().iter().map(|m| m.at).collect::<Vec<_>>(), (1000..2000).collect::<Vec<_>>());
+        // Told again by a keyframe, they are the same.
+        assert_eq!(of(&[many.clone(), many].concat()), kept);
+    }
+
+    #[test]
+    fn a_mark_before_the_begin_is_of_another_recording() {
+        let mark = |at: u64| Event::host(100 * SECOND, Body::Mark(Bookmark { at, note: String::new() }));
+        let mut overview = of(&[mark(50 * SECOND), mark(100 * SECOND - 7), mark(101 * SECOND)]);
+        assert_eq!(overview.marks().len(), 3, "before anything is known of its time");
+        for second in 100..109 {
+            overview.see(&counted(second, 0, 0));
+        }
+        let moments = |overview: &Overview| overview.marks().iter().map(|m| m.at).collect::<Vec<_>>();
+        assert_eq!(moments(&overview), [100 * SECOND - 7, 101 * SECOND]);
+        assert!(moments(&overview.since(104 * SECOND)).is_empty());
     }
 
     #[test]

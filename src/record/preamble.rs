@@ -1,5 +1,7 @@
 //! What has to be known before a recording's first event, and at a keyframe: the state so far, as events.
 
+use std::collections::VecDeque;
+
 use indexmap::IndexMap;
 
 use super::{counted_flows::CountedFlows, readings::Readings};
@@ -9,12 +11,17 @@ use crate::event::{Body, Clock, Event, FlowPtr, Query, Run, Session, Ufid};
 const ANSWERS: usize = 1024;
 /// … and their bytes together.
 const ANSWER_BYTES: usize = 1 << 20;
+/// The marks that are kept, the latest …
+const MARKS: usize = 1000;
+/// … and the bytes of their notes together.
+const MARK_BYTES: usize = 256 << 10;
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
 /// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last answers, what was counted of
-/// all flows, which of them were put since or are deleted, and the readings of the counters of the last ten minutes.
+/// all flows, which of them were put since or are deleted, the readings of the counters of the last ten minutes, and the
+/// marks that somebody made.
 ///
-/// Bounded, as the model is: 100 000 flows, 1024 answers, about 40 000 rows of older readings.
+/// Bounded, as the model is: 100 000 flows, 1024 answers, 1000 marks, about 40 000 rows of older readings.
 #[derive(Debug, Clone, Default)]
 pub struct Preamble {
     session: Option<Event>,
@@ -26,6 +33,9 @@ pub struct Preamble {
     flows: CountedFlows,
     answers: IndexMap<(Ufid, Option<FlowPtr>, Query), Event>,
     answer_bytes: usize,
+    /// In the order they were made.
+    marks: VecDeque<Event>,
+    mark_bytes: usize,
 }
 
 impl Preamble {
@@ -53,6 +63,7 @@ impl Preamble {
             Body::DaemonAnswer(answer) => {
                 self.answer((answer.ufid, answer.sf_acts, answer.query), event);
             }
+            Body::Mark(_) => self.mark(event),
             _ => {}
         }
     }
@@ -94,6 +105,16 @@ impl Preamble {
         }
     }
 
+    /// Of too many the first that were made go.
+    fn mark(&mut self, event: &Event) {
+        self.mark_bytes += bytes(event);
+        self.marks.push_back(event.clone());
+        while self.marks.len() > MARKS || self.mark_bytes > MARK_BYTES {
+            let Some(gone) = self.marks.pop_front() else { break };
+            self.mark_bytes -= bytes(&gone);
+        }
+    }
+
     /// What is looked at, and with what.
     pub(super) fn session(&self) -> Option<&Session> {
         match &self.session.as_ref()?.body {
@@ -121,6 +142,7 @@ impl Preamble {
         self.readings.visit(self.flows.twice(), &mut with);
         self.flows.puts().into_iter().chain(self.flows.deletes()).for_each(&mut with);
         self.answers.values().for_each(&mut with);
+        self.marks.iter().for_each(&mut with);
         for state in [&self.datapaths, &self.probes, &self.daemon, &self.loss] {
             state.iter().for_each(&mut with);
         }
@@ -132,11 +154,40 @@ fn moment(session: &Session) -> u64 {
     monotonic
 }
 
-fn bytes(answer: &Event) -> usize {
-    match &answer.body {
+/// Bytes of the text in an event.
+fn bytes(event: &Event) -> usize {
+    match &event.body {
         Body::DaemonAnswer(answer) => match &answer.answer {
             Ok(text) | Err(text) => text.len(),
         },
+        Body::Mark(mark) => mark.note.len(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Bookmark;
+
+    fn marks(of: impl Iterator<Item = (u64, usize)>) -> Vec<u64> {
+        let mut preamble = Preamble::default();
+        for (at, bytes) in of {
+            preamble.see(&Event::host(at + 1, Body::Mark(Bookmark { at, note: "x".repeat(bytes) })));
+        }
+        let events = preamble.events();
+        events
+            .iter()
+            .filter_map(|event| if let Body::Mark(mark) = &event.body { Some(mark.at) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn of_too_many_marks_the_first_go() {
+        assert_eq!(marks((0..7).map(|at| (at, 9))), (0..7).collect::<Vec<_>>());
+        assert_eq!(marks((0..1700).map(|at| (at, 0))), (700..1700).collect::<Vec<_>>());
+        let large = MARK_BYTES / 4;
+        assert_eq!(marks((0..9).map(|at| (at, large))), [5, 6, 7, 8]);
+        assert!(marks([(0, 1), (1, MARK_BYTES + 1)].into_iter()).is_empty());
     }
 }
