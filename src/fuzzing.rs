@@ -2,11 +2,13 @@
 //! much it made of them. `tests/fuzz_seeds.rs` calls the same with the seeds.
 
 use crate::{
+    app::trigger::Trigger,
     event::{Datapath, DpIfindex, Port, PortNo, Told},
     filter::{
         Programs, Where,
         classic::{self, Insn},
     },
+    model::Model,
     probes::decode::Decoder,
     record::{Recording, read_message},
 };
@@ -15,13 +17,14 @@ use crate::{
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("recording_reader", recording_reader),
     ("recording_message", recording_message),
     ("retis_reader", retis_reader),
     ("ring_decoder", ring_decoder),
     ("filter_where", filter_where),
     ("filter_program", filter_program),
+    ("trigger", trigger),
 ];
 
 /// A recording of any kind, from its first byte. Events read.
@@ -102,6 +105,24 @@ pub fn filter_program(bytes: &[u8]) -> usize {
         Ok(()) => program.len(),
         Err(why) => {
             assert!(!why.to_string().is_empty());
+            0
+        }
+    }
+}
+
+/// `--trigger`: read or refused in words. What is read is read again from what is shown of it, and does not hold where
+/// nothing is counted. 1 if it is one.
+pub fn trigger(bytes: &[u8]) -> usize {
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    match text.parse::<Trigger>() {
+        Ok(trigger) => {
+            let shown = trigger.to_string();
+            assert_eq!(shown.parse::<Trigger>().map(|again| again.to_string()), Ok(shown));
+            assert!(!trigger.holds(&Model::default()));
+            1
+        }
+        Err(why) => {
+            assert!(!why.is_empty());
             0
         }
     }

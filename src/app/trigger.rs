@@ -144,12 +144,50 @@ fn nanos(text: &str) -> Option<f64> {
         .into_iter()
         .find_map(|(unit, ns)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * ns));
     let unit = text.ends_with(['s', 'm', 'h']);
-    short.or_else(|| parse_duration(text).ok().filter(|_| unit).map(|d| d.as_nanos() as f64)).filter(|n| *n >= 0.0)
+    let nanos = short.or_else(|| parse_duration(text).ok().filter(|_| unit).map(|d| d.as_nanos() as f64));
+    nanos.filter(|n| n.is_finite() && *n >= 0.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A trigger's text with spaces in it, the same without, and what it is to be: more, than how much.
+    fn any_figure() -> impl Strategy<Value = (String, String, bool, f64)> {
+        let rate = (prop::sample::select(&RATES[..]), prop_oneof![Just(("", 1.0)), Just(("/s", 1.0))])
+            .prop_map(|((name, _), unit)| (name.to_owned(), unit));
+        let units = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+        let stages = (prop::sample::select(&STAGES[..]), prop::sample::select(&PERCENTILES[..]));
+        let stage = (stages, prop::sample::select(units.to_vec()))
+            .prop_map(|(((stage, _), (percentile, _)), unit)| (format!("{stage}.{percentile}"), unit));
+        (prop_oneof![rate, stage], any::<bool>(), 1..100_000u32, " {0,2}").prop_map(|((name, unit), more, n, space)| {
+            let (sign, (unit, factor)) = (if more { '>' } else { '<' }, unit);
+            let text = format!("{space}{name}{space}{sign}{space}{n}{unit}{space}");
+            (text, format!("{name}{sign}{n}{unit}"), more, f64::from(n) * factor)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again((text, compact, expected_more, expected) in any_figure()) {
+            let trigger: Trigger = text.parse().expect("a good one");
+            prop_assert_eq!(trigger.to_string(), compact);
+            let again: Trigger = trigger.to_string().parse().expect("its own form");
+            prop_assert_eq!(format!("{again:?}"), format!("{trigger:?}"));
+            let (What::Rate { more, than, .. } | What::Stage { more, than, .. }) = trigger.what else {
+                return Err(TestCaseError::fail("a verdict"));
+            };
+            prop_assert_eq!((more, than), (expected_more, expected));
+        }
+
+        #[test]
+        fn any_text_is_understood_or_refused(text in "[a-z._]{0,12} ?[<>=]? ?[0-9.eE+-]{0,9}(/s|ms|µs|h)?") {
+            let wrong = |trigger: Trigger| trigger.to_string().parse::<Trigger>().is_err();
+            prop_assert!(!text.parse::<Trigger>().is_ok_and(wrong));
+        }
+    }
 
     fn refused(text: &str) -> String {
         text.parse::<Trigger>().expect_err(text)
@@ -181,6 +219,10 @@ mod tests {
         assert!(refused("upcalls=5").contains("> or <"));
         assert!(refused("queue_wait.p98>20ms").contains("p99"));
         assert!(refused("queue_wait.p99>20").contains("20ms"));
+        for endless in ["inf", "nan", "1e999"] {
+            assert!(refused(&format!("queue_wait.p99>{endless}us")).contains("no length of time"));
+            assert!(refused(&format!("upcalls>{endless}/s")).contains("no number per second"));
+        }
         assert!(refused("verdict=rain").contains("storm"));
         assert!(refused("verdict>storm").contains("verdict=storm"));
         assert!(refused("").contains("compares nothing"));

@@ -55,7 +55,7 @@ pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use unlinked::{Missing, Strays, Unlinked};
-pub use upcalls::{Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
+pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
 
 use std::collections::VecDeque;
 

@@ -228,11 +228,13 @@ impl Packet {
             Some(UpcallEnd::NotHandledYet) => Fate::NotHandledYet,
             Some(UpcallEnd::ReceivedNotAnswered) if is_action && settled => Fate::ToUserspace,
             Some(UpcallEnd::ReceivedNotAnswered | UpcallEnd::BeginNotSeen) => Fate::NotAnsweredYet,
-            Some(UpcallEnd::FlowOnly) => Fate::NotGivenBack,
+            Some(UpcallEnd::FlowOnly | UpcallEnd::Asked { exec: false, .. }) => Fate::NotGivenBack,
+            Some(UpcallEnd::Asked { .. }) if self.actions > 0 => executed,
             Some(UpcallEnd::PutFailed { .. }) if upcall.is_some_and(|u| u.exec.is_none()) => Fate::NotGivenBack,
             Some(UpcallEnd::Forwarded | UpcallEnd::ExecOnly | UpcallEnd::PutFailed { .. }) => executed,
             None if settled && (self.flow.is_some() || self.actions > 0) => executed,
-            Some(UpcallEnd::InProgress | UpcallEnd::Unknown) | None => Fate::InFlight,
+            // What became of a packet that was to be given back is not known.
+            Some(UpcallEnd::InProgress | UpcallEnd::Unknown | UpcallEnd::Asked { .. }) | None => Fate::InFlight,
         }
     }
 

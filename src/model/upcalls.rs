@@ -67,6 +67,16 @@ pub struct ExecDone {
     pub(super) cpu: u32,
 }
 
+/// What the daemon said that it is about to ask for, by its own probes (USDT), and when first. Whether the kernel did it is
+/// not in this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// For a flow.
+    pub put: Option<Nanos>,
+    /// For the packet to be given back.
+    pub exec: Option<Nanos>,
+}
+
 /// An upcall. Of one that made several messages (GSO), what is here is of the first of them that was seen.
 ///
 /// The order in which events of several CPUs came does not show: each step is the one of the lowest message and then of
@@ -106,6 +116,8 @@ pub struct Upcall {
     pub returned: Option<(Nanos, i32)>,
     /// The handler's receive.
     pub recv: Option<Received>,
+    /// What the daemon said that it asks for.
+    pub asked: Asked,
     /// The flow put.
     pub put: Option<PutDone>,
     /// The packet given back.
@@ -136,6 +148,14 @@ pub enum UpcallEnd {
     FlowOnly,
     /// The packet was given back and no flow put: the flow limit, the slow path, or another upcall's put.
     ExecOnly,
+    /// The daemon said that it asks for this, and what the kernel made of the flow or of the packet was not seen. A packet
+    /// whose actions were seen counts as asked for.
+    Asked {
+        /// A flow.
+        put: bool,
+        /// The packet given back.
+        exec: bool,
+    },
     /// The flow could not be put. The packet may have been given back all the same: [`Upcall::exec`].
     PutFailed {
         /// Minus an errno.
@@ -171,6 +191,9 @@ impl UpcallEnd {
             Self::Forwarded => "flow and packet",
             Self::FlowOnly => "flow only",
             Self::ExecOnly => "packet only",
+            Self::Asked { put: true, exec: true } => "both asked",
+            Self::Asked { put: true, .. } => "flow asked",
+            Self::Asked { .. } => "packet asked",
             Self::PutFailed { .. } => "put failed",
             Self::ExecFailed { .. } => "execute failed",
             Self::Refused { .. } => "lost",
@@ -202,6 +225,7 @@ impl Upcall {
             messages_refused: 0,
             returned: None,
             recv: None,
+            asked: Asked::default(),
             put: None,
             exec: None,
             first_action: None,
@@ -217,11 +241,14 @@ impl Upcall {
     /// How it ended, or where it stands at `now`.
     pub fn end(&self, now: Nanos) -> UpcallEnd {
         let settled = now.saturating_sub(self.last) >= SECOND;
+        let Asked { put: asked_put, exec: asked_exec } = self.asked;
+        let both = UpcallEnd::Asked { put: true, exec: true };
         if let Some(exec) = self.exec {
             return match self.put {
                 _ if exec.ret != 0 => UpcallEnd::ExecFailed { ret: exec.ret },
                 Some(put) if put.ret != 0 => UpcallEnd::PutFailed { ret: put.ret },
                 Some(_) => UpcallEnd::Forwarded,
+                None if asked_put.is_some() => both,
                 None => UpcallEnd::ExecOnly,
             };
         }
@@ -234,8 +261,14 @@ impl Upcall {
             (Some(_), ..) | (_, Some(_), _) if !settled => UpcallEnd::InProgress,
             (Some(put), ..) if put.ret != 0 => UpcallEnd::PutFailed { ret: put.ret },
             (Some(_), Some(_), _) => UpcallEnd::Forwarded,
+            (Some(_), None, _) if asked_exec.is_some() => both,
             (Some(_), None, _) => UpcallEnd::FlowOnly,
+            (None, Some(_), _) if asked_put.is_some() => both,
             (None, Some(_), _) => UpcallEnd::ExecOnly,
+            (None, None, _) if self.asked != Asked::default() => match settled {
+                true => UpcallEnd::Asked { put: asked_put.is_some(), exec: asked_exec.is_some() },
+                false => UpcallEnd::InProgress,
+            },
             (None, None, Some(_)) if !self.begun && self.enqueue.is_none() => UpcallEnd::BeginNotSeen,
             (None, None, Some(_)) => UpcallEnd::ReceivedNotAnswered,
             (None, None, None) => match refused {
@@ -259,5 +292,6 @@ pub fn concerns_upcall(event: &Event) -> bool {
             | Body::FlowPut(_)
             | Body::FlowExec(_)
             | Body::ActionExecute(_)
+            | Body::FlowOperation(_)
     )
 }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use ovscope::{
     app::export,
     event::{Action, Body, DevPoint, Event, OpType, PacketId, PortNo, Query, UpcallCmd, UpcallId},
-    model::{Model, Stage},
+    model::{Asked, Fate, Missing, Model, Stage, UpcallEnd},
     record::Recording,
 };
 use proptest::prelude::*;
@@ -98,6 +98,85 @@ fn a_packet_is_one_from_its_device_through_the_upcall_to_the_output() {
     assert_eq!(packet.outputs, [PortNo(4)]);
     assert_eq!(model.latency(Stage::Wait, ovscope::model::Window::Session).map(|p| p.count), Some(1));
     assert_eq!(model.wall(2000), Some(1_700_000_000_000_002_005));
+}
+
+/// What the model makes of the lines of [`WAY`] but some, a second later: the upcall's end, and the packet's fate.
+fn end_without(left_out: &[&str]) -> (UpcallEnd, Fate) {
+    let keep = |line: &&str| !left_out.iter().any(|word| line.contains(word));
+    let later = r#"{"common":{"timestamp":2000000000},"skb-drop":{"drop_reason":"X"}}"#;
+    let lines: Vec<&str> = WAY.trim().lines().filter(keep).chain([later]).collect();
+    let mut model = Model::default();
+    model.apply_all(&read(file(STARTUP_1_6, &lines.join("\n"))).0);
+    let upcall = model.upcalls().next().expect("there is one");
+    let packet = upcall.packet.and_then(|id| model.packet(id)).expect("and its packet");
+    (model.upcall_end(upcall), model.fate(packet))
+}
+
+#[test]
+fn what_the_daemon_asks_for_is_an_answer_of_which_the_outcome_is_not_known() {
+    let mut model = Model::default();
+    model.apply_all(&read(file(STARTUP_1_6, WAY)).0);
+    let upcall = model.upcalls().next().expect("there is one");
+    assert_eq!(upcall.asked, Asked { put: Some(6000), exec: Some(6100) });
+    assert_eq!((upcall.put, upcall.exec, upcall.first_action), (None, None, Some(7000)));
+    let unlinked = model.unlinked(upcall);
+    assert_eq!((unlinked.begin, unlinked.enqueue, unlinked.recv, unlinked.answer), (None, None, None, None));
+
+    let (put, exec, action) = (r#""op_type":"put""#, r#""op_type":"exec""#, "action_execute");
+    let asked = |put, exec| UpcallEnd::Asked { put, exec };
+    assert_eq!(end_without(&[]), (asked(true, true), Fate::Forwarded));
+    assert_eq!(end_without(&[action]), (asked(true, true), Fate::InFlight));
+    assert_eq!(end_without(&[put, action]), (asked(false, true), Fate::InFlight));
+    assert_eq!(end_without(&[exec, action]), (asked(true, false), Fate::NotGivenBack));
+    assert_eq!(end_without(&[put]), (UpcallEnd::ExecOnly, Fate::Forwarded));
+    assert_eq!(end_without(&[put, exec, action]), (UpcallEnd::ReceivedNotAnswered, Fate::NotAnsweredYet));
+}
+
+#[test]
+fn that_the_kernels_answers_are_not_in_the_file_is_told() {
+    let lines: Vec<&str> = WAY.trim().lines().take(6).collect();
+    let mut model = Model::default();
+    model.apply_all(&read(file(STARTUP_1_6, &lines.join("\n"))).0);
+    let upcall = model.upcalls().next().expect("there is one");
+    assert_eq!(model.unlinked(upcall).answer, Some(Missing::NotTraced));
+}
+
+/// The lines of two packets that begin alike: the second's are a little later, on another buffer.
+fn alike(apart: bool) -> String {
+    let second = WAY.trim().lines().map(|line| {
+        let line = line.replace(r#""timestamp":"#, r#""timestamp":1"#).replace(r#""upcall_ts":"#, r#""upcall_ts":1"#);
+        line.replace("18446619372617628672", "18446619372617628999").replace(r#""batch_idx":2"#, r#""batch_idx":3"#)
+    });
+    let mut lines: Vec<String> = WAY.trim().lines().map(str::to_owned).chain(second).collect();
+    if !apart {
+        // Both are queued before a handler receives one.
+        let (first, second) = lines.split_at(10);
+        lines = [&first[..5], &second[..5], &first[5..], &second[5..]].concat();
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn what_could_be_of_two_messages_is_tied_to_none_and_told() {
+    let (events, remarks) = read(file(STARTUP_1_6, &alike(true)));
+    assert_eq!(remarks, None);
+    let upcalls = |events: &[Event]| {
+        let mut model = Model::default();
+        model.apply_all(events);
+        model.upcalls().map(|u| (u.id.0, u.recv.is_some(), u.asked != Asked::default())).collect::<Vec<_>>()
+    };
+    assert_eq!(upcalls(&events), [(1, true, true), (2, true, true)]);
+
+    let (events, remarks) = read(file(STARTUP_1_6, &alike(false)));
+    assert_eq!(upcalls(&events), [(1, false, false), (2, false, false)]);
+    assert_eq!(
+        remarks.as_deref(),
+        Some(
+            "retis.data: 2 receives, 2 puts, 2 executes and 2 actions are of no upcall: the message that they name \
+             (queue_id) is not in the file, or several have that name"
+        )
+    );
+    assert!(events.iter().filter(|e| e.kind() == "action_execute").all(|e| e.upcall.is_none()));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use super::{Enqueued, ExecDone, PutDone, Received, Upcall};
 use crate::{
-    event::{ActionExecute, Body, Event, FlowOp, FlowPut, Nanos, PacketExec, UpcallCmd, UpcallEnqueue, UpcallRecv},
+    event::{
+        ActionExecute, Body, Event, FlowOp, FlowPut, Nanos, OpType, PacketExec, UpcallCmd, UpcallEnqueue, UpcallRecv,
+    },
     model::latency::{Latency, Stage},
 };
 
@@ -102,6 +104,15 @@ impl Upcall {
         }
     }
 
+    fn asked(&mut self, ts: Nanos, op: OpType) {
+        let first = match op {
+            OpType::Put => &mut self.asked.put,
+            OpType::Exec => &mut self.asked.exec,
+            OpType::Del => return,
+        };
+        *first = Some(first.map_or(ts, |first| first.min(ts)));
+    }
+
     fn put(&mut self, ts: Nanos, e: &FlowPut) {
         let FlowOp { took_ns, ret, ufid, queue_id, .. } = e.op;
         if self.put.is_none_or(|first| (rank(queue_id), ts) < (rank(first.queue_id), first.ts)) {
@@ -169,6 +180,10 @@ impl Upcall {
             Body::ActionExecute(e) => {
                 self.acted(event, e);
                 &[Stage::Execute, Stage::Whole]
+            }
+            Body::FlowOperation(e) => {
+                self.asked(event.ts, e.op_type);
+                &[]
             }
             _ => &[],
         };

@@ -8,6 +8,7 @@ use lru::LruCache;
 use super::{
     action::action,
     line::{Detrace, Line, Ovs, SkbDrop, SkbTracking, Startup},
+    messages::{Message, Messages, Place, Untied},
 };
 use crate::event::{
     ActionExecute, Body, Capability, CapabilityState, Clock, Comm, DaemonAnswer, DevPoint, DevStep, DpIfindex, Drop,
@@ -19,7 +20,7 @@ use crate::event::{
 const KNOWN: usize = 65_536;
 
 /// A map of so many at most.
-struct Recent<K: Hash + Eq, V>(LruCache<K, V>);
+pub(super) struct Recent<K: Hash + Eq, V>(pub(super) LruCache<K, V>);
 
 impl<K: Hash + Eq, V> Default for Recent<K, V> {
     fn default() -> Self {
@@ -38,23 +39,13 @@ struct Known {
     bytes: bool,
 }
 
-/// A message on a handler's socket.
-#[derive(Clone, Copy)]
-struct Queued {
-    ts: u64,
-    port: u32,
-    packet: Option<PacketId>,
-    upcall: Option<UpcallId>,
-}
-
 /// What earlier lines said that later ones refer to.
 #[derive(Default)]
 pub struct Importer {
     packets: Recent<(u64, u64), Known>,
     /// By when and on which CPU they were made.
     upcalls: Recent<(u64, u32), UpcallId>,
-    /// By `queue_id`: a hash of the message, so a later one takes the place of an earlier.
-    queued: Recent<u32, Queued>,
+    messages: Messages,
     /// Flows whose description has been given on.
     described: Recent<(Ufid, u64, u64), ()>,
     last_packet: u64,
@@ -97,10 +88,11 @@ impl Importer {
             ..Event::host(ts, Body::Loss(crate::event::Loss::default()))
         };
         let tracked = line.tracking.map(|tracking| tracking.skb).or(line.skb_tracking);
-        if let (Some(tracking), Some(Ovs::ActionExecute(action))) = (tracked, &line.ovs)
-            && let Some(queued) = action.queue_id.and_then(|queue_id| self.queued.0.get(&queue_id))
-            && let Some(id) = queued.packet
-        {
+        let given_back = match &line.ovs {
+            Some(Ovs::ActionExecute(action)) => action.queue_id.and_then(|queue_id| self.messages.given_back(queue_id)),
+            _ => None,
+        };
+        if let (Some(tracking), Some(id)) = (tracked, given_back.and_then(|message| message.packet)) {
             // What was given back is the packet that went up: from here on it is that one, whose bytes were given on.
             self.packets.0.put(key(tracking), Known { id, bytes: true });
         }
@@ -120,7 +112,7 @@ impl Importer {
         let mut answers = Vec::new();
         let ovs = line.ovs.map(|ovs| {
             let hash = line.meta.as_ref().map_or(0, |meta| meta.hash);
-            self.ovs(ovs, &mut event, (len.unwrap_or(0), hash), &mut answers)
+            self.ovs(ovs, &mut event, (len.unwrap_or(0), hash), given_back, &mut answers)
         });
         match ovs {
             Some(Some(body)) => events.push(Event { body, ..event.clone() }),
@@ -178,14 +170,21 @@ impl Importer {
         let session = Box::new(session);
         self.session = Some(session.clone());
         events.push(Event::host(ts, Body::Session(session)));
-        let counters = Capability {
-            name: "counters".to_owned(),
+        let missing = |name: &str, why: &str| Capability {
+            name: name.to_owned(),
             state: CapabilityState::Missing,
             probe: String::new(),
-            why: "an event file of retis has no counters: rates, totals and losses are not known".to_owned(),
+            why: format!("an event file of retis has {why}"),
             cost: None,
         };
-        events.push(Event::host(ts, Body::Probes { capabilities: vec![counters] }));
+        let put = "none: what the daemon asked for is told by its own probes, how it went is not known";
+        let capabilities = vec![
+            missing("counters", "no counters: rates, totals and losses are not known"),
+            missing("flow_put", put),
+            missing("flow_exec", put),
+            missing("flow_del", "none: that a flow was deleted is not known"),
+        ];
+        events.push(Event::host(ts, Body::Probes { capabilities }));
     }
 
     fn packet(&mut self, tracking: SkbTracking) -> Known {
@@ -204,12 +203,9 @@ impl Importer {
         })
     }
 
-    /// Ties an event to the message it names.
-    fn tie(&mut self, event: &mut Event, queue_id: u32) -> Option<Queued> {
-        let queued = *self.queued.0.get(&queue_id)?;
-        event.packet = queued.packet.or(event.packet);
-        event.upcall = queued.upcall;
-        Some(queued)
+    /// What names a message and could not be tied to its upcall.
+    pub fn untied(&self) -> Untied {
+        self.messages.untied
     }
 
     /// The event of the section `ovs`; none for a kind that is not known.
@@ -218,6 +214,7 @@ impl Importer {
         ovs: Ovs,
         event: &mut Event,
         (len, skb_hash): (u32, u32),
+        given_back: Option<Message>,
         answers: &mut Vec<DaemonAnswer>,
     ) -> Option<Body> {
         Some(match ovs {
@@ -239,8 +236,8 @@ impl Importer {
             Ovs::UpcallEnqueue { ret, cmd: number, port, upcall_ts, upcall_cpu, queue_id } => {
                 event.upcall = Some(self.upcall(upcall_ts, upcall_cpu));
                 if ret == 0 {
-                    let queued = Queued { ts: event.ts, port, packet: event.packet, upcall: event.upcall };
-                    self.queued.0.put(queue_id, queued);
+                    let message = Message { ts: event.ts, port, packet: event.packet, upcall: event.upcall };
+                    self.messages.queued(queue_id, message);
                 }
                 let queue_id = if ret == 0 { u64::from(queue_id) } else { 0 };
                 let cmd = cmd(number);
@@ -252,14 +249,15 @@ impl Importer {
             }
             Ovs::RecvUpcall { r#type, pkt_size, key_size, queue_id, batch_ts, batch_idx } => {
                 let key_size = u32::try_from(key_size).unwrap_or(u32::MAX);
-                match self.tie(event, queue_id) {
+                let place = Place { tid: event.tid, batch_ts, batch_idx };
+                match tie(event, self.messages.received(queue_id, place)) {
                     // The message is known: it was received, as the daemon says, at the latest now.
-                    Some(queued) => Body::UpcallRecv(UpcallRecv {
-                        port: queued.port,
+                    Some(message) => Body::UpcallRecv(UpcallRecv {
+                        port: message.port,
                         pkt_size,
                         key_size,
                         queue_id: queue_id.into(),
-                        wait_ns: event.ts.saturating_sub(queued.ts),
+                        wait_ns: event.ts.saturating_sub(message.ts),
                         batch_ts,
                         batch_idx,
                     }),
@@ -275,14 +273,14 @@ impl Importer {
                 }
             }
             Ovs::FlowOperation { op_type, queue_id, batch_ts, batch_idx } => {
-                let queue_id = if self.tie(event, queue_id).is_some() { queue_id.into() } else { 0 };
+                let place = Place { tid: event.tid, batch_ts, batch_idx };
+                let message = tie(event, self.messages.asked(queue_id, place, op_type));
+                let queue_id = if message.is_some() { queue_id.into() } else { 0 };
                 Body::FlowOperation(FlowOperation { op_type, ufid: None, queue_id, batch_ts, batch_idx })
             }
             Ovs::ActionExecute(action_execute) => {
-                let queue_id = action_execute.queue_id;
-                if let Some(queue_id) = queue_id {
-                    self.tie(event, queue_id);
-                }
+                let queue_id = action_execute.queue_id.filter(|_| given_back.is_some());
+                tie(event, given_back);
                 Body::ActionExecute(ActionExecute {
                     dp: DpIfindex(0),
                     in_port: PortNo::NONE,
@@ -321,6 +319,15 @@ impl Importer {
             answers.push(DaemonAnswer { ufid, sf_acts, query, answer: Ok(text), took_ns: 0 });
         }
     }
+}
+
+/// Makes an event one of the message that it names.
+fn tie(event: &mut Event, message: Option<Message>) -> Option<Message> {
+    if let Some(message) = message {
+        event.packet = message.packet.or(event.packet);
+        event.upcall = message.upcall;
+    }
+    message
 }
 
 fn key(tracking: SkbTracking) -> (u64, u64) {

@@ -6,6 +6,7 @@
 mod action;
 mod import;
 mod line;
+mod messages;
 
 use std::{
     collections::BTreeMap,
@@ -176,8 +177,8 @@ impl RetisReader {
         Ok(())
     }
 
-    /// All that somebody who relies on what was read has to know: lines that could not be read, and what was passed
-    /// over.
+    /// All that somebody who relies on what was read has to know: lines that could not be read, what was passed
+    /// over, and what could not be tied to its upcall.
     pub fn remarks(&self) -> Option<String> {
         let more = (self.more_bad > 0).then(|| format!("and {} more", self.more_bad));
         let bad = self.bad.iter().cloned().chain(more).reduce(|a, b| format!("{a}; {b}"));
@@ -188,7 +189,8 @@ impl RetisReader {
         });
         let told = self.passed_over.told();
         let told = told.map(|told| format!("{}: passed over, as ovscope has no event for it: {told}", self.name));
-        [bad, newer, told].into_iter().flatten().reduce(|a, b| format!("{a}\n{b}"))
+        let untied = self.importer.untied().told().map(|told| format!("{}: {told}", self.name));
+        [bad, newer, told, untied].into_iter().flatten().reduce(|a, b| format!("{a}\n{b}"))
     }
 
     /// The next events; none at the end.
