@@ -219,3 +219,74 @@ impl Watch {
         self.due.take_if(|(_, at)| *at <= self.model.now()).map(|(why, _)| why)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Counters, DpIfindex, PortNo, UpcallCmd, UpcallCounter};
+
+    const SECOND: Nanos = 1_000_000_000;
+
+    fn watch(triggers: &[&str], after: u64, max: u32) -> Watch {
+        let trigger = triggers.iter().map(|text| text.parse().expect(text)).collect();
+        Watch::new(&FlightArgs { buffer: 0, trigger, trigger_after: Duration::from_secs(after), trigger_max: max })
+    }
+
+    /// Readings of a host that makes so many upcalls in each second, from second 100 on.
+    fn readings(rates: &[u64]) -> Vec<Event> {
+        let sums = rates.iter().scan(0, |sum, rate| {
+            *sum += rate;
+            Some(*sum)
+        });
+        let counter = |count| UpcallCounter {
+            dp: DpIfindex(6),
+            in_port: PortNo(1),
+            cmd: UpcallCmd::Miss,
+            port: 7,
+            cpu: Some(0),
+            ret: 0,
+            count,
+        };
+        let reading = |(second, count): (u64, u64)| {
+            let counters = Counters { upcalls: vec![counter(count)], ..Counters::default() };
+            Event::host(second * SECOND, Body::Counters(Box::new(counters)))
+        };
+        (100..).zip(std::iter::once(0).chain(sums)).map(reading).collect()
+    }
+
+    /// What is saved for, and in which second.
+    fn saves(mut watch: Watch, events: &[Event]) -> Vec<(u64, String)> {
+        let see = |event: &Event| Some((event.ts / SECOND, watch.see(std::slice::from_ref(event))?));
+        events.iter().filter_map(see).collect()
+    }
+
+    #[test]
+    fn a_trigger_saves_once_each_time_it_begins_to_hold() {
+        let rates = [[0; 5], [9000; 5], [0; 5], [9000; 5], [0; 5]].concat();
+        let found = saves(watch(&["upcalls>5000/s"], 0, 9), &readings(&rates));
+        let [(first, one), (second, other)] = &found[..] else { panic!("{found:?}") };
+        assert!((106..=107).contains(first) && (116..=117).contains(second), "{found:?}");
+        assert_eq!((one.as_str(), other.as_str()), ("upcalls>5000/s", "upcalls>5000/s"));
+    }
+
+    #[test]
+    fn it_saves_so_much_later_and_so_often_at_most() {
+        let rates = [[0; 5], [9000; 5], [0; 5]].concat().repeat(6);
+        let at_once = saves(watch(&["upcalls>5000/s"], 0, 3), &readings(&rates));
+        assert_eq!(at_once.len(), 3, "{at_once:?}");
+        let later = saves(watch(&["upcalls>5000/s"], 4, 3), &readings(&rates));
+        let seconds = |saves: &[(u64, String)], more| saves.iter().map(|(second, _)| second + more).collect::<Vec<_>>();
+        assert_eq!(seconds(&later, 0), seconds(&at_once, 4));
+        assert!(saves(watch(&["upcalls>5000/s"], 0, 0), &readings(&rates)).is_empty());
+    }
+
+    #[test]
+    fn several_triggers_that_begin_to_hold_together_are_one_save() {
+        let rates = [[0; 5], [9000; 5]].concat();
+        let all = ["verdict=storm", "upcalls>5000/s", "lost>0"];
+        let found = saves(watch(&all, 2, 9), &readings(&rates));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(saves(watch(&["lost>0"], 0, 9), &readings(&rates)).is_empty());
+        assert!(saves(watch(&[], 0, 9), &readings(&rates)).is_empty());
+    }
+}

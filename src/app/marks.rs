@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::fcntl::OFlag;
+
 use crate::event::Bookmark;
 
 /// More than this is not read: nobody wrote so many notes.
@@ -48,7 +50,9 @@ impl MarkKeeper for Beside {
     fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
         let mut line = serde_json::to_vec(mark).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        // In a folder that others may write to, a link could lead anywhere.
+        let not_a_link = OFlag::O_NOFOLLOW.bits();
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(not_a_link).open(&self.path);
         file.and_then(|mut file| file.write_all(&line))
             .map(|()| format!("marked, in {}", self.path.display()))
             .map_err(|error| format!("{} cannot be written: {error}", self.path.display()))
@@ -57,6 +61,8 @@ impl MarkKeeper for Beside {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -74,6 +80,19 @@ mod tests {
         assert_eq!(beside.load(), Ok(marks.to_vec()));
         let text = std::fs::read_to_string(&path).expect("text");
         assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
+    fn they_are_their_owners_and_not_written_through_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mark = Bookmark { at: 7, note: String::new() };
+        Beside::of(&folder.path().join("own")).keep(&mark).expect("room");
+        let mode = std::fs::metadata(folder.path().join("own.marks")).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::os::unix::fs::symlink(folder.path().join("precious"), folder.path().join("led.marks")).expect("a link");
+        let why = Beside::of(&folder.path().join("led")).keep(&mark).expect_err("it is a link");
+        assert!(why.contains("led.marks cannot be written"), "{why}");
+        assert!(!folder.path().join("precious").exists());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The flight recorder: what is kept in memory, and saved.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use ovscope::{
     event::{Body, Event, Told},
     record::{FLIGHT_MIN, Flight, Reader, RecordError, Recorded as _},
@@ -36,7 +38,8 @@ fn what_is_saved_is_a_recording_like_any_other() {
     let path = folder.path().join("kept.mcap");
     let summary = flight.kept().expect("memory").save(&path).expect("room");
     assert_eq!((summary.events, summary.span), (50, Some((100 * SECOND, 149 * SECOND))));
-    assert_eq!(summary.bytes, std::fs::metadata(&path).expect("a file").len());
+    let file = std::fs::metadata(&path).expect("a file");
+    assert_eq!((file.len(), file.permissions().mode() & 0o777), (summary.bytes, 0o600));
 
     let mut reader = Reader::open(&path).expect("a recording");
     assert_eq!(reader.header(), &header());

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,7 +70,8 @@ fn a_row_has_every_event_once_and_each_file_is_whole_in_itself() {
     assert!(paths[3].ends_with("storm-0004.mcap"), "{paths:?}");
     let mut events = Vec::new();
     for (number, path) in paths.iter().enumerate() {
-        assert!(fs::metadata(path).expect("it is there").len() <= FILE_MIN, "{path:?}");
+        let file = fs::metadata(path).expect("it is there");
+        assert!(file.len() <= FILE_MIN && file.permissions().mode() & 0o777 == 0o600, "{path:?}: {file:?}");
         let mut reader = Reader::open(path).expect("a recording");
         assert!(reader.info().is_some(), "{path:?} is sealed");
         assert_eq!(reader.header().host, "hv-17");

@@ -1,8 +1,10 @@
 //! What is written is read, also from a keyframe on.
 
 use ovscope::{
-    event::{Body, Event, Session, Told},
-    record::{Preamble, Reader, Writer},
+    event::{
+        Body, Capability, CapabilityState, Clock, DaemonState, Datapath, DpIfindex, Event, Port, PortNo, Session, Told,
+    },
+    record::{Header, Preamble, Reader, Writer},
 };
 use proptest::prelude::*;
 
@@ -117,4 +119,53 @@ fn a_stream_goes_only_forward_and_says_so() {
     let error = stream.seek(0).expect_err("a stream").to_string();
     assert!(error.contains("standard input is a stream"), "{error}");
     assert_eq!(read(&mut stream), [marked(1)]);
+}
+
+#[test]
+fn the_header_has_the_host_its_clocks_and_the_options_and_what_was_found_out_later() {
+    let session = Session {
+        program: "ovscope 0.1.0".to_owned(),
+        host: "hv-17".to_owned(),
+        kernel: "6.12.0".to_owned(),
+        machine: "aarch64".to_owned(),
+        cpus: 48,
+        command: "ovscope record -o s.mcap --where 'in_port = 2' --snaplen 64".to_owned(),
+        clock: Clock { monotonic: 5 * SECOND, wall: 1_795_392_000 * SECOND, utc_offset: -3600 },
+        ..Session::default()
+    };
+    let port = Port { port: PortNo(2), name: "tap2".to_owned(), kind: "netdev".to_owned(), ifindex: 22 };
+    let datapath = Datapath { dp: DpIfindex(6), name: "ovs-system".to_owned(), ports: vec![port], stats: None };
+    let probe = |name: &str, state, why: &str| Capability {
+        name: name.to_owned(),
+        state,
+        probe: format!("fentry {name}"),
+        why: why.to_owned(),
+        cost: None,
+    };
+    let capabilities = vec![
+        probe("upcall", CapabilityState::Attached, ""),
+        probe("flow_put", CapabilityState::Missing, "the kernel has no such function"),
+    ];
+    let up = DaemonState::Up { pid: 812, version: "3.5.0".to_owned(), round_trip_ns: 9, missing: vec![] };
+    let bodies = [
+        Body::Session(Box::new(session.clone())),
+        Body::Datapaths { datapaths: vec![datapath.clone()] },
+        Body::Probes { capabilities: capabilities.clone() },
+        Body::Daemon(up),
+    ];
+    let events: Vec<Event> = (6..).zip(bodies).map(|(second, body)| Event::host(second * SECOND, body)).collect();
+    let mut writer = Writer::new(Vec::new(), &Header::from(&session), &Preamble::default()).expect("memory");
+    writer.write(&events).expect("memory");
+    writer.finish().expect("memory");
+    let bytes = writer.into_sink();
+
+    let first = Header::from(&session);
+    assert_eq!((&first.command, first.clock, first.cpus), (&session.command, session.clock, 48));
+    let mut stream = Reader::from_stream("pipe", std::io::Cursor::new(bytes.clone())).expect("a recording");
+    assert_eq!(stream.header(), &first, "as it was known at the begin");
+    read(&mut stream);
+    let ovs_version = "3.5.0".to_owned();
+    let whole = Header { ovs_version, datapaths: vec![datapath], probes: capabilities, ..first };
+    assert_eq!(stream.header(), &whole, "as it was known at the end");
+    assert_eq!(reader(&bytes).header(), &whole, "of a file all is known at once");
 }

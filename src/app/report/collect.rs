@@ -244,6 +244,8 @@ impl Collector {
             marks: self
                 .marks
                 .iter()
+                // A moment before the recording's begin is not in it.
+                .filter(|(at, _)| at / SECOND + 1 >= begin)
                 .map(|(at, note)| Mark { second: since(at / SECOND), note: note.clone() })
                 .collect(),
             rates: self.rates(&since),
