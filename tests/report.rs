@@ -23,11 +23,11 @@ fn of(events: &[Event]) -> Report {
     writer.write(events).expect("memory");
     writer.finish().expect("memory");
     let mut recording = Reader::from_bytes("memory", writer.into_sink()).expect("a recording").into();
-    report(&mut recording).expect("memory")
+    report(&mut recording, &[]).expect("memory")
 }
 
 fn demo(format: ReportFormat) -> String {
-    let report = report(&mut Recording::open(DEMO.as_ref()).expect("the bundled recording")).expect("a file");
+    let report = report(&mut Recording::open(DEMO.as_ref()).expect("the bundled recording"), &[]).expect("a file");
     report.in_format(format).expect("it can be written")
 }
 
@@ -108,14 +108,37 @@ fn rates_are_of_the_recordings_time_and_name_their_peak() {
 fn of_several_sessions_the_last_is_told_and_that_there_are_more() {
     let first = ten_seconds();
     let mark = Bookmark { at: 10 * SECOND, note: "here it began".to_owned() };
-    let mark = Event::host(90 * SECOND, Body::Mark(mark));
-    let second = [session("hv-18", 9 * SECOND), counters(9 * SECOND, 0, 5, 0), counters(11 * SECOND, 0, 9, 0), mark];
+    let before = Bookmark { at: 2 * SECOND, note: "before it".to_owned() };
+    let [mark, before] = [mark, before].map(|mark| Event::host(90 * SECOND, Body::Mark(mark)));
+    let counters = [9, 11].map(|second| counters(second * SECOND, 0, second - 4, 0));
+    let second = [&[session("hv-18", 9 * SECOND)][..], &counters, &[before, mark]].concat();
     let report = of(&[&first[..], &second].concat());
     assert_eq!(report.session.as_ref().map(|s| s.host.as_str()), Some("hv-18"));
     assert_eq!(report.rates.iter().find(|r| r.name == "misses").map(|r| r.total), Some(4));
     assert_eq!(report.marks.iter().map(|m| (m.second, m.note.as_str())).collect::<Vec<_>>(), [(1, "here it began")]);
     assert_eq!(report.span.as_ref().map(|span| span.ns), Some(2 * SECOND), "a mark is made at any time after");
     assert_eq!(report.remarks, ["the recording has 2 sessions; this is of the last one"]);
+}
+
+#[test]
+fn marks_of_replays_are_told_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("storm.mcap");
+    std::fs::copy(DEMO, &path).expect("room");
+    let report = |path: &std::path::Path| {
+        let out = Command::new(env!("CARGO_BIN_EXE_ovscope")).arg("report").arg(path).output().expect("it runs");
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8(out.stdout).expect("text")
+    };
+    assert!(!report(&path).contains("here it begins"));
+    let mut recording = Recording::open(&path).expect("a recording");
+    let at = recording.by_ref().find_map(|batch| batch.expect("a file").iter().map(|e| e.ts).max()).expect("events");
+    let line = format!("{{\"at\":{at},\"note\":\"here it begins\"}}\n");
+    std::fs::write(folder.path().join("storm.mcap.marks"), line).expect("room");
+    assert!(report(&path).contains("here it begins"), "{}", report(&path));
+    std::fs::remove_file(folder.path().join("storm.mcap.marks")).expect("it is there");
+    std::fs::create_dir(folder.path().join("storm.mcap.marks")).expect("room");
+    assert!(report(&path).contains("storm.mcap.marks cannot be read"), "{}", report(&path));
 }
 
 #[test]
@@ -136,7 +159,7 @@ fn a_recording_that_is_cut_off_says_so_in_its_report() {
     let mut bytes = std::fs::read(DEMO).expect("the bundled recording");
     bytes.truncate(bytes.len() / 2);
     let mut half = Reader::from_bytes("half.mcap", bytes).expect("its begin is whole").into();
-    let report = report(&mut half).expect("memory");
+    let report = report(&mut half, &[]).expect("memory");
     assert!(report.events > 10_000 && report.remarks[0].contains("was cut off"), "{:?}", report.remarks);
     assert!(report.in_format(ReportFormat::Text).expect("text").contains("was cut off"));
 }

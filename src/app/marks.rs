@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -37,12 +37,12 @@ impl Beside {
 
     /// All that there are. What is no mark is passed over; an error says why the file cannot be read.
     pub fn load(&self) -> Result<Vec<Bookmark>, String> {
-        let file = match File::open(&self.path) {
+        let mut text = Vec::new();
+        match File::open(&self.path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?,
+            read => read.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?,
         };
-        let lines = BufReader::new(file.take(LIMIT)).split(b'\n').map_while(Result::ok);
-        Ok(lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect())
+        Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    event::{Body, Counters, Event, Nanos, Query},
+    event::{Body, Bookmark, Counters, Event, Nanos, Query},
     model::{self, FlowSort, Metric, Model, NetSummary, Rates, SECOND, Stage, State, TalkerKey, Totals, Window},
     ui::{label, losses},
 };
@@ -130,12 +130,7 @@ impl Collector {
             | Body::Daemon(_)
             | Body::DaemonAnswer(_)
             | Body::Loss(_) => return,
-            Body::Mark(mark) => {
-                if self.marks.len() < MARKS {
-                    self.marks.push((mark.at, mark.note.clone()));
-                }
-                return;
-            }
+            Body::Mark(mark) => return self.mark(mark),
             Body::Counters(counters) => self.count(event.ts, counters),
             Body::Upcall(upcall) => {
                 self.upcalls_seen += 1;
@@ -162,6 +157,14 @@ impl Collector {
         }
         self.first = Some(self.first.map_or(event.ts, |first| first.min(event.ts)));
         self.last = self.last.max(event.ts);
+    }
+
+    /// Takes a mark, wherever it was kept.
+    pub fn mark(&mut self, mark: &Bookmark) {
+        if self.marks.len() < MARKS {
+            let at = self.marks.partition_point(|(at, _)| *at <= mark.at);
+            self.marks.insert(at, (mark.at, mark.note.clone()));
+        }
     }
 
     fn count(&mut self, ts: Nanos, counters: &Counters) {

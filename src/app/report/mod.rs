@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{export::open, to_stdout};
-use crate::record::Recording;
+use super::{export::open, marks::Beside, to_stdout};
+use crate::{event::Bookmark, record::Recording};
 pub use facts::Report;
 
 /// `report`.
@@ -37,12 +37,16 @@ pub enum ReportFormat {
 
 /// Prints the report on standard output.
 pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
-    let report = report(&mut open(&args.file)?)?;
+    let mut recording = open(&args.file)?;
+    let marks = if recording.can_seek() { Beside::of(&args.file).load() } else { Ok(Vec::new()) };
+    let mut report = report(&mut recording, marks.as_deref().unwrap_or_default())?;
+    report.remarks.extend(marks.err());
     to_stdout(report.in_format(args.format)?.as_bytes())
 }
 
-/// Reads a recording to its end. The same recording gives the same report; memory is bounded as the model's is.
-pub fn report(recording: &mut Recording) -> anyhow::Result<Report> {
+/// Reads a recording to its end; `beside` are marks that are not in it. The same recording gives the same report; memory is
+/// bounded as the model's is.
+pub fn report(recording: &mut Recording, beside: &[Bookmark]) -> anyhow::Result<Report> {
     let mut collector = collect::Collector::default();
     while let Some(batch) = recording.next_batch() {
         let batch = batch?;
@@ -50,6 +54,7 @@ pub fn report(recording: &mut Recording) -> anyhow::Result<Report> {
             collector.take(event, batch.keyframe);
         }
     }
+    beside.iter().for_each(|mark| collector.mark(mark));
     Ok(collector.report(recording.remarks().as_deref()))
 }
 
