@@ -265,10 +265,10 @@ impl Upcall {
             (Some(_), None, _) => UpcallEnd::FlowOnly,
             (None, Some(_), _) if asked_put.is_some() => both,
             (None, Some(_), _) => UpcallEnd::ExecOnly,
-            (None, None, _) if self.asked != Asked::default() => match settled {
-                true => UpcallEnd::Asked { put: asked_put.is_some(), exec: asked_exec.is_some() },
-                false => UpcallEnd::InProgress,
-            },
+            (None, None, _) if self.asked != Asked::default() && !settled => UpcallEnd::InProgress,
+            (None, None, _) if self.asked != Asked::default() => {
+                UpcallEnd::Asked { put: asked_put.is_some(), exec: asked_exec.is_some() }
+            }
             (None, None, Some(_)) if !self.begun && self.enqueue.is_none() => UpcallEnd::BeginNotSeen,
             (None, None, Some(_)) => UpcallEnd::ReceivedNotAnswered,
             (None, None, None) => match refused {

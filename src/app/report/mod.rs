@@ -54,7 +54,9 @@ pub fn report(recording: &mut Recording, beside: &[Bookmark]) -> anyhow::Result<
             collector.take(event, batch.keyframe);
         }
     }
-    beside.iter().for_each(|mark| collector.mark(mark));
+    for mark in beside {
+        collector.mark(mark);
+    }
     Ok(collector.report(recording.remarks().as_deref()))
 }
 
