@@ -50,7 +50,9 @@ pub fn spawn(reader: Recording, out: WeakSender<FromSource>) {
 fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) {
     let mut overview = Overview::default();
     let keyframes = reader.keyframes();
-    let end = reader.end();
+    let span = reader.span();
+    // The first event that is not the state there.
+    let mut begin = span.map(|(begin, _)| begin);
     let few = keyframes.len() < ENOUGH;
     let mut places = keyframes.into_iter().peekable();
     // Up to here is known from a keyframe that tells of ten minutes before it.
@@ -75,13 +77,18 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
                 overview.see(event);
                 readings += u32::from(batch.keyframe && matches!(event.body, Body::Counters(_)));
             }
-            if !batch.keyframe && !is_last {
+            if batch.keyframe {
+                continue;
+            }
+            begin = begin.or(batch.events.first().map(|event| event.ts));
+            if !is_last {
                 break true;
             }
         };
         if !read && few {
             break;
         }
+        overview.drop_marks_before(begin.unwrap_or(0));
         if readings > 1 {
             known = overview.span().map_or(0, |(_, last)| last);
         }
@@ -89,7 +96,7 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
             return;
         }
     }
-    if let Some(end) = end {
+    if let Some((_, end)) = span {
         overview.extend(end);
     }
     tell(&overview, true);
@@ -140,5 +147,30 @@ mod tests {
         });
         assert!(tellings < 20, "{tellings} places were looked at: that is all of it, not keyframes alone");
         assert_eq!(found.marks(), marks);
+    }
+
+    #[test]
+    fn marks_from_before_the_recording_are_not_its_own() {
+        let mark = |second: u64| Bookmark { at: second * SECOND, note: String::new() };
+        let marked = |second: u64| Event::host(second * SECOND, Body::Mark(mark(second)));
+        let mut before = Preamble::default();
+        for event in [counters(5), marked(3), marked(20)] {
+            before.see(&event);
+        }
+        let mut writer = Writer::new(Vec::new(), &Header::default(), &before).expect("memory");
+        writer.write(&[marked(30), counters(31), counters(32)]).expect("memory");
+        let found = |bytes: Vec<u8>| {
+            let mut found = Overview::default();
+            survey(Reader::from_bytes("memory", bytes).expect("a recording").into(), |overview, _| {
+                found = overview.clone();
+                true
+            });
+            found.marks().iter().map(|mark| mark.at / SECOND).collect::<Vec<_>>()
+        };
+        writer.finish().expect("memory");
+        let whole = writer.into_sink();
+        // The readings go back to second 5.
+        assert_eq!(found(whole.clone()), [20, 30]);
+        assert_eq!(found(whole[..whole.len() - 30].to_vec()), [20, 30], "also where it is cut off");
     }
 }

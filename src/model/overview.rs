@@ -66,16 +66,18 @@ impl Overview {
         }
     }
 
-    /// The part of it that begins with the column of `from`.
+    /// The part of it that begins with the column of `from`, and the marks from there on.
     #[must_use]
     pub fn since(&self, from: Nanos) -> Self {
         let Some((begin, end)) = self.span.filter(|_| self.width > 0) else { return self.clone() };
         let first = ((from.saturating_sub(begin) / self.width) as usize).min(self.columns.len());
-        Self {
+        let mut part = Self {
             span: Some((begin + first as u64 * self.width, end)),
             columns: self.columns[first..].to_vec(),
             ..self.clone()
-        }
+        };
+        part.drop_marks_before(from);
+        part
     }
 
     /// The times of the first and the last event; none before the first.
@@ -83,11 +85,16 @@ impl Overview {
         self.span
     }
 
-    /// The marks, in the order of the moments they are about. Those of moments before its begin are left out: where a
-    /// recording began in the middle of a session, nobody can go there. A column before it is still its begin.
+    /// The marks, in the order of the moments they are about.
     pub fn marks(&self) -> &[Bookmark] {
-        let begin = self.span.map_or(0, |(begin, _)| begin.saturating_sub(self.width));
-        &self.marks[self.marks.partition_point(|mark| mark.at < begin)..]
+        &self.marks
+    }
+
+    /// Leaves out the marks of moments before this and before its own begin: where a recording began in the middle of a
+    /// session, nobody can go there.
+    pub fn drop_marks_before(&mut self, ts: Nanos) {
+        let from = self.span.map_or(ts, |(begin, _)| begin.min(ts));
+        self.marks.drain(..self.marks.partition_point(|mark| mark.at < from));
     }
 
     /// Looks at an event.
@@ -394,16 +401,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_before_the_begin_is_of_another_recording() {
-        let mark = |at: u64| Event::host(100 * SECOND, Body::Mark(Bookmark { at, note: String::new() }));
-        let mut overview = of(&[mark(50 * SECOND), mark(100 * SECOND - 7), mark(101 * SECOND)]);
-        assert_eq!(overview.marks().len(), 3, "before anything is known of its time");
-        for second in 100..109 {
-            overview.see(&counted(second, 0, 0));
-        }
-        let moments = |overview: &Overview| overview.marks().iter().map(|m| m.at).collect::<Vec<_>>();
-        assert_eq!(moments(&overview), [100 * SECOND - 7, 101 * SECOND]);
-        assert!(moments(&overview.since(104 * SECOND)).is_empty());
+    fn marks_before_the_begin_are_of_another_recording() {
+        let mark = |at: u64| Event::host(100 * SECOND, Body::Mark(Bookmark { at: at * SECOND, note: String::new() }));
+        let mut overview = of(&[mark(50), mark(99), mark(102), mark(105)]);
+        (100..109).for_each(|second| overview.see(&counted(second, 0, 0)));
+        let moments = |overview: &Overview| overview.marks().iter().map(|m| m.at / SECOND).collect::<Vec<_>>();
+        // What came first may be something else than counters.
+        overview.drop_marks_before(99 * SECOND);
+        assert_eq!(moments(&overview), [99, 102, 105]);
+        overview.drop_marks_before(103 * SECOND);
+        assert_eq!(moments(&overview), [102, 105], "its own begin is at 100");
+        assert_eq!(moments(&overview.since(104 * SECOND)), [105]);
     }
 
     #[test]

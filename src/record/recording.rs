@@ -79,10 +79,10 @@ impl Recording {
         }
     }
 
-    /// The latest time of any event, where an index knows it.
-    pub fn end(&self) -> Option<Nanos> {
+    /// The earliest and the latest time of any event, where an index knows them.
+    pub fn span(&self) -> Option<(Nanos, Nanos)> {
         match self {
-            Self::Own(reader) => reader.info()?.span.map(|(_, end)| end),
+            Self::Own(reader) => reader.info()?.span,
             Self::Retis(_) => None,
         }
     }

@@ -71,6 +71,8 @@ pub struct Collector {
     punted_by: Tally<String>,
     drops_seen: Tally<String>,
     /// The moments that were marked, and what was noted.
+    /// The first event of any kind that is not the state at its begin.
+    begin: Option<Nanos>,
     marks: Vec<(Nanos, String)>,
 }
 
@@ -95,6 +97,7 @@ impl Default for Collector {
             destinations: Tally::new(KEYS),
             punted_by: Tally::new(KEYS),
             drops_seen: Tally::new(KEYS),
+            begin: None,
             marks: Vec::new(),
         }
     }
@@ -123,6 +126,7 @@ impl Collector {
             return;
         }
         self.session_events += 1;
+        self.begin = Some(self.begin.map_or(event.ts, |begin| begin.min(event.ts)));
         match &event.body {
             Body::Session(_)
             | Body::Datapaths { .. }
@@ -248,7 +252,7 @@ impl Collector {
                 .marks
                 .iter()
                 // A moment before the recording's begin is not in it.
-                .filter(|(at, _)| at / SECOND + 1 >= begin)
+                .filter(|(at, _)| self.begin.is_none_or(|begin| *at >= begin))
                 .map(|(at, note)| Mark { second: since(at / SECOND), note: note.clone() })
                 .collect(),
             rates: self.rates(&since),
