@@ -13,6 +13,7 @@ mod live;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod reasons;
 mod ties;
 mod usdt;
 
