@@ -23,21 +23,29 @@ static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_de
 	__u64 head = (__u64)get(skb, head);
 	struct wire_step step;
 	struct track *t;
+	bool again;
 
 	if (!head || (!tracks_recorded && tracks_closed()))
 		return NULL;
 	t = track_of(head);
-	if (!t) {
+	again = t && point == POINT_NET_DEV_QUEUE && t->sender == (__u64)dev && get(skb, sk);
+	if (!t || again) {
 		struct cpu_state *cpu;
 
-		if (tracks_closed())
+		if (!t && tracks_closed())
 			return NULL;
 		cpu = this_cpu();
 		if (!cpu)
 			return NULL;
-		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
-		if (!t)
-			return NULL;
+		if (again) {
+			track_again(t, next_id(&cpu->packets));
+		} else {
+			t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+			if (!t)
+				return NULL;
+			if (point == POINT_NET_DEV_QUEUE && get(skb, sk))
+				t->sender = (__u64)dev;
+		}
 	}
 	if ((t->left_out && !is_held(t)) || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
 		return NULL;

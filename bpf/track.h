@@ -31,6 +31,7 @@ struct track {
 	__u64 queue_id;
 	__u64 ts;       /* of the first step */
 	__u64 touched;  /* in jiffies */
+	__u64 sender;   /* the device that a socket of this host gave it to, by address; 0: it came otherwise */
 	__u32 state;
 	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
 	__u32 busy;     /* somebody writes here */
@@ -175,6 +176,7 @@ static __always_inline struct track *track_begin(struct track *t, __u64 packet, 
 	t->packet = packet;
 	t->upcall = 0;
 	t->queue_id = 0;
+	t->sender = 0;
 	t->touched = bpf_jiffies64();
 	t->left_out = t->filter = t->in_ovs = t->unkept = 0;
 	t->count = t->in_dp = 0;
@@ -226,6 +228,24 @@ static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 s
 		return NULL;
 	}
 	return track_begin(t, packet, state);
+}
+
+/* A socket sends the buffer again, as TCP does what it has no answer to: from here on it is another packet. */
+static __noinline int track_again(struct track *t, __u64 packet)
+{
+	__u64 sender;
+
+	/* A clone is just at work elsewhere. */
+	if (!t || !track_lock(t))
+		return 0;
+	if (t->state == TRACK_RECORDED) {
+		__sync_fetch_and_add(&tracks_recorded, -1);
+		track_flush(t);
+	}
+	sender = t->sender;
+	track_begin(t, packet, TRACK_SEEN);
+	t->sender = sender;
+	return 0;
 }
 
 static __always_inline void track_leave_out(struct track *t, __u32 why)

@@ -3,6 +3,7 @@
 
 mod actions;
 mod attach;
+mod corners;
 mod ends;
 mod errors;
 mod exact;
