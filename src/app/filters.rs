@@ -68,15 +68,16 @@ At an upcall alone:
   portid      the netlink port it is sent to
 At a drop, wherever on this host, of a packet that came through Open vSwitch:
   reason      why, as this kernel calls it: NO_SOCKET, OVS_DROP_METER (since Linux 6.6), or its number
-The fields of a lookup are then those of its last one, as far as they are known.
+The fields of a lookup are then those of its last one, as far as they are known. Of the way before a drop the first 20 \
+steps are told, of an action its first 8 bytes of arguments, and of a packet that went up what follows its re-injection.
 
 A packet is recorded from the first place on where all of it holds, with its way before. A comparison with a field that is \
-not known at a place does not hold there, not even under a not. With reason, what is told of the way before a drop has the \
-first steps, an action's first bytes of arguments, and for a packet that went up its way from the re-injection on. What is left out is counted, and all counters stay those of \
+not known at a place does not hold there, not even under a not. What is left out is counted, and all counters stay those of \
 all packets.
 
-Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'   \
---where 'reason in {OVS_DROP_METER, NO_SOCKET}'   --where 'ufid = 4f1d2a3b-0000-1111-2222-333344445555'";
+Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'
+--where 'reason in {OVS_DROP_METER, NO_SOCKET}'
+--where 'ufid = 4f1d2a3b-0000-1111-2222-333344445555'";
 
 /// The programs of `-f`, `--where` and `--datapath`; none where none of them is given. Names are looked up among those
 /// of the host.
