@@ -1,6 +1,6 @@
 //! The options that say what is recorded: read from the command line and made into the probes' programs.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::Context as _;
 
@@ -98,7 +98,7 @@ pub fn programs(args: &ProbeArgs) -> anyhow::Result<Option<Programs>> {
         }
         if let Some(fields) = &args.fields {
             let wrong = |wrong: Wrong| BadUsage(format!("--where: {}", wrong.shown(&fields.text)));
-            let reasons = if fields.expr.has(Field::Reason) { read_drop_reasons() } else { Default::default() };
+            let reasons = if fields.expr.has(Field::Reason) { read_drop_reasons() } else { BTreeMap::new() };
             all.push(fields.resolve(&Known { datapaths, reasons }).map_err(wrong)?);
         }
     }
