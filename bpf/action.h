@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Actions of recorded packets, as the datapath executes them. */
+/* Actions of packets that are recorded, or held back until a drop decides, as the datapath executes them. */
 
 /* What every action's event begins with. */
 static __always_inline void fill_action(struct wire_action_head *e, __u32 kind, struct track *t, struct datapath *dp,
@@ -53,19 +53,24 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 	struct wire_step step = { .what = STEP_ACTION };
 	struct track *t;
 	__u32 len, number;
+	bool held;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
-	if (!tracks_recorded || !dp || !skb || !key || !nla)
+	if ((!tracks_recorded && !filter_drops()) || !dp || !skb || !key || !nla)
 		return 0;
 	t = track_of((__u64)get(skb, head));
-	if (!t || t->state != TRACK_RECORDED)
+	if (!t)
+		return 0;
+	held = t->state != TRACK_RECORDED;
+	if (held && !is_held(t))
 		return 0;
 	number = get(nla, nla_type) & NLA_TYPE_MASK;
 	if (number && number == set_to_masked())
 		number = OVS_ACTION_ATTR_SET;
 	len = get(nla, nla_len);
 	len = len < NLA_HDRLEN ? 0 : len - NLA_HDRLEN;
-	if (len <= STEP_ARGS_MAX) {
+	/* Of what is held back no more is kept than fits into a step. */
+	if (len <= STEP_ARGS_MAX || held) {
 		struct dp_place place = {
 			.dp = dp_number(dp), .in_port = get(key, phy.in_port), .recirc_id = get(key, recirc_id),
 		};

@@ -23,23 +23,31 @@ static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_de
 	__u64 head = (__u64)get(skb, head);
 	struct wire_step step;
 	struct track *t;
+	bool again;
 
-	if (!head || (!tracks_recorded && packets_closed()))
+	if (!head || (!tracks_recorded && tracks_closed()))
 		return NULL;
 	t = track_of(head);
-	if (!t) {
+	again = t && point == POINT_NET_DEV_QUEUE && t->sender == (__u64)dev && get(skb, sk);
+	if (!t || again) {
 		struct cpu_state *cpu;
 
-		if (packets_closed())
+		if (!t && tracks_closed())
 			return NULL;
 		cpu = this_cpu();
 		if (!cpu)
 			return NULL;
-		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
-		if (!t)
-			return NULL;
+		if (again) {
+			track_again(t, next_id(&cpu->packets));
+		} else {
+			t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+			if (!t)
+				return NULL;
+			if (point == POINT_NET_DEV_QUEUE && get(skb, sk))
+				t->sender = (__u64)dev;
+		}
 	}
-	if (t->left_out || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
+	if ((t->left_out && !is_held(t)) || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
 		return NULL;
 	if (dev_fill(&step, dev, point, get(skb, len), 0))
 		track_step(t, bpf_ktime_get_ns(), &step, NULL);
@@ -190,7 +198,7 @@ struct {
 		__u32 state;
 		__u32 left_out;
 		__u32 filter;
-		__u32 pad;
+		__u32 in_ovs;
 	});
 } moving_heads SEC(".maps");
 
@@ -206,7 +214,7 @@ static __always_inline int head_moves(struct sk_buff *skb)
 	if (t && (t->state == TRACK_RECORDED || (cfg_filter && t->filter))) {
 		struct moving m = {
 			.head = head, .packet = t->packet, .upcall = t->upcall, .queue_id = t->queue_id,
-			.state = t->state, .left_out = t->left_out, .filter = t->filter,
+			.state = t->state, .left_out = t->left_out, .filter = t->filter, .in_ovs = t->in_ovs,
 		};
 
 		bpf_map_update_elem(&moving_heads, &key, &m, BPF_ANY);
@@ -215,6 +223,32 @@ static __always_inline int head_moves(struct sk_buff *skb)
 }
 
 TWINS_ENTRY(pskb_expand_head, expand_head_entry, head_moves(skb), struct sk_buff *skb)
+
+/* The steps that are held back stay with the old buffer, for its clones; where it is free they move along. Its place is
+ * left as it was until somebody takes it. */
+static __always_inline void steps_move(struct track *t, struct moving *m)
+{
+	struct track_set *s = track_set_of(m->head);
+
+	if (!s)
+		return;
+	for (int i = 0; i < TRACK_WAYS; i++) {
+		struct track *old = &s->tracks[i];
+
+		if (old == t || old->packet != m->packet || s->heads[i] == m->head)
+			continue;
+		__builtin_memcpy(t->steps, old->steps, sizeof(t->steps));
+		t->ts = old->ts;
+		t->count = old->count;
+		t->dp = old->dp;
+		t->in_port = old->in_port;
+		t->recirc_id = old->recirc_id;
+		t->in_dp = old->in_dp;
+		t->now = old->now;
+		t->unkept = old->unkept;
+		return;
+	}
+}
 
 static __always_inline int head_moved(struct sk_buff *skb)
 {
@@ -236,6 +270,9 @@ static __always_inline int head_moved(struct sk_buff *skb)
 		t->queue_id = moved.queue_id;
 		t->left_out = moved.left_out;
 		t->filter = moved.filter;
+		t->in_ovs = moved.in_ovs;
+		if (is_held(t))
+			steps_move(t, &moved);
 	}
 	return 0;
 }

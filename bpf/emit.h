@@ -41,8 +41,12 @@ static __always_inline bool has_vlan_tag(struct sk_buff *skb)
 	return get(skb, vlan_proto) || get(skb, vlan_tci);
 }
 
-/* Its first bytes. At OVS's hooks skb->data is at the Ethernet header. */
-static __noinline int emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts, __u32 task)
+/* Addresses to reckon with: what is read in place is a pointer to newer kernels' verifiers, also where it is one to
+ * bytes, and these may not be cut to 32 bits. */
+#define address_of(skb, which) ((__u64)BPF_CORE_READ(skb, which))
+
+/* Its first bytes, from `start` on. At OVS's hooks skb->data is at the Ethernet header. */
+static __noinline int emit_bytes(struct sk_buff *skb, __u64 start, __u64 packet, __u64 ts, __u32 task)
 {
 	struct wire_packet *e = reserve(struct wire_packet);
 	__u32 captured;
@@ -54,13 +58,13 @@ static __noinline int emit_bytes(struct sk_buff *skb, __u64 packet, __u64 ts, __
 	e->kind = WIRE_PACKET;
 	e->cpu = bpf_get_smp_processor_id();
 	e->task = task;
-	e->len = get(skb, len);
+	e->len = get(skb, len) + (address_of(skb, data) - start);
 	captured = e->len - get(skb, data_len);
 	if (captured > cfg_snaplen)
 		captured = cfg_snaplen;
 	if (captured > SNAPLEN_MAX)
 		captured = SNAPLEN_MAX;
-	if (bpf_probe_read_kernel(e->data, captured, get(skb, data)))
+	if (bpf_probe_read_kernel(e->data, captured, (void *)start))
 		captured = 0;
 	e->captured = captured;
 	e->vlan_proto = e->vlan_tci = 0;

@@ -55,6 +55,7 @@ enum wire_what {
 	STEP_LOOKUP = 16,
 	STEP_ACTION = 17,
 	STEP_DROP = 18,
+	STEP_PLACE = 19, /* nothing happened: the steps that follow are of this place in the datapath */
 };
 
 /* Before most events; `kind` is at the same place in all of them. packet and upcall are 0 where there is none. */
@@ -76,12 +77,13 @@ struct wire_step {
 	__u8 what;
 	__u8 detail; /* an action: which */
 	__u32 task;  /* a wire_task's number; 0: unknown */
-	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments; a drop: the reason */
-	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes; a drop: where, lower half */
-	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four; a drop: upper half */
+	__u32 a; /* a point: the wire_device's number; a lookup: the wire_flow's, 0 for a miss; an action: bytes of arguments; a drop: the reason; a place: the datapath */
+	__u32 b; /* a point: bytes in the packet; a lookup: masks tried; an action: the first four bytes; a drop: where, lower half; a place: the port */
+	__u32 c; /* a point: the driver's answer; a lookup: masks from the cache; an action: the next four; a drop: upper half; a place: recirc_id */
 };
 
-/* What happened to one packet since its last trace. dp, in_port and recirc_id are of its steps in the datapath. */
+/* What happened to one packet since its last trace. dp, in_port and recirc_id are of its steps in the datapath, up to the
+ * first STEP_PLACE. An action's arguments may have more bytes than a step holds. */
 struct wire_trace {
 	__u64 ts;
 	__u64 packet;
@@ -438,7 +440,8 @@ enum filter_place {
 	FILTER_BYTES = 0,  /* -f: a packet's bytes, where it is first seen */
 	FILTER_LOOKUP = 1, /* --where: the fields that are known after a lookup that hit */
 	FILTER_UPCALL = 2, /* and at an upcall */
-	FILTER_PLACES = 3,
+	FILTER_DROP = 3,   /* and at a drop, if it asks for the reason: an empty program wants nothing here */
+	FILTER_PLACES = 4,
 };
 
 /* struct sock_filter in linux/filter.h. */
@@ -466,6 +469,7 @@ struct filter_fields {
 	__u32 len;
 	__u32 ufid_len; /* 0: the flow, or its UFID, is not known */
 	__u32 ufid[4];
+	__u32 reason;
 	char comm[NAME_LEN];
 };
 

@@ -3,12 +3,8 @@
  *
  * Both are classic BPF programs, run by interpret.h. The bytes are judged once, where a packet is first seen, and the
  * verdict stays with its track, so that no encapsulation or translation on its way changes it. The fields are judged at
- * each lookup that hit and at each upcall; a packet that is wanted at one is recorded from there on, with its steps
- * before. What is left out is counted; counters and ties are those of all packets. */
-
-/* Addresses to reckon with: what is read in place is a pointer to newer kernels' verifiers, also where it is one to
- * bytes, and these may not be cut to 32 bits. */
-#define address_of(skb, which) ((__u64)BPF_CORE_READ(skb, which))
+ * each lookup that hit, at each upcall and, where they have the reason, at each drop; a packet that is wanted at one is
+ * recorded from there on, with its steps before. What is left out is counted; counters and ties are those of all packets. */
 
 static __always_inline bool filter_bytes(struct sk_buff *skb, __u64 start, bool bare)
 {
@@ -89,11 +85,24 @@ static __always_inline bool filter_hit(struct track *t, struct cpu_state *cpu, s
 	fields->ufid_len = slot->ufid_len;
 	if (slot->ufid_len)
 		__builtin_memcpy(fields->ufid, slot->ufid, sizeof(fields->ufid));
-	if (fields_hold(FILTER_LOOKUP, fields))
+	if (fields_hold(FILTER_OF_OVS, FILTER_LOOKUP, fields))
 		return true;
 	if (t)
 		f->hit.packet = t->packet;
 	return false;
+}
+
+/* Whether a packet that is not recorded may be when it is dropped: only one that came through OVS. */
+static __always_inline bool is_held(struct track *t)
+{
+	return t->in_ovs && t->state == TRACK_SEEN && t->filter == FILTER_WANTED &&
+	       (!t->left_out || t->left_out == TALLY_FILTERED_OUT) && filter_drops();
+}
+
+/* No new tracks for a while: but those that are held back are made whatever the budget is, for a drop is what decides. */
+static __always_inline bool tracks_closed(void)
+{
+	return packets_closed() && !filter_drops();
 }
 
 /* Whether the fields of an upcall are wanted. */
@@ -105,7 +114,7 @@ static __always_inline bool filter_upcall_fields(struct track *t, struct sk_buff
 
 	if (!f || !filter_is_there(FILTER_UPCALL))
 		return true;
-	fields = &f->upcall;
+	fields = &f->fields;
 	__builtin_memset(fields, 0, sizeof(*fields));
 	/* Of the packet's last lookup, if it hit. */
 	if (t && f->hit.packet == t->packet) {
@@ -119,15 +128,18 @@ static __always_inline bool filter_upcall_fields(struct track *t, struct sk_buff
 	fields->cmd = up->cmd;
 	fields->portid = up->portid;
 	fields->len = get(skb, len);
-	return fields_hold(FILTER_UPCALL, fields);
+	return fields_hold(FILTER_OF_OVS, FILTER_UPCALL, fields);
 }
 
 /* Whether an upcall is wanted whose packet is not recorded yet. */
 static __always_inline bool filter_upcall(struct track *t, struct sk_buff *skb, struct sw_flow_key *key,
 					  struct going_up *up, struct cpu_state *cpu)
 {
-	bool bytes = filter_bytes_in_ovs(t, skb, is_bare(key));
+	bool bytes;
 
+	if (t)
+		t->in_ovs = 1;
+	bytes = filter_bytes_in_ovs(t, skb, is_bare(key));
 	if (bytes && filter_upcall_fields(t, skb, key, up))
 		return true;
 	up->refused = (bytes ? FILTER_WANTED : FILTER_REFUSED) | (t ? t->left_out : 0) << 8;

@@ -37,25 +37,31 @@ struct filter_hit {
 	struct filter_fields fields;
 };
 
-/* All that use it run with bottom halves off, and none of them within another. */
 struct filter_cpu {
 	struct filter_machine machine;
 	struct filter_hit hit;
-	struct filter_fields upcall;
+	struct filter_fields fields; /* that are judged elsewhere than at a hit */
 };
+
+/* Who works with which: OVS's hooks run with bottom halves off, and none of them within another. Drops come anywhere,
+ * and their twin within them. */
+enum filter_user { FILTER_OF_OVS, FILTER_OF_DROP, FILTER_OF_DROP_TWIN, FILTER_USERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
+	__uint(max_entries, FILTER_USERS);
+	__type(key, __u32); /* enum filter_user */
 	__type(value, struct filter_cpu);
 } filter_cpus SEC(".maps");
 
+static __always_inline struct filter_cpu *filter_of(__u32 user)
+{
+	return bpf_map_lookup_elem(&filter_cpus, &user);
+}
+
 static __always_inline struct filter_cpu *this_filter(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&filter_cpus, &zero);
+	return filter_of(FILTER_OF_OVS);
 }
 
 static __always_inline struct filter_program *filter_program_at(__u32 place)
@@ -65,12 +71,18 @@ static __always_inline struct filter_program *filter_program_at(__u32 place)
 	return bpf_map_lookup_elem(&filter_programs, &at);
 }
 
-/* An empty program wants everything. */
+/* An empty program wants everything, but for FILTER_DROP's. */
 static __always_inline bool filter_is_there(__u32 place)
 {
 	struct filter_program *program = filter_program_at(place);
 
 	return program && program->len;
+}
+
+/* Whether drops decide: then packets that are not recorded yet are held back, with all that happens to them. */
+static __always_inline bool filter_drops(void)
+{
+	return cfg_filter && filter_is_there(FILTER_DROP);
 }
 
 struct filter_run {
@@ -221,9 +233,9 @@ static long filter_step(__u32 i, struct filter_run *run)
  * that their callers may have done before. */
 
 /* Whether the place's program holds for what is in the machine. */
-__noinline int filter_holds(__u32 place)
+__noinline int filter_holds(__u32 user, __u32 place)
 {
-	struct filter_cpu *f = this_filter();
+	struct filter_cpu *f = filter_of(user);
 	struct filter_machine *machine;
 	struct filter_run run;
 
@@ -286,15 +298,15 @@ __noinline int frame_holds(struct filter_frame *frame)
 	m->captured = front + linear;
 	if (m->captured > FILTER_BYTES_MAX)
 		m->captured = FILTER_BYTES_MAX;
-	return filter_holds(FILTER_BYTES);
+	return filter_holds(FILTER_OF_OVS, FILTER_BYTES);
 }
 
 #define FIELD_NAME_AT (__builtin_offsetof(struct filter_fields, comm) / 4)
 
 /* Whether the place's program of --where holds for these fields, with the CPU and the task that are at work. */
-__noinline int fields_hold(__u32 place, struct filter_fields *fields)
+__noinline int fields_hold(__u32 user, __u32 place, struct filter_fields *fields)
 {
-	struct filter_cpu *f = this_filter();
+	struct filter_cpu *f = filter_of(user);
 	__u32 *from = (__u32 *)fields, *to;
 
 	if (!f || !fields)
@@ -306,5 +318,5 @@ __noinline int fields_hold(__u32 place, struct filter_fields *fields)
 	for (__u32 i = 0; i < sizeof(*fields) / 4; i++)
 		to[i] = i < FIELD_NAME_AT ? bpf_htonl(from[i]) : from[i];
 	f->machine.len = f->machine.captured = sizeof(*fields);
-	return filter_holds(place);
+	return filter_holds(user, place);
 }

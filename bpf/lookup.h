@@ -197,7 +197,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 	struct named *n;
 	struct track *t;
 
-	t = tracks_recorded || !packets_closed() ? track_of(head) : NULL;
+	t = tracks_recorded || !tracks_closed() ? track_of(head) : NULL;
 	if (t && t->state == TRACK_RECORDED)
 		return t;
 	/* A recirculated packet was decided about on its first pass. */
@@ -205,7 +205,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 		return NULL;
 	if (!cfg_generic)
 		return NULL;
-	if (!t && packets_closed()) {
+	if (!t && tracks_closed()) {
 		cpu->left_out = TALLY_OVER_BUDGET;
 		if (cfg_filter && !filter_hit(NULL, cpu, skb, slot))
 			cpu->left_out = TALLY_FILTERED_OUT;
@@ -216,13 +216,14 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
 	if (!t)
 		return NULL;
+	t->in_ovs = 1;
 	if (cfg_filter) {
 		bool filtered_out = t->left_out == TALLY_FILTERED_OUT;
 
 		if (!filter_hit(t, cpu, skb, slot)) {
 			if (first && !t->left_out)
 				track_leave_out(t, TALLY_FILTERED_OUT);
-			/* An upcall of it may be wanted: then it is told that it hit. */
+			/* An upcall or a drop of it may be wanted: then it is told that it hit. */
 			return t->filter == FILTER_WANTED ? t : NULL;
 		}
 		if (!first && !filtered_out)
@@ -246,7 +247,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 	track_record(t);
 	n = this_named();
 	if (n)
-		emit_bytes(skb, t->packet, now, task_number(n));
+		emit_bytes(skb, address_of(skb, data), t->packet, now, task_number(n));
 	return t;
 }
 

@@ -334,6 +334,7 @@ static __always_inline int reinject(struct sk_buff *skb)
 		return 0;
 	if (!op->recorded) {
 		/* It has been judged. */
+		t->in_ovs = 1;
 		t->filter = op->refused & 0xff;
 		t->left_out = op->refused >> 8;
 		op->head = head;

@@ -3,13 +3,6 @@
 #ifndef OVSCOPE_STEP_H
 #define OVSCOPE_STEP_H
 
-/* Where a step in the datapath was made. Steps that are told together share it. */
-struct dp_place {
-	__u32 dp;
-	__u32 in_port;
-	__u32 recirc_id;
-};
-
 /* How far a step may be from the first one it is told with: `after` is signed nanoseconds. */
 #define STEP_SPAN 2000000000LL
 
@@ -51,6 +44,7 @@ __noinline int tell_step(const struct step_owner *of, __u64 now, const struct wi
 /* Keeps a step with its packet; its `after` is set here. */
 static __always_inline void track_step(struct track *t, __u64 now, struct wire_step *step, const struct dp_place *place)
 {
+	bool elsewhere;
 	__u32 at;
 
 	if (!track_lock(t)) {
@@ -65,24 +59,37 @@ static __always_inline void track_step(struct track *t, __u64 now, struct wire_s
 		return;
 	}
 	at = t->count;
+	elsewhere = place && t->in_dp &&
+		    (t->now.dp != place->dp || t->now.in_port != place->in_port || t->now.recirc_id != place->recirc_id);
 	if (at) {
 		__s64 after = now - t->ts;
-		bool elsewhere = place && t->in_dp &&
-				 (t->dp != place->dp || t->in_port != place->in_port || t->recirc_id != place->recirc_id);
+		bool far = after > STEP_SPAN || after < -STEP_SPAN;
 
-		if (at >= STEPS_MAX || elsewhere || after > STEP_SPAN || after < -STEP_SPAN) {
+		step->after = after;
+		if (t->state == TRACK_RECORDED) {
+			if (at >= STEPS_MAX || elsewhere || far) {
+				track_flush(t);
+				at = step->after = elsewhere = 0;
+			}
+		} else if (at + elsewhere >= STEPS_MAX || far) {
 			/* Of a packet that may never be told the first steps are kept. */
-			if (t->state != TRACK_RECORDED)
-				goto out;
-			track_flush(t);
-			at = 0;
-		} else {
-			step->after = after;
+			t->unkept++;
+			goto placed;
 		}
 	}
 	if (!at)
 		t->ts = now;
-	if (place) {
+	/* What is held back is told together, wherever it was. */
+	if (elsewhere) {
+		struct wire_step there = {
+			.after = step->after, .what = STEP_PLACE, .a = place->dp, .b = place->in_port, .c = place->recirc_id,
+		};
+
+		barrier_var(at);
+		if (at < STEPS_MAX)
+			t->steps[at] = there;
+		at++;
+	} else if (place && !t->in_dp) {
 		t->dp = place->dp;
 		t->in_port = place->in_port;
 		t->recirc_id = place->recirc_id;
@@ -95,7 +102,9 @@ static __always_inline void track_step(struct track *t, __u64 now, struct wire_s
 		t->count = at + 1;
 	}
 	t->touched = bpf_jiffies64();
-out:
+placed:
+	if (place)
+		t->now = *place;
 	track_unlock(t);
 }
 

@@ -13,6 +13,13 @@
 #define TRACK_WAYS 4
 #define TRACK_OLD 256 /* jiffies: 0.25 to 2.5 s. What was not seen for so long makes room: a buffer that waits in a socket */
 
+/* Where a step in the datapath was made. Steps that are told together share it. */
+struct dp_place {
+	__u32 dp;
+	__u32 in_port;
+	__u32 recirc_id;
+};
+
 /* What -f says of a packet's bytes; 0 while nobody asked. */
 enum filter_verdict { FILTER_WANTED = 1, FILTER_REFUSED = 2 };
 
@@ -24,6 +31,7 @@ struct track {
 	__u64 queue_id;
 	__u64 ts;       /* of the first step */
 	__u64 touched;  /* in jiffies */
+	__u64 sender;   /* the device that a socket of this host gave it to, by address; 0: it came otherwise */
 	__u32 state;
 	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
 	__u32 busy;     /* somebody writes here */
@@ -33,7 +41,9 @@ struct track {
 	__u32 recirc_id;
 	__u32 in_dp;    /* whether there are any */
 	__u32 filter;   /* enum filter_verdict */
-	__u32 pad;
+	__u32 in_ovs;   /* it came to a datapath */
+	__u32 unkept;   /* steps before it was recorded that there was no room for */
+	struct dp_place now; /* of the newest step in the datapath: dp, in_port and recirc_id are of the first one */
 	struct wire_step steps[STEPS_MAX];
 };
 
@@ -166,10 +176,12 @@ static __always_inline struct track *track_begin(struct track *t, __u64 packet, 
 	t->packet = packet;
 	t->upcall = 0;
 	t->queue_id = 0;
+	t->sender = 0;
 	t->touched = bpf_jiffies64();
-	t->left_out = t->filter = 0;
+	t->left_out = t->filter = t->in_ovs = t->unkept = 0;
 	t->count = t->in_dp = 0;
 	t->dp = t->in_port = t->recirc_id = 0;
+	t->now.dp = t->now.in_port = t->now.recirc_id = 0;
 	t->busy = 0;
 	t->state = state;
 	if (state == TRACK_RECORDED)
@@ -218,19 +230,41 @@ static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 s
 	return track_begin(t, packet, state);
 }
 
+/* A socket sends the buffer again, as TCP does what it has no answer to: from here on it is another packet. */
+static __noinline int track_again(struct track *t, __u64 packet)
+{
+	__u64 sender;
+
+	/* A clone is just at work elsewhere. */
+	if (!t || !track_lock(t))
+		return 0;
+	if (t->state == TRACK_RECORDED) {
+		__sync_fetch_and_add(&tracks_recorded, -1);
+		track_flush(t);
+	}
+	sender = t->sender;
+	track_begin(t, packet, TRACK_SEEN);
+	t->sender = sender;
+	return 0;
+}
+
 static __always_inline void track_leave_out(struct track *t, __u32 why)
 {
 	t->left_out = why;
 	tally(why);
 }
 
-/* Also what was left out as a packet, when it turns out to be upcalled. */
+/* Also what was left out as a packet, when it turns out to be upcalled, or dropped. Clones of a packet may come to this
+ * on two CPUs. */
 static __always_inline void track_record(struct track *t)
 {
+	if (__sync_val_compare_and_swap(&t->state, TRACK_SEEN, TRACK_RECORDED) != TRACK_SEEN)
+		return;
 	if (t->left_out)
 		tally_add(t->left_out, -1);
+	if (t->unkept)
+		tally_add(TALLY_MISSED, t->unkept);
 	t->left_out = 0;
-	t->state = TRACK_RECORDED;
 	__sync_fetch_and_add(&tracks_recorded, 1);
 }
 

@@ -154,8 +154,12 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	up->active = 1;
 
 	t = track_of(head);
-	if (cfg_filter && !(t && t->state == TRACK_RECORDED) && !filter_upcall(t, skb, key, up, cpu))
+	if (cfg_filter && !(t && t->state == TRACK_RECORDED) && !filter_upcall(t, skb, key, up, cpu)) {
+		/* A packet that cannot go up is dropped. */
+		if (t && missed && is_held(t))
+			lookup_step(t, cpu, begun, up->dp, 0);
 		return 0;
+	}
 	if (!budget_take(now, t && t->state == TRACK_RECORDED ? UPCALL_COST : UPCALL_COST + PACKET_COST,
 			 BUDGET_UPCALLS)) {
 		tally(TALLY_UPCALLS_OVER_BUDGET);
@@ -181,7 +185,7 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 	if (!n)
 		return 0;
 	if (bytes)
-		emit_bytes(skb, up->packet, begun, task_number(n));
+		emit_bytes(skb, address_of(skb, data), up->packet, begun, task_number(n));
 	/* So that an upcall's events come in their order. */
 	if (t) {
 		if (missed)

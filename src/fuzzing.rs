@@ -5,7 +5,7 @@ use crate::{
     app::trigger::Trigger,
     event::{Datapath, DpIfindex, Port, PortNo, Told},
     filter::{
-        Programs, Where,
+        Known, Programs, Where,
         classic::{self, Insn},
     },
     model::Model,
@@ -77,8 +77,10 @@ pub fn filter_where(bytes: &[u8]) -> usize {
     let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
     let port = |port, name: &str| Port { port: PortNo(port), name: name.to_owned(), kind: String::new(), ifindex: 1 };
     let ports = vec![port(0, "br0"), port(1, "p1")];
-    let datapaths = [Datapath { dp: DpIfindex(4), name: "ovs-system".to_owned(), ports, stats: None }];
-    let condition = match Where::parse(text).and_then(|expression| expression.resolve(&datapaths)) {
+    let datapaths = vec![Datapath { dp: DpIfindex(4), name: "ovs-system".to_owned(), ports, stats: None }];
+    let reasons = [(3, "NO_SOCKET".to_owned()), (0x3_0005, "OVS_DROP_METER".to_owned())].into();
+    let known = Known { datapaths, reasons };
+    let condition = match Where::parse(text).and_then(|expression| expression.resolve(&known)) {
         Ok(condition) => condition,
         Err(wrong) => {
             assert!(wrong.shown(text).contains('^'));
@@ -86,10 +88,10 @@ pub fn filter_where(bytes: &[u8]) -> usize {
         }
     };
     let Ok(programs) = Programs::of(Vec::new(), Some(&condition), true) else { return 0 };
-    for program in [&programs.lookup, &programs.upcall] {
+    for program in [&programs.lookup, &programs.upcall, &programs.drop] {
         assert!(program.is_empty() || classic::check(program).is_ok(), "what is compiled may be run");
     }
-    programs.lookup.len() + programs.upcall.len()
+    programs.lookup.len() + programs.upcall.len() + programs.drop.len()
 }
 
 /// A classic BPF program, eight bytes an instruction, as libpcap gives it: whether it may be run. Its instructions.

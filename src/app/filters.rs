@@ -1,13 +1,13 @@
 //! The options that say what is recorded: read from the command line and made into the probes' programs.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::Context as _;
 
 use super::cli::{ProbeArgs, Track};
 use crate::{
-    filter::{self, Condition, Programs, Where, Wrong, classic::Insn},
-    probes::{BUFFER_RANGE, read_datapaths},
+    filter::{self, Condition, Field, Known, Programs, Where, Wrong, classic::Insn},
+    probes::{BUFFER_RANGE, read_datapaths, read_drop_reasons},
 };
 
 /// What is wrong with the command line beyond its syntax: exit code 2.
@@ -66,16 +66,21 @@ At a lookup that hit, and at an upcall:
 At an upcall alone:
   cmd         miss or action
   portid      the netlink port it is sent to
+At a drop, wherever on this host, of a packet that came through Open vSwitch:
+  reason      why, as this kernel calls it: NO_SOCKET, OVS_DROP_METER (since Linux 6.6), or its number
+The fields of a lookup are then those of its last one, as far as they are known. Of the way before a drop the first 20 \
+steps are told, of an action its first 8 bytes of arguments, and of a packet that went up what follows its re-injection.
 
 A packet is recorded from the first place on where all of it holds, with its way before. A comparison with a field that is \
 not known at a place does not hold there, not even under a not. What is left out is counted, and all counters stay those of \
 all packets.
 
-Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'   \
+Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'
+--where 'reason in {OVS_DROP_METER, NO_SOCKET}'
 --where 'ufid = 4f1d2a3b-0000-1111-2222-333344445555'";
 
-/// The programs of `-f`, `--where` and `--datapath`; none where none of them is given. Names are looked up among the host's
-/// datapaths.
+/// The programs of `-f`, `--where` and `--datapath`; none where none of them is given. Names are looked up among those
+/// of the host.
 pub fn programs(args: &ProbeArgs) -> anyhow::Result<Option<Programs>> {
     if args.filter.is_none() && args.fields.is_none() && args.datapath.is_none() {
         return Ok(None);
@@ -93,7 +98,8 @@ pub fn programs(args: &ProbeArgs) -> anyhow::Result<Option<Programs>> {
         }
         if let Some(fields) = &args.fields {
             let wrong = |wrong: Wrong| BadUsage(format!("--where: {}", wrong.shown(&fields.text)));
-            all.push(fields.resolve(&datapaths).map_err(wrong)?);
+            let reasons = if fields.expr.has(Field::Reason) { read_drop_reasons() } else { BTreeMap::new() };
+            all.push(fields.resolve(&Known { datapaths, reasons }).map_err(wrong)?);
         }
     }
     let condition = (!all.is_empty()).then_some(Condition::All(all));

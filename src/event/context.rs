@@ -130,7 +130,8 @@ pub struct Loss {
     /// Packets that had no room in the kernel's tracking table.
     pub untracked: u64,
     /// Runs of a probe that the kernel left out, as the same probe was just at work on that CPU (`recursion_misses`):
-    /// what it would have seen or counted is missing.
+    /// what it would have seen or counted is missing. With them the steps of a packet before it was chosen that there was
+    /// no room for.
     #[serde(default)]
     pub missed_runs: u64,
     /// Events that came but could not be decoded.

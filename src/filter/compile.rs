@@ -2,7 +2,7 @@
 
 use super::{
     classic::{self, Insn, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LD_WORD, RETURN, Unfit},
-    field::Place,
+    field::{Field, Place},
     parse::Op,
     resolve::{Condition, Test},
 };
@@ -16,6 +16,8 @@ pub struct Programs {
     pub lookup: Vec<Insn>,
     /// At [`Place::Upcall`].
     pub upcall: Vec<Insn>,
+    /// At [`Place::Drop`]; empty, unlike the others: drops decide nothing.
+    pub drop: Vec<Insn>,
 }
 
 /// Why a condition cannot be compiled.
@@ -26,7 +28,8 @@ pub enum Unreachable {
     Long(#[from] Unfit),
     /// It holds only where nothing is attached.
     #[error(
-        "--where can never hold with --sample 0, where only upcalls are seen: ufid is known after lookups. Drop one"
+        "--where can never hold with --sample 0, where only upcalls are seen: ufid is known after lookups, reason at \
+         drops. Leave one of the two out"
     )]
     OnlyLookups,
 }
@@ -37,12 +40,14 @@ impl Programs {
     pub fn of(bytes: Vec<Insn>, condition: Option<&Condition>, lookups: bool) -> Result<Self, Unreachable> {
         let Some(condition) = condition else { return Ok(Self { bytes, ..Self::default() }) };
         let at = |place| fold(condition, false, place, lookups);
-        let (lookup, upcall) = (at(Place::Lookup), at(Place::Upcall));
-        // Upcalls know every field but for the flow, which lookups tell them.
+        let (lookup, upcall, drop) = (at(Place::Lookup), at(Place::Upcall), at(Place::Drop));
+        // Upcalls know every field but for the flow, which lookups tell them, and the reason of a drop.
         if !lookups && upcall == Folded::Never {
             return Err(Unreachable::OnlyLookups);
         }
-        Ok(Self { bytes, lookup: generate(&lookup)?, upcall: generate(&upcall)? })
+        let drops = lookups && condition.has(Field::Reason);
+        let drop = if drops { generate(&drop)? } else { Vec::new() };
+        Ok(Self { bytes, lookup: generate(&lookup)?, upcall: generate(&upcall)?, drop })
     }
 }
 
@@ -51,8 +56,8 @@ impl Programs {
 enum Folded {
     Always,
     Never,
-    /// A test, or its opposite.
-    Test(Test, bool),
+    /// A test, or its opposite, and the word that must not be 0 for the field to be known at all.
+    Test(Test, bool, Option<usize>),
     All(Vec<Folded>),
     Any(Vec<Folded>),
 }
@@ -68,8 +73,9 @@ fn fold(condition: &Condition, negated: bool, place: Place, ufid_is_kept: bool) 
         Condition::All(parts) => all_of(each(parts)),
         Condition::Any(parts) => any_of(each(parts)),
         Condition::Test(test) => {
-            let known = test.field.is_known_at(place) && (ufid_is_kept || test.known_by().is_none());
-            if known { Folded::Test(test.clone(), negated) } else { Folded::Never }
+            let known = test.field.is_known_at(place) && (ufid_is_kept || test.field != Field::Ufid);
+            let known_by = test.field.known_by(place);
+            if known { Folded::Test(test.clone(), negated, known_by) } else { Folded::Never }
         }
     }
 }
@@ -146,7 +152,7 @@ impl Writer {
         match folded {
             Folded::Always => self.jump(yes),
             Folded::Never => self.jump(no),
-            Folded::Test(test, negated) => self.test(test, *negated, yes, no),
+            Folded::Test(test, negated, known_by) => self.test(test, *negated, *known_by, yes, no),
             Folded::All(all) => {
                 for part in all {
                     let next = self.label();
@@ -166,9 +172,9 @@ impl Writer {
         }
     }
 
-    fn test(&mut self, test: &Test, negated: bool, yes: Label, no: Label) {
+    fn test(&mut self, test: &Test, negated: bool, known_by: Option<usize>, yes: Label, no: Label) {
         let load = |word: usize| 4 * word as u32;
-        if let Some(word) = test.known_by() {
+        if let Some(word) = known_by {
             let known = self.label();
             self.push(LD_WORD, load(word));
             self.branch(JUMP_EQ, 0, no, known);

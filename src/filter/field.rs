@@ -23,10 +23,12 @@ pub enum Field {
     Comm,
     /// The packet's length in bytes, with its Ethernet header.
     Len,
+    /// Why the packet is dropped: `enum skb_drop_reason`, and above it the subsystems' own.
+    Reason,
 }
 
 /// Every field.
-pub const FIELDS: [Field; 9] = [
+pub const FIELDS: [Field; 10] = [
     Field::InPort,
     Field::Dp,
     Field::Ufid,
@@ -36,12 +38,15 @@ pub const FIELDS: [Field; 9] = [
     Field::Cpu,
     Field::Comm,
     Field::Len,
+    Field::Reason,
 ];
 
 /// Bytes of a thread's name, with the zero at its end; `TASK_COMM_LEN`.
 pub const COMM_LEN: usize = 16;
 /// The word that is 0 where no UFID is known.
 pub const UFID_LEN_WORD: usize = 7;
+/// The word that is 0 where a dropped packet's place in a datapath is not known.
+pub const DP_WORD: usize = 1;
 
 impl Field {
     /// Its name in an expression.
@@ -56,6 +61,7 @@ impl Field {
             Self::Cpu => "cpu",
             Self::Comm => "comm",
             Self::Len => "len",
+            Self::Reason => "reason",
         }
     }
 
@@ -68,14 +74,15 @@ impl Field {
     pub fn word(self) -> usize {
         match self {
             Self::InPort => 0,
-            Self::Dp => 1,
+            Self::Dp => DP_WORD,
             Self::RecircId => 2,
             Self::Cmd => 3,
             Self::Portid => 4,
             Self::Cpu => 5,
             Self::Len => 6,
             Self::Ufid => 8,
-            Self::Comm => 12,
+            Self::Reason => 12,
+            Self::Comm => 13,
         }
     }
 
@@ -89,6 +96,16 @@ impl Field {
         match self {
             Self::InPort | Self::Dp | Self::Ufid | Self::RecircId | Self::Cpu | Self::Comm | Self::Len => true,
             Self::Cmd | Self::Portid => place == Place::Upcall,
+            Self::Reason => place == Place::Drop,
+        }
+    }
+
+    /// The word that must not be 0 for it to be known at a place that does know it, mostly.
+    pub fn known_by(self, place: Place) -> Option<usize> {
+        match self {
+            Self::Ufid => Some(UFID_LEN_WORD),
+            Self::InPort | Self::Dp | Self::RecircId => (place == Place::Drop).then_some(DP_WORD),
+            _ => None,
         }
     }
 }
@@ -106,6 +123,8 @@ pub enum Place {
     Lookup,
     /// As a packet is sent up.
     Upcall,
+    /// As it is dropped, where the reason is asked for.
+    Drop,
 }
 
 #[cfg(test)]
@@ -116,8 +135,9 @@ mod tests {
     fn every_field_is_found_by_its_name_and_known_somewhere() {
         for field in FIELDS {
             assert_eq!(Field::of(field.name()), Some(field));
-            assert!(field.is_known_at(Place::Upcall), "{field}");
+            assert_ne!(field.is_known_at(Place::Upcall), field == Field::Reason, "{field}");
+            assert_ne!(field.is_known_at(Place::Drop), [Field::Cmd, Field::Portid].contains(&field), "{field}");
         }
-        assert_eq!(Field::of("reason"), None);
+        assert_eq!(Field::of("reasons"), None);
     }
 }

@@ -2,7 +2,7 @@
 //! `--where` on what Open vSwitch knows of it.
 //!
 //! Both become classic BPF programs that bpf/interpret.h runs in the kernel. `-f` is compiled by libpcap ([`bytes`]);
-//! `--where` is read here ([`Where::parse`]), its names are looked up among the datapaths ([`Where::resolve`]), and it is
+//! `--where` is read here ([`Where::parse`]), its names are looked up among the host's ([`Where::resolve`]), and it is
 //! compiled once for each place that judges ([`Programs::of`]).
 
 pub mod bytes;
@@ -10,12 +10,13 @@ pub mod classic;
 mod compile;
 mod field;
 mod parse;
+mod reason;
 mod resolve;
 
 pub use compile::{Programs, Unreachable};
-pub use field::{FIELDS, Field, Place, UFID_LEN_WORD};
+pub use field::{DP_WORD, FIELDS, Field, Place, UFID_LEN_WORD};
 pub use parse::{Expr, Op, Value, Where};
-pub use resolve::{Condition, datapath};
+pub use resolve::{Condition, Known, datapath};
 
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,6 +37,17 @@ pub enum Expr {
     Any(Vec<Expr>),
 }
 
+impl Expr {
+    /// Whether it asks for a field anywhere.
+    pub fn has(&self, field: Field) -> bool {
+        match self {
+            Self::Compare(there, ..) => *there == field,
+            Self::Not(inner) => inner.has(field),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.has(field)),
+        }
+    }
+}
+
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as they are called everywhere")]
@@ -54,7 +65,7 @@ pub enum Op {
 pub enum Value {
     /// A number.
     Number(u32),
-    /// The name of a port, a datapath or a thread.
+    /// The name of a port, a datapath, a thread or a reason.
     Name(String),
     /// A flow.
     Ufid(Ufid),
@@ -246,12 +257,6 @@ impl Parser {
         let Token::Word(word, quoted) = self.peek() else {
             return Err(self.wrong(&format!("expected a field: {}", known())));
         };
-        if word == "reason" {
-            return Err(self.wrong(
-                "why a packet is dropped is known only once it is gone, too late to decide about its way: record, then \
-                 choose from what ovscope export prints",
-            ));
-        }
         match Field::of(word) {
             Some(field) if !quoted => {
                 self.next += 1;
@@ -292,7 +297,7 @@ impl Parser {
             (Field::Comm, _) if word.len() >= COMM_LEN => {
                 Err(format!("a thread's name has at most {} bytes", COMM_LEN - 1))
             }
-            (Field::Comm, _) | (Field::InPort | Field::Dp, None) => Ok(Value::Name(word.clone())),
+            (Field::Comm, _) | (Field::InPort | Field::Dp | Field::Reason, None) => Ok(Value::Name(word.clone())),
             (_, Some(n)) => Ok(Value::Number(n)),
             _ => Err(format!("expected a number below 2^32, for {field}")),
         };

@@ -1,9 +1,12 @@
-//! Looks up the names in a `--where`: ports and datapaths become numbers, flows and threads words of the record.
+//! Looks up the names in a `--where`: ports, datapaths and reasons become numbers, flows and threads words of the record.
+
+use std::collections::BTreeMap;
 
 use super::{
     Wrong,
-    field::{COMM_LEN, Field, UFID_LEN_WORD},
+    field::{COMM_LEN, Field},
     parse::{Expr, Op, Value, Where},
+    reason,
 };
 use crate::event::{Datapath, DpIfindex, Ufid};
 
@@ -34,21 +37,32 @@ pub struct Test {
     pub words: Vec<u32>,
 }
 
-impl Test {
-    /// The word that must not be 0 for the field to be known at all.
-    pub fn known_by(&self) -> Option<usize> {
-        (self.field == Field::Ufid).then_some(UFID_LEN_WORD)
-    }
+/// What the names of a host stand for.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Its datapaths with their ports.
+    pub datapaths: Vec<Datapath>,
+    /// What its kernel drops packets for, by number; empty where it does not tell.
+    pub reasons: BTreeMap<u32, String>,
 }
 
 impl Where {
-    /// Looks up its names among these datapaths.
-    pub fn resolve(&self, datapaths: &[Datapath]) -> Result<Condition, Wrong> {
-        resolve(&self.expr, datapaths)
+    /// Looks up its names.
+    pub fn resolve(&self, known: &Known) -> Result<Condition, Wrong> {
+        resolve(&self.expr, known)
     }
 }
 
 impl Condition {
+    /// Whether it asks for a field anywhere.
+    pub fn has(&self, field: Field) -> bool {
+        match self {
+            Self::Test(test) => test.field == field,
+            Self::Not(inner) => inner.has(field),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.has(field)),
+        }
+    }
+
     /// Only one datapath's packets.
     pub fn in_datapath(dp: DpIfindex) -> Self {
         test(Field::Dp, Op::Eq, vec![dp.0])
@@ -70,7 +84,8 @@ pub fn datapath(name: &str, datapaths: &[Datapath]) -> Result<DpIfindex, String>
         })
 }
 
-fn there_are(names: impl Iterator<Item = String>) -> String {
+/// What there is to choose from.
+pub(super) fn there_are(names: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = names.take(SHOWN + 1).collect();
     match all.get(..SHOWN) {
         _ if all.is_empty() => ": there is none at all".to_owned(),
@@ -83,20 +98,25 @@ fn test(field: Field, op: Op, words: Vec<u32>) -> Condition {
     Condition::Test(Test { field, op, words })
 }
 
-fn resolve(expr: &Expr, datapaths: &[Datapath]) -> Result<Condition, Wrong> {
-    let each = |exprs: &[Expr]| exprs.iter().map(|e| resolve(e, datapaths)).collect::<Result<Vec<_>, _>>();
+fn resolve(expr: &Expr, known: &Known) -> Result<Condition, Wrong> {
+    let each = |exprs: &[Expr]| exprs.iter().map(|e| resolve(e, known)).collect::<Result<Vec<_>, _>>();
     Ok(match expr {
         Expr::All(exprs) => Condition::All(each(exprs)?),
         Expr::Any(exprs) => Condition::Any(each(exprs)?),
-        Expr::Not(expr) => Condition::Not(Box::new(resolve(expr, datapaths)?)),
+        Expr::Not(expr) => Condition::Not(Box::new(resolve(expr, known)?)),
         Expr::Compare(field, op, value, (at, len)) => {
             let wrong = |why| Wrong { at: *at, len: *len, why };
+            let datapaths = &known.datapaths;
             match value {
+                Value::Number(_) if *field == Field::Reason && known.reasons.is_empty() => {
+                    return Err(wrong(reason::NONE.to_owned()));
+                }
                 Value::Number(n) => test(*field, *op, vec![*n]),
                 Value::Ufid(Ufid(words)) => equal(*field, *op, words.to_vec()),
                 Value::Name(name) => match field {
                     Field::Comm => equal(*field, *op, comm(name)),
                     Field::InPort => unless_ne(*op, ports(name, datapaths).map_err(wrong)?),
+                    Field::Reason => test(*field, *op, vec![reason::number(name, &known.reasons).map_err(wrong)?]),
                     _ => test(*field, *op, vec![datapath(name, datapaths).map_err(wrong)?.0]),
                 },
             }
@@ -164,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_port_is_looked_up_with_its_datapath() {
-        let read = |text| Where::parse(text).expect("it reads").resolve(&datapaths());
+        let known = Known { datapaths: datapaths(), ..Known::default() };
+        let read = |text| Where::parse(text).expect("it reads").resolve(&known);
         let port = |dp, port| {
             Condition::Any(vec![Condition::All(vec![
                 Condition::in_datapath(DpIfindex(dp)),

@@ -12,6 +12,7 @@ pub fn write(maps: &OvscopeMaps<'_>, filter: &Programs) -> libbpf_rs::Result<()>
         (wire::FILTER_BYTES, &filter.bytes),
         (wire::FILTER_LOOKUP, &filter.lookup),
         (wire::FILTER_UPCALL, &filter.upcall),
+        (wire::FILTER_DROP, &filter.drop),
     ];
     for (place, insns) in places {
         let mut program = wire::FilterProgram { len: insns.len() as u32, ..wire::FilterProgram::zeroed() };

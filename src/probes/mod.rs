@@ -38,6 +38,7 @@ pub use datapaths::read_datapaths;
 pub use host::{monotonic_now, session};
 pub use ladder::Attach;
 pub use prerequisite::{Missing, Prerequisite, look, look_all};
+pub use reasons::read_drop_reasons;
 pub use survey::survey;
 
 /// What the probes are to do.

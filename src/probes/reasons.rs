@@ -1,6 +1,9 @@
 //! Names of drop reasons: what the running kernel and its openvswitch module call them.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+};
 
 use crate::event::drop_reason_name;
 
@@ -15,12 +18,16 @@ struct Known {
     ovs: Option<u32>,
 }
 
+/// All that the running kernel and its openvswitch module drop packets for, by number; empty where it does not tell, which
+/// is before Linux 5.17.
+pub fn read_drop_reasons() -> BTreeMap<u32, String> {
+    Known::read().names.into_iter().collect()
+}
+
 impl Reasons {
     /// `NO_SOCKET`, `OVS_DROP_METER`; empty where nothing names it.
     pub fn name(&mut self, reason: u32) -> String {
-        let known = self.0.get_or_insert_with(Known::read);
-        let fallback = || drop_reason_name(reason as u16).filter(|_| known.ovs == Some(reason >> 16));
-        known.names.get(&reason).cloned().unwrap_or_else(|| fallback().unwrap_or_default().to_owned())
+        self.0.get_or_insert_with(Known::read).names.get(&reason).cloned().unwrap_or_default()
     }
 }
 
@@ -43,7 +50,17 @@ impl Known {
             let own = ovs.into_iter().filter(|(name, _)| name.starts_with("OVS_DROP_") && name != "OVS_DROP_MAX");
             known.names.extend(own.map(|(name, reason)| (reason, name)));
         }
+        known.fill();
         known
+    }
+
+    /// Where the module's own names could not be read, the first of them are known all the same.
+    fn fill(&mut self) {
+        let Some(ovs) = self.ovs else { return };
+        for place in 1.. {
+            let Some(name) = drop_reason_name(place) else { return };
+            self.names.entry(ovs << 16 | u32::from(place)).or_insert_with(|| name.to_owned());
+        }
     }
 }
 
@@ -149,7 +166,10 @@ mod tests {
 
     #[test]
     fn a_reason_that_the_kernel_does_not_name_is_named_by_the_table_or_not_at_all() {
-        let mut none = Reasons(Some(Known { names: HashMap::new(), ovs: Some(2) }));
+        let mut known = Known { names: HashMap::from([(0x2_0001, "OVS_DROP_NEW".to_owned())]), ovs: Some(2) };
+        known.fill();
+        let mut none = Reasons(Some(known));
+        assert_eq!(none.name(0x2_0001), "OVS_DROP_NEW", "what the kernel says comes first");
         assert_eq!(none.name(0x2_0005), "OVS_DROP_METER");
         for unknown in [0x2_0000, 0x2_00ff, 0x3_0005, 5] {
             assert_eq!(none.name(unknown), "", "{unknown:#x}");

@@ -6,11 +6,13 @@ use super::{
     reasons::Reasons,
     routes::Routes,
     symbols::Symbols,
-    wire::{STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEPS_MAX, WireDevice, WireFlow, WireStep, WireTask, WireTrace},
+    wire::{
+        STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEP_PLACE, STEPS_MAX, WireDevice, WireFlow, WireStep, WireTask, WireTrace,
+    },
 };
 use crate::event::{
-    ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name, Nanos,
-    PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
+    Action, ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name,
+    Nanos, PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
@@ -116,8 +118,9 @@ impl Names {
         }
         let steps = bytes.get(STEPS_AT..STEPS_AT + count * size_of::<WireStep>())?;
         let steps: &[WireStep] = bytemuck::try_cast_slice(steps).ok()?;
-        // What belongs to one message goes no way that others go.
-        let run = if trace.queue_id == 0 { self.run(trace, steps) } else { None };
+        // What belongs to one message goes no way that others go, and a run is of one place.
+        let alike = trace.queue_id == 0 && steps.iter().all(|step| step.what != STEP_PLACE);
+        let run = if alike { self.run(trace, steps) } else { None };
         match run {
             Some(run) => told.push(Told::Run(run)),
             None => self.steps(trace, steps, told)?,
@@ -169,9 +172,14 @@ impl Names {
     /// The steps of a trace one by one.
     fn steps(&mut self, trace: &WireTrace, steps: &[WireStep], told: &mut Vec<Told>) -> Option<()> {
         let (packet, upcall) = whose(trace);
+        let mut trace = *trace;
         for step in steps {
+            if step.what == STEP_PLACE {
+                trace = WireTrace { dp: step.a, in_port: step.b, recirc_id: step.c, ..trace };
+                continue;
+            }
             let ts = trace.ts.wrapping_add_signed(step.after.into());
-            let body = self.body(trace, step)?;
+            let body = self.body(&trace, step)?;
             let event = self.event(ts, step.cpu.into(), step.task);
             told.push(Event { packet, upcall, ..event(body) }.into());
         }
@@ -221,14 +229,22 @@ fn whose(trace: &WireTrace) -> (Option<PacketId>, Option<UpcallId>) {
 
 fn action(trace: &WireTrace, step: &WireStep) -> Option<Body> {
     let args = [step.b.to_ne_bytes(), step.c.to_ne_bytes()].concat();
-    let args = args.get(..step.a as usize)?;
-    let attribute = Attribute { nla_type: step.detail.into(), args, cut: false, set_to_masked: None };
+    let len = step.a as usize;
+    let cut = len > args.len();
+    let args = args.get(..len).unwrap_or(&args);
+    let attribute = Attribute { nla_type: step.detail.into(), args, cut, set_to_masked: None };
+    let action = match decode_action(&attribute) {
+        Ok(action) => action,
+        // Which one it was is known all the same.
+        Err(_) if cut => Action::Unknown { number: step.detail.into() },
+        Err(_) => return None,
+    };
     Some(Body::ActionExecute(ActionExecute {
         dp: DpIfindex(trace.dp),
         in_port: PortNo(trace.in_port),
         recirc_id: trace.recirc_id,
         queue_id: trace.queue_id,
-        action: decode_action(&attribute).ok()?,
+        action,
     }))
 }
 
@@ -273,9 +289,46 @@ mod tests {
             panic!("{lookup:?}")
         };
         assert_eq!((flow, ufid, in_port), (Some(FlowPtr(0xf00)), Some(Ufid([1; 4])), Some(PortNo(2))));
-        let output = crate::event::Action::Output { port: 9 };
+        let output = Action::Output { port: 9 };
         assert!(matches!(&events[11].body, Body::ActionExecute(a) if a.action == output), "{:?}", events[11]);
         assert_eq!((events[11].ts, events[11].cpu, events[11].tid), (1090, 1, 0));
+    }
+
+    #[test]
+    fn what_was_held_back_is_of_the_places_it_was_at_and_its_actions_of_what_was_kept_of_them() {
+        let at = |recirc_id| WireStep { what: STEP_PLACE, a: 3, b: 2, c: recirc_id, ..Zeroable::zeroed() };
+        let action = |detail, a, b| WireStep { what: STEP_ACTION, detail, a, b, c: 0x0b0a, ..Zeroable::zeroed() };
+        let mut e: WireTrace = Zeroable::zeroed();
+        e = WireTrace { packet: 7, kind: WIRE_TRACE, count: 7, dp: 3, in_port: 2, ..e };
+        e.steps[0] = WireStep { what: STEP_LOOKUP, ..Zeroable::zeroed() };
+        e.steps[1] = action(7, 4, 9);
+        e.steps[2] = at(9);
+        // push_eth has two addresses, recirculation an id, ct a struct of the kernel's own.
+        e.steps[3] = action(14, 12, 0x0504_0302);
+        e.steps[4] = action(12, 200, 1);
+        e.steps[5] = at(0);
+        e.steps[6] = action(7, 4, 8);
+        let mut told = Vec::new();
+        names().trace(bytemuck::bytes_of(&e), &mut told).expect("whole");
+        let places: Vec<(u32, Option<Action>)> = Told::expanded(told)
+            .into_iter()
+            .map(|event| match event.body {
+                Body::FlowLookup(lookup) => (lookup.recirc_id, None),
+                Body::ActionExecute(a) => (a.recirc_id, Some(a.action)),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [
+            (0, None),
+            (0, Some(Action::Recirc { id: 9 })),
+            (9, Some(Action::Unknown { number: 14 })),
+            (9, Some(Action::Ct { args: None })),
+            (0, Some(Action::Recirc { id: 8 })),
+        ];
+        assert_eq!(places, expected);
+        // Arguments that are whole and yet too few are none of the kernel's.
+        e.steps[3].a = 7;
+        assert_eq!(names().trace(bytemuck::bytes_of(&e), &mut Vec::new()), None);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub const CT_NAT_SHIFT: u32 = 2;
 pub const STEP_LOOKUP: u8 = 16;
 pub const STEP_ACTION: u8 = 17;
 pub const STEP_DROP: u8 = 18;
+pub const STEP_PLACE: u8 = 19;
 pub const WIRE_RECV_UPCALL: u32 = 20;
 pub const WIRE_FLOW_OPERATION: u32 = 21;
 pub const WIRE_FLOW_RESULT: u32 = 22;
@@ -73,6 +74,7 @@ pub const FILTER_INSNS: usize = 512;
 pub const FILTER_BYTES: u32 = 0;
 pub const FILTER_LOOKUP: u32 = 1;
 pub const FILTER_UPCALL: u32 = 2;
+pub const FILTER_DROP: u32 = 3;
 
 /// Where every record has its kind.
 pub const KIND_AT: usize = 36;
@@ -438,6 +440,7 @@ wire! {
         len: u32,
         ufid_len: u32,
         ufid: [u32; 4],
+        reason: u32,
         comm: [u8; NAME_LEN],
     }
 }

@@ -7,7 +7,7 @@ pub fn unwanted(loss: &Loss) -> [(u64, &'static str); 5] {
     [
         (loss.ring_full, "events that had no room in the ring buffer: the program was too slow to read them"),
         (loss.untracked, "packets that had no room in the kernel's tracking table"),
-        (loss.missed_runs, "runs of a probe that the kernel left out"),
+        (loss.missed_runs, "runs of a probe that the kernel left out, or early steps that had no room"),
         (loss.undecoded, "events that could not be decoded"),
         (loss.not_recorded, "events that the recording could not keep up with"),
     ]

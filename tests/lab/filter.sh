@@ -52,7 +52,7 @@ refused() {
 refused bad-bytes -f 'udp prt 53'
 refused bad-field --where 'in_prt = 3'
 refused bad-port --where 'cpu < 64 and in_port = p9_l'
-refused bad-reason --where 'reason = 3'
+refused bad-reason --where 'reason = NO_SOKET'
 refused bad-datapath --datapath br9
 refused bad-buffer --ring 17
 refused bad-ufid --sample 0 --where 'ufid = 00000000-0000-0000-0000-000000000001'

@@ -3,6 +3,7 @@
 
 mod actions;
 mod attach;
+mod corners;
 mod ends;
 mod errors;
 mod exact;
@@ -13,6 +14,7 @@ mod live;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod reasons;
 mod ties;
 mod usdt;
 

@@ -66,6 +66,27 @@ fn check_operations(events: &[Event], kernel: &str) {
     assert!(answered >= STORM, "{kernel}: {answered} puts and executes");
 }
 
+/// Flows that are deleted: the daemon tells it before it asks, the kernel side when it is done.
+fn check_deletions(events: &[Event], kernel: &str) {
+    let (mut seen, mut told): (BTreeMap<(u32, Ufid), i32>, BTreeMap<(u32, Ufid), i32>) = Default::default();
+    for e in events {
+        let (who, ufid) = match &e.body {
+            Body::FlowDel(op) => (&mut seen, op.ufid),
+            Body::FlowOperation(o) if o.op_type == OpType::Del => (&mut told, o.ufid),
+            _ => continue,
+        };
+        *who.entry((e.tid, ufid.expect("named by its UFID"))).or_default() += 1;
+    }
+    assert!(told.len() >= STORM / 2, "{kernel}: {} deletions", told.len());
+    let disagree: Vec<_> = told.iter().filter(|(which, n)| seen.get(which) != Some(n)).take(3).collect();
+    assert!(
+        disagree.is_empty() && seen.len() == told.len(),
+        "{kernel}: {} and {}: {disagree:?}",
+        seen.len(),
+        told.len()
+    );
+}
+
 /// Every port that the storm's packets come from is a flow of its own: what is tied to a packet names the flow of that
 /// port, by the packet's bytes.
 fn check_identities(events: &[Event], kernel: &str) {
@@ -105,6 +126,11 @@ fn check_reasons(events: &[Event], kernel: &str) {
             }
             _ => {}
         }
+    }
+    // By a round's look at all flows, and by the sweep behind it.
+    for sweep in [false, true] {
+        let told = |e: &&Event| matches!(&e.body, Body::FlowResult(result) if result.sweep == sweep);
+        assert!(events.iter().any(|e| told(&e)), "{kernel}: no result with sweep {sweep}");
     }
     let count = |reason| reasons.get(&reason).copied().unwrap_or(0);
     assert!(count(DelReason::Purge) >= STORM / 2, "{kernel}: {reasons:?}");
@@ -154,6 +180,7 @@ fn a_daemon_with_probes_agrees_with_the_kernel_and_says_why_flows_go() {
         assert!(lost.is_empty(), "{kernel}: {lost:?}");
         check_receives(&events, kernel);
         check_operations(&events, kernel);
+        check_deletions(&events, kernel);
         check_identities(&events, kernel);
         check_reasons(&events, kernel);
         check_rounds(&events, kernel);

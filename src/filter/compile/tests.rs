@@ -7,13 +7,14 @@ use super::{
         classic::tests::run,
         field::{FIELDS, Field},
         parse::{Expr, Value, Where},
+        resolve::Known,
     },
     *,
 };
 use crate::event::Ufid;
 
 /// The record's words as a program finds them.
-type Words = [u32; 16];
+type Words = [u32; 17];
 
 fn bytes(words: &Words) -> Vec<u8> {
     words.iter().flat_map(|w| w.to_be_bytes()).collect()
@@ -56,9 +57,9 @@ fn expr() -> impl Strategy<Value = Expr> {
 
 fn words() -> impl Strategy<Value = Words> {
     let comm = prop::sample::select(vec!["", "a", "b", "ab", "."]);
-    (prop::array::uniform16(word()), comm).prop_map(|(mut words, comm)| {
-        words[12..].fill(0);
-        words[12] = comm.bytes().zip([24, 16]).map(|(b, shift)| u32::from(b) << shift).sum();
+    (prop::array::uniform17(word()), comm).prop_map(|(mut words, comm)| {
+        words[13..].fill(0);
+        words[13] = comm.bytes().zip([24, 16]).map(|(b, shift)| u32::from(b) << shift).sum();
         words
     })
 }
@@ -75,14 +76,16 @@ fn means(expr: &Expr, place: Place, words: &Words, opposite: bool) -> bool {
             let first = field.word();
             let unknown = match field {
                 Field::Cmd | Field::Portid => place != Place::Upcall,
+                Field::Reason => place != Place::Drop,
                 Field::Ufid => words[7] == 0,
+                Field::InPort | Field::Dp | Field::RecircId => place == Place::Drop && words[1] == 0,
                 _ => false,
             };
             let order = match value {
                 Value::Number(n) => words[first].cmp(n),
                 Value::Ufid(Ufid(ufid)) => words[first..first + 4].cmp(ufid),
                 Value::Name(name) => {
-                    let there: String = bytes(words)[48..].iter().map(|b| *b as char).collect();
+                    let there: String = bytes(words)[52..].iter().map(|b| *b as char).collect();
                     there.trim_end_matches('\0').cmp(name)
                 }
             };
@@ -99,8 +102,13 @@ fn means(expr: &Expr, place: Place, words: &Words, opposite: bool) -> bool {
     }
 }
 
+fn condition(text: &str) -> Condition {
+    let known = Known { reasons: [(3, "NO_SOCKET".to_owned())].into(), ..Known::default() };
+    Where::parse(text).expect("it reads").resolve(&known).expect("it has no other names")
+}
+
 fn programs(text: &str) -> Result<Programs, Unreachable> {
-    let condition = Where::parse(text).expect("it reads").resolve(&[]).expect("it has no names");
+    let condition = condition(text);
     Programs::of(Vec::new(), Some(&condition), true)
 }
 
@@ -110,8 +118,13 @@ proptest! {
         let text = expr.to_string();
         let programs = programs(&text).expect("every field is known at an upcall");
         for words in &records {
-            for (place, program) in [(Place::Lookup, &programs.lookup), (Place::Upcall, &programs.upcall)]
+            for (place, program) in
+                [(Place::Lookup, &programs.lookup), (Place::Upcall, &programs.upcall), (Place::Drop, &programs.drop)]
             {
+                if program.is_empty() {
+                    prop_assert!(place == Place::Drop && !expr.has(Field::Reason), "{}", text);
+                    continue;
+                }
                 let says = run(program, &bytes(words)) != 0;
                 prop_assert_eq!(says, means(&expr, place, words, false), "{} at {:?}: {:?}", text, place, words);
             }
@@ -137,7 +150,7 @@ proptest! {
     fn nothing_of_its_own_words_makes_it_panic(
         words in prop::collection::vec(
             prop::sample::select(vec![
-                "in_port", "cmd", "=", "!=", "<", "in", "not", "!", "and", "or", "(", ")", "{", "}", ",", "1", "miss", "'é'", "\"",
+                "in_port", "cmd", "reason", "=", "!=", "<", "in", "not", "!", "and", "or", "(", ")", "{", "}", ",", "1", "miss", "'é'", "\"",
             ]),
             0..12,
         )
@@ -162,7 +175,8 @@ fn what_is_wrong_is_marked_and_says_what_is_known() {
     for (text, at, len, says) in [
         ("", 0, 0, "expected a field: in_port, dp, ufid"),
         ("in_prt = 3", 0, 6, "no such field; there are: in_port"),
-        ("cpu = 1 and reason = 3", 12, 6, "too late"),
+        ("cpu = 1 and reason < 3", 19, 1, "has no order"),
+        ("reason in {3, ()}", 14, 1, "expected a value of reason"),
         ("in_port 3", 8, 1, "expected a comparison of in_port"),
         ("in_port = 65536", 10, 5, "below 65536"),
         ("len = -1", 6, 2, "expected a number"),
@@ -191,13 +205,35 @@ fn what_is_wrong_is_marked_and_says_what_is_known() {
 fn what_needs_lookups_is_refused_without_them() {
     assert!(programs("cmd = miss or in_port = 1").is_ok());
     assert!(programs("ufid = 00000001-0000-0000-0000-000000000000 and cmd = action").is_ok());
-    let only_lookups = |text: &str| {
-        let condition = Where::parse(text).expect("it reads").resolve(&[]).expect("it has no names");
-        Programs::of(Vec::new(), Some(&condition), false)
-    };
+    let only_lookups = |text: &str| Programs::of(Vec::new(), Some(&condition(text)), false);
     let ufid = "ufid = 00000001-0000-0000-0000-000000000000";
     assert_eq!(only_lookups(ufid), Err(Unreachable::OnlyLookups));
     assert!(only_lookups(&format!("{ufid} or cmd = miss")).is_ok());
+    assert_eq!(only_lookups("reason = NO_SOCKET and cpu = 0"), Err(Unreachable::OnlyLookups));
+    let upcalls = only_lookups("reason = NO_SOCKET or cmd = miss").expect("upcalls are seen");
+    assert_eq!(upcalls.drop, [], "nothing is there to drop");
+}
+
+#[test]
+fn drops_decide_only_where_their_reason_is_asked_for() {
+    let never = |program: &[Insn]| run(program, &[0xff; 68]) == 0;
+    let without = programs("cpu = 4294967295").expect("it is known everywhere");
+    assert!(without.drop.is_empty() && !never(&without.lookup));
+    let with = programs("reason not in {3, no_socket, 4}").expect("it is known at drops");
+    assert!(never(&with.lookup) && never(&with.upcall) && !never(&with.drop));
+    for (reason, wanted) in [(3, 0), (4, 0), (5, 1)] {
+        let mut words = [0; 17];
+        words[12] = reason;
+        assert_eq!(run(&with.drop, &bytes(&words)), wanted, "{reason}");
+    }
+}
+
+#[test]
+fn a_kernel_without_reasons_has_no_numbers_of_them_either() {
+    let wrong = Where::parse("cpu = 1 or reason = 3").expect("it reads").resolve(&Known::default());
+    let wrong = wrong.expect_err("there are none");
+    assert_eq!((wrong.at, wrong.len), (20, 1));
+    assert!(wrong.why.contains("since 5.17"), "{}", wrong.why);
 }
 
 #[test]
@@ -208,7 +244,7 @@ fn a_long_list_is_refused_and_a_longish_one_is_not() {
     // Its conditional jumps cannot all reach the end.
     let programs = programs(&list(100)).expect("it is short enough");
     for (port, wanted) in [(0, 1), (99, 1), (100, 0)] {
-        let mut words = [0; 16];
+        let mut words = [0; 17];
         words[0] = port;
         assert_eq!(run(&programs.lookup, &bytes(&words)), wanted, "{port}");
     }

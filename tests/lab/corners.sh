@@ -1,0 +1,105 @@
+# What is rare: a packet that is sent again from the same buffer; buffers whose head is lent to the message, with a tag
+# beside it and without; an action that the daemon's tools cannot write; two datapaths, of which one is recorded.
+set -euo pipefail
+. /lab/guest/lib.sh
+
+start_ovs
+two_hosts
+static_arp 1 2
+modprobe tun
+# A tap's packets are built on page fragments.
+ip tuntap add tap0 mode tap
+ip link set tap0 up
+ovs-vsctl add-port br0 tap0
+ovs-vsctl set Open_vSwitch . other_config:max-idle=600000
+ovs-ofctl add-flows br0 - <<'FLOWS'
+priority=200,tcp,tp_dst=9000,actions=drop
+priority=200,udp,tp_dst=9100,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],output:p2_l
+FLOWS
+
+# A datapath that the daemon does not know.
+ovs-dpctl add-dp own
+for n in 5 6; do
+    ip netns add "ns$n"
+    ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
+    ip -n "ns$n" link set "p${n}_r" up
+    ip link set "p${n}_l" up
+    ovs-dpctl add-if own "p${n}_l"
+done
+ovs-dpctl add-flow system@own 'in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,frag=no),udp(dst=1)' 2
+
+perl >/out/perl 2>&1 - "$(cat /sys/class/net/own/ifindex)" <<'PERL'
+use strict;
+sub attr { my ($type, $data) = @_; my $a = pack('SSa*', 4 + length $data, $type, $data); $a . "\0" x (-length($a) % 4) }
+socket(my $s, 16, 3, 16) or die "socket: $!"; # AF_NETLINK, SOCK_RAW, NETLINK_GENERIC
+bind($s, pack('SSLL', 16, 0, 0, 0)) or die "bind: $!";
+my $seq = 0;
+sub ask {
+    my ($family, $cmd, $version, $body) = @_;
+    my $m = pack('CCS', $cmd, $version, 0) . $body;
+    send($s, pack('LSSLL', 16 + length $m, $family, 5, ++$seq, 0) . $m, 0) or die "send: $!";
+    recv($s, my $answer, 65536, 0);
+    return $answer;
+}
+# CTRL_CMD_GETFAMILY of nlctrl (16); CTRL_ATTR_FAMILY_ID is 1, CTRL_ATTR_FAMILY_NAME 2.
+my $answer = ask(16, 3, 1, attr(2, "ovs_flow\0"));
+my ($at, $family) = (20, 0);
+while ($at + 4 <= length $answer) {
+    my ($len, $type) = unpack('SS', substr($answer, $at, 4));
+    last if $len < 4;
+    $family = unpack('S', substr($answer, $at + 4, 2)) if $type == 1;
+    $at += ($len + 3) & ~3;
+}
+die 'no family' unless $family;
+recv($s, my $ack, 65536, 0);
+# OVS_KEY_ATTR_IN_PORT 3, ETHERNET 4, ETHERTYPE 6, IPV4 7, UDP 10: UDP to port 2.
+my $key = attr(3, pack('L', 1)) . attr(4, "\0" x 12) . attr(6, pack('n', 0x0800)) . attr(7, pack('NNCCCC', 0, 0, 17, 0, 0, 0))
+    . attr(10, pack('nn', 0, 2));
+my $mask = attr(3, pack('L', 0xffffffff)) . attr(4, "\0" x 12) . attr(6, pack('n', 0xffff))
+    . attr(7, pack('NNCCCC', 0, 0, 255, 0, 0, 255)) . attr(10, pack('nn', 0, 0xffff));
+# OVS_ACTION_ATTR_DEC_TTL 23 with OVS_DEC_TTL_ATTR_ACTION 1, what is done with a packet whose time is over: output 1.
+my $actions = attr(23, attr(1, attr(1, pack('L', 1)))) . attr(1, pack('L', 2));
+# OVS_FLOW_CMD_NEW 1: KEY 1, ACTIONS 2, MASK 7.
+my $new = ask($family, 1, 1, pack('l', $ARGV[0]) . attr(1, $key) . attr(2, $actions) . attr(7, $mask));
+my ($type, $errno) = unpack('x4Sx10l', $new);
+die "dec_ttl: $type $errno" if $type != 2 || $errno != 0;
+PERL
+
+with() {
+    ovscope record -o "/root/$1.mcap" --ask 0 --rpc-rate 0 "${@:2}" 2>"/out/$1.err" &
+    recorders+=($!)
+    wait_for "grep -q '^recording' /out/$1.err" 100
+}
+recorders=()
+with all
+with own --datapath own
+with daemon --datapath system@ovs-system
+
+# Nobody answers.
+in_host 1 timeout 5 "$BASH" -c "exec 3<>/dev/tcp/$(ip_of 2)/9000" 2>/dev/null || true
+perl - <<'PERL'
+use strict;
+use Fcntl;
+sysopen(my $tap, '/dev/net/tun', O_RDWR | O_NONBLOCK) or die "tun: $!";
+# TUNSETIFF with IFF_TAP | IFF_NO_PI
+my $request = pack('a16Sx22', 'tap0', 0x1002);
+ioctl($tap, 0x400454ca, $request) or die "TUNSETIFF: $!";
+sleep 1;
+for my $n (0 .. 39) {
+    my $payload = pack('N', $n) x 150;
+    my $udp = pack('nnnn', 3000 + $n, 9100, 8 + length $payload, 0) . $payload;
+    my $ip = pack('CCnnnCCnNN', 0x45, 0, 20 + length $udp, $n, 0, 64, 17, 0, 0xacc80007, 0xacc80002);
+    my $tag = $n % 2 ? pack('nn', 0x8100, 5) : '';
+    my $frame = pack('H12H12', '020000000002', '020000000007') . $tag . pack('n', 0x0800) . $ip . $udp;
+    syswrite($tap, $frame) == length $frame or die "write: $!";
+    select undef, undef, undef, 0.02;
+}
+PERL
+in_host 5 bash -c ". /lab/guest/lib.sh
+    in_host() { shift; \"\$@\"; }
+    for port in 1 2 3; do flood_between 5 6 --sport 5000 --dport \$port --count 20 --rate 500 --size 80; done"
+settle
+kill -INT "${recorders[@]}"
+wait "${recorders[@]}"
+for name in all own daemon; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done
+for name in own ovs-system; do cat "/sys/class/net/$name/ifindex" >"/out/$name"; done
