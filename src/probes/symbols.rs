@@ -7,6 +7,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use crate::privileges;
+
 /// The most places whose names are kept.
 const KNOWN_MAX: usize = 4096;
 
@@ -56,7 +58,13 @@ impl Symbols {
     pub fn read_ahead(&mut self) {
         self.ahead = self.file.as_ref().and_then(|file| file.try_clone().ok()).and_then(|mut file| {
             // Modules first: what comes in between is read again.
-            let read = move || (modules(), Functions::of(&mut file));
+            let read = move || {
+                // What it reads is open; one that cannot give privileges up reads nothing.
+                if privileges::keep(&[]).is_err() {
+                    return <(String, Functions)>::default();
+                }
+                (modules(), Functions::of(&mut file))
+            };
             thread::Builder::new().name("ovscope-symbols".to_owned()).spawn(read).ok()
         });
     }

@@ -45,6 +45,7 @@ ovs-dpctl show >/out/after
 end_recording kprobe
 
 start_recording again
+flush_flows
 in_host 1 ping -c 2 -i 0.2 -W 5 "$(ip_of 2)" >/dev/null
 sleep 1.5
 ovs-vsctl del-br br0

@@ -1,4 +1,4 @@
-//! What is rare and must be right all the same: a buffer that is sent again is another packet; what is lent to the message
+//! What is rare and must be right all the same: a buffer that is sent again is another packet; segments that go up are one; what is lent to the message
 //! comes back tied; an action that the daemon does not know; one of two datapaths.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,24 @@ fn check_lent(events: &[Event], kernel: &str) {
     assert!(untied.is_none(), "{kernel}: {untied:?}");
 }
 
+/// What is to be segmented later goes up in its segments: one upcall, a message for each, each answered.
+fn check_segments(events: &[Event], kernel: &str) {
+    let sent = packets(events, 17, 9200);
+    assert_eq!(sent.len(), 1, "{kernel}: one packet");
+    let of: Vec<&Event> = events.iter().filter(|e| e.packet.is_some_and(|p| sent.contains_key(&p))).collect();
+    let count = |kind: &str| of.iter().filter(|e| e.kind() == kind && e.upcall.is_some()).count();
+    assert_eq!([count("upcall"), count("upcall_return")], [1, 1], "{kernel}: {of:#?}");
+    assert_eq!([count("upcall_enqueue"), count("upcall_recv"), count("flow_exec")], [5; 3], "{kernel}: {of:#?}");
+    let places = of.iter().filter_map(|e| match &e.body {
+        Body::UpcallEnqueue(queued) => Some((queued.index, queued.ret)),
+        _ => None,
+    });
+    assert_eq!(places.collect::<Vec<_>>(), [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)], "{kernel}");
+    let executed: BTreeSet<u64> =
+        of.iter().filter_map(|e| if let Body::FlowExec(exec) = &e.body { Some(exec.queue_id) } else { None }).collect();
+    assert_eq!(executed.len(), 5, "{kernel}: each of its own message");
+}
+
 /// The daemon has others for it.
 fn check_dec_ttl(events: &[Event], kernel: &str) {
     let done = events.iter().filter_map(|e| match &e.body {
@@ -107,6 +125,7 @@ fn what_is_rare_is_right_too() {
         let all = guest.events("all.jsonl");
         check_again(&all, kernel);
         check_lent(&all, kernel);
+        check_segments(&all, kernel);
         check_dec_ttl(&all, kernel);
         let number = |name: &str| DpIfindex(guest.text(name).trim().parse().expect("a number"));
         let (own, daemon) = (number("own"), number("ovs-system"));

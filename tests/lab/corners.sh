@@ -1,4 +1,4 @@
-# What is rare: a packet that is sent again from the same buffer; buffers whose head is lent to the message, with a tag
+# What is rare: a packet that is sent again from the same buffer; one that goes up in segments; buffers whose head is lent to the message, with a tag
 # beside it and without; an action that the daemon's tools cannot write; two datapaths, of which one is recorded.
 set -euo pipefail
 . /lab/guest/lib.sh
@@ -14,6 +14,7 @@ ovs-vsctl add-port br0 tap0
 ovs-vsctl set Open_vSwitch . other_config:max-idle=600000
 ovs-ofctl add-flows br0 - <<'FLOWS'
 priority=200,tcp,tp_dst=9000,actions=drop
+priority=200,udp,tp_dst=9200,actions=output:p2_l
 priority=200,udp,tp_dst=9100,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],output:p2_l
 FLOWS
 
@@ -94,6 +95,15 @@ for my $n (0 .. 39) {
     syswrite($tap, $frame) == length $frame or die "write: $!";
     select undef, undef, undef, 0.02;
 }
+PERL
+# One packet of five segments: UDP_SEGMENT (103) of UDP (17).
+in_host 1 perl - "$(ip_of 2)" <<'PERL'
+use strict;
+use Socket;
+socket(my $s, PF_INET, SOCK_DGRAM, 0) or die "socket: $!";
+setsockopt($s, 17, 103, pack('i', 1000)) or die "UDP_SEGMENT: $!";
+my $payload = join '', map { pack('N', $_) x 250 } 1 .. 5;
+send($s, $payload, 0, sockaddr_in(9200, inet_aton($ARGV[0]))) == 5000 or die "send: $!";
 PERL
 in_host 5 bash -c ". /lab/guest/lib.sh
     in_host() { shift; \"\$@\"; }

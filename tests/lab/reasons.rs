@@ -47,7 +47,9 @@ fn ways(events: &[Event]) -> Vec<Way<'_>> {
             _ => way.events.push(event),
         }
     }
-    ways.values_mut().for_each(|way| way.events.sort_by_key(|e| e.ts));
+    for way in ways.values_mut() {
+        way.events.sort_by_key(|e| e.ts);
+    }
     ways.into_values().collect()
 }
 
@@ -155,9 +157,9 @@ fn check(kernel: &str) {
         return;
     }
     // What the meter lets through ends at a closed port too.
-    let passed = count(&ways(&socket.events), 7003);
+    let through = count(&ways(&socket.events), 7003);
     let meter = recording("meter");
-    assert_eq!(passed + dropped(&meter, &["OVS_DROP_METER"]), 20, "{kernel}");
+    assert_eq!(through + dropped(&meter, &["OVS_DROP_METER"]), 20, "{kernel}");
     check_meter(kernel, &meter);
     let passes = recording("passes");
     check_passes(kernel, &passes);

@@ -68,7 +68,7 @@ fn check_operations(events: &[Event], kernel: &str) {
 
 /// Flows that are deleted: the daemon tells it before it asks, the kernel side when it is done.
 fn check_deletions(events: &[Event], kernel: &str) {
-    let (mut seen, mut told): (BTreeMap<(u32, Ufid), i32>, BTreeMap<(u32, Ufid), i32>) = Default::default();
+    let (mut seen, mut told): (BTreeMap<_, u32>, BTreeMap<_, u32>) = Default::default();
     for e in events {
         let (who, ufid) = match &e.body {
             Body::FlowDel(op) => (&mut seen, op.ufid),
