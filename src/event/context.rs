@@ -177,6 +177,14 @@ pub struct Session {
     pub clock: Clock,
 }
 
+impl Session {
+    /// Whether it is this one said again, and not one before or after it: the probes of each count from 0 and give
+    /// identities from 1.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.host == other.host && self.clock.monotonic == other.clock.monotonic
+    }
+}
+
 /// One moment on both clocks, to read events' times as times of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Clock {

@@ -180,6 +180,13 @@ pub fn failures(counters: &Counters) -> Ordered<AnomalyKind, u64> {
     sums
 }
 
+/// What it means that there are these datapaths now. Before the first ones were known none is made.
+pub fn datapath_changes(before: &[DpIfindex], now: &[DpIfindex]) -> Vec<AnomalyKind> {
+    let gone = before.iter().filter(|dp| !now.contains(dp)).map(|dp| AnomalyKind::DatapathGone(*dp));
+    let made = now.iter().filter(|dp| !before.is_empty() && !before.contains(dp));
+    gone.chain(made.map(|dp| AnomalyKind::DatapathMade(*dp))).collect()
+}
+
 /// What it means that the daemon is so, after it was so before.
 pub fn daemon_change(before: Option<&DaemonState>, now: &DaemonState) -> Option<AnomalyKind> {
     match (before, now) {

@@ -21,13 +21,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Takes the datapaths there are now; gives those that are gone since, and those that are new.
-    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) -> (Vec<DpIfindex>, Vec<DpIfindex>) {
-        let not_in = |those: &[Datapath], of: &[Datapath]| {
-            let others = of.iter().filter(|datapath| those.iter().all(|that| that.dp != datapath.dp));
-            others.map(|datapath| datapath.dp).collect()
-        };
-        let changed = (not_in(datapaths, &self.datapaths), not_in(&self.datapaths, datapaths));
+    /// Takes the datapaths there are now.
+    pub fn set_datapaths(&mut self, datapaths: &[Datapath]) {
         self.datapaths = datapaths.to_vec();
         self.ports.clear();
         for (at, datapath) in datapaths.iter().enumerate() {
@@ -35,7 +30,6 @@ impl Host {
                 self.ports.insert((datapath.dp, port.port), (at, port_at));
             }
         }
-        changed
     }
 
     pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {

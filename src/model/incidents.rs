@@ -1,11 +1,11 @@
 //! What of a whole recording its readings and the daemon's comings and goings tell, besides what the line of time shows.
 
 use super::{
-    anomalies::{Anomaly, AnomalyKind, daemon_change, failures},
+    anomalies::{Anomaly, AnomalyKind, daemon_change, datapath_changes, failures},
     meter::SECOND,
     ordered::Ordered,
 };
-use crate::event::{Body, Clock, Counters, DaemonState, DpIfindex, Event, Nanos};
+use crate::event::{Body, Counters, DaemonState, DpIfindex, Event, Nanos, Session};
 
 /// Most that are kept; of more than that the first ones are.
 const MOST: usize = 1000;
@@ -19,8 +19,8 @@ pub struct Incidents {
     list: Vec<(Anomaly, Nanos)>,
     failed: Option<Ordered<AnomalyKind, u64>>,
     daemon: Option<DaemonState>,
-    datapaths: Option<Vec<DpIfindex>>,
-    clock: Option<Clock>,
+    datapaths: Vec<DpIfindex>,
+    session: Option<Box<Session>>,
 }
 
 impl Incidents {
@@ -41,17 +41,15 @@ impl Incidents {
             }
             Body::Datapaths { datapaths } => {
                 let now: Vec<DpIfindex> = datapaths.iter().map(|datapath| datapath.dp).collect();
-                let before = self.datapaths.replace(now.clone()).unwrap_or_else(|| now.clone());
-                for &dp in before.iter().filter(|dp| !now.contains(dp)) {
-                    self.note(event.ts, AnomalyKind::DatapathGone(dp), 1);
-                }
-                for &dp in now.iter().filter(|dp| !before.contains(dp)) {
-                    self.note(event.ts, AnomalyKind::DatapathMade(dp), 1);
+                let changes = datapath_changes(&self.datapaths, &now);
+                self.datapaths = now;
+                for kind in changes {
+                    self.note(event.ts, kind, 1);
                 }
             }
             Body::Session(session) => {
-                let before = self.clock.replace(session.clock);
-                let is_other = before.is_some_and(|before| before.monotonic != session.clock.monotonic);
+                let before = self.session.replace(session.clone());
+                let is_other = before.is_some_and(|before| !before.is_same(session));
                 if is_other {
                     self.failed = None;
                     self.note(event.ts, AnomalyKind::ProbesRestarted, 1);
@@ -89,7 +87,7 @@ impl Incidents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ErrnoCounter, Session};
+    use crate::event::{Clock, ErrnoCounter};
 
     #[test]
     fn what_goes_on_is_one_and_what_comes_again_is_another() {

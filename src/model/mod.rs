@@ -60,7 +60,7 @@ pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEn
 use std::collections::VecDeque;
 
 use crate::event::{Body, Counters, DaemonState, Datapath, Event, Nanos, Session, UpcallId};
-use anomalies::{Anomalies, daemon_change};
+use anomalies::{Anomalies, daemon_change, datapath_changes};
 use answers::Answers;
 use condition::Levels;
 use counting::{Counting, Reading};
@@ -218,14 +218,14 @@ impl Model {
     }
 
     fn set_datapaths(&mut self, ts: Nanos, datapaths: &[Datapath]) {
-        let known = !self.host.datapaths.is_empty();
-        let (gone, made) = self.host.set_datapaths(datapaths);
-        for dp in gone {
-            self.flows.datapath_is_gone(ts, dp);
-            self.note(ts, AnomalyKind::DatapathGone(dp), 1);
-        }
-        for dp in made.into_iter().filter(|_| known) {
-            self.note(ts, AnomalyKind::DatapathMade(dp), 1);
+        let numbers = |datapaths: &[Datapath]| datapaths.iter().map(|datapath| datapath.dp).collect::<Vec<_>>();
+        let changes = datapath_changes(&numbers(&self.host.datapaths), &numbers(datapaths));
+        self.host.set_datapaths(datapaths);
+        for kind in changes {
+            if let AnomalyKind::DatapathGone(dp) = kind {
+                self.flows.datapath_is_gone(ts, dp);
+            }
+            self.note(ts, kind, 1);
         }
     }
 
@@ -241,7 +241,7 @@ impl Model {
     fn begin_session(&mut self, ts: Nanos, session: &Session) {
         if let Some(before) = &self.host.session {
             let is_same_host = before.host == session.host;
-            let is_same = is_same_host && before.clock.monotonic == session.clock.monotonic;
+            let is_same = before.is_same(session);
             let went_back = self.now.saturating_sub(ts) > SECOND;
             if !is_same && (!is_same_host || went_back) {
                 // Recordings one behind the other: nothing of the first means anything in the second.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use indexmap::IndexMap;
 
 use super::{counted_flows::CountedFlows, readings::Readings};
-use crate::event::{Body, Clock, Event, FlowPtr, Query, Run, Session, Ufid};
+use crate::event::{Body, Event, FlowPtr, Query, Run, Session, Ufid};
 
 /// The daemon's answers that are kept, the latest to each question …
 const ANSWERS: usize = 1024;
@@ -84,8 +84,7 @@ impl Preamble {
 
     /// Probes that are attached anew count from 0.
     fn begin(&mut self, session: &Session) {
-        let is_same = |before: &Session| before.host == session.host && moment(before) == moment(session);
-        if self.session().is_some_and(|before| !is_same(before)) {
+        if self.session().is_some_and(|before| !before.is_same(session)) {
             self.readings = Readings::default();
             self.flows = CountedFlows::default();
         }
@@ -147,11 +146,6 @@ impl Preamble {
             state.iter().for_each(&mut with);
         }
     }
-}
-
-fn moment(session: &Session) -> u64 {
-    let Clock { monotonic, .. } = session.clock;
-    monotonic
 }
 
 /// Bytes of the text in an event.

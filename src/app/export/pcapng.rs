@@ -7,7 +7,7 @@ use std::{
 
 use super::{ExportSummary, comment::comments, written};
 use crate::{
-    event::{Body, DpIfindex, Event, Name, Nanos, PacketBytes, PacketId, PortNo, Session},
+    event::{Body, DpIfindex, Event, Name, Nanos, PacketBytes, PacketId, PortNo},
     model::{Limits, Model, Packet, SECOND},
     record::{
         Recording,
@@ -99,7 +99,7 @@ impl<W: Write> Walk<W> {
                 self.waiting.insert((event.ts, id), bytes.clone());
             }
             // Another host, or probes attached anew: identities begin again, and the model forgets.
-            (Body::Session(session), _) if self.model.session().is_some_and(|before| is_other(before, session)) => {
+            (Body::Session(session), _) if self.model.session().is_some_and(|before| !before.is_same(session)) => {
                 self.write_until(|_, _| true)?;
             }
             _ => {}
@@ -257,11 +257,6 @@ impl<W: Write> Walk<W> {
         let remarks = remarks.into_iter().flat_map(str::lines).map(str::to_owned);
         missing.chain(lost).chain(drops).chain(remarks).map(|words| clean(&words)).collect()
     }
-}
-
-/// Whether the model forgets the packets of the one when the other comes.
-fn is_other(before: &Session, session: &Session) -> bool {
-    before.host != session.host || before.clock.monotonic != session.clock.monotonic
 }
 
 /// Where the first event that says so was.

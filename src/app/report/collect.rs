@@ -107,8 +107,7 @@ impl Collector {
     /// Takes the next event; one of a keyframe is the state that the recording began with.
     pub fn take(&mut self, event: &Event, keyframe: bool) {
         if let Body::Session(session) = &event.body {
-            let before = self.model.session();
-            let same = before.is_none_or(|b| b.host == session.host && b.clock.monotonic == session.clock.monotonic);
+            let same = self.model.session().is_none_or(|before| before.is_same(session));
             if !same {
                 let (sessions, events) = (self.sessions, self.session_events);
                 *self = Self { sessions, session_events: events, ..Self::default() };
