@@ -45,7 +45,12 @@ priority=200,udp,tp_dst=7003,actions=meter:1,NORMAL
 priority=200,udp,tp_dst=7004,actions=ct(commit,zone=7),NORMAL
 FLOWS
 for port in 7001 7002 7003; do packets --dport "$port" --count 20; done
-for sport in 5001 5002 5003; do packets --sport "$sport" --dport 7004 --count 4; done
+# The one connection that there may be is there before its next packet comes.
+packets --sport 5001 --dport 7004 --count 1
+settle
+for sport_count in 5001:3 5002:4 5003:4; do
+    packets --sport "${sport_count%:*}" --dport 7004 --count "${sport_count#*:}"
+done
 settle
 
 # Too big for a message.
