@@ -10,6 +10,7 @@
 #define SNAPLEN_MAX 256
 #define ACTION_ARGS_MAX 96
 #define ACTION_LONG_MAX 512
+#define FLOW_KEY_MAX 384
 #define USERDATA_MAX 64 /* a daemon's cookie has 48 */
 #define LABELS_LEN 16   /* OVS_CT_LABELS_LEN */
 #define HELPER_LEN 16   /* NF_CT_HELPER_NAME_LEN */
@@ -34,6 +35,7 @@ enum wire_kind {
 	WIRE_TASK = 12,
 	WIRE_DEVICE = 13,
 	WIRE_FLOW = 14,
+	WIRE_FLOW_SHAPE = 19,
 	WIRE_RECV_UPCALL = 20,
 	WIRE_FLOW_OPERATION = 21,
 	WIRE_FLOW_RESULT = 22,
@@ -274,6 +276,21 @@ struct wire_packet {
 	__u8 data[SNAPLEN_MAX];
 };
 
+/* What a new flow matches: the payloads of OVS_FLOW_ATTR_KEY and _MASK. */
+struct wire_flow_shape {
+	struct wire_head head;
+	__u64 left_out; /* new flows so far that this was not told of */
+	__u32 ufid[4];
+	__u32 ufid_len;
+	__u32 dp;
+	__u32 key_len;
+	__u32 mask_len; /* 0: every bit counts */
+	__u32 actions_len;
+	__u32 pad;
+	__u8 key[FLOW_KEY_MAX];
+	__u8 mask[FLOW_KEY_MAX];
+};
+
 /* What the daemon tells by its USDT probes. */
 
 struct wire_recv_upcall {
@@ -494,6 +511,7 @@ union wire_types {
 	struct wire_action_ct wire_action_ct;
 	struct wire_action_tunnel wire_action_tunnel;
 	struct wire_packet wire_packet;
+	struct wire_flow_shape wire_flow_shape;
 	struct wire_recv_upcall wire_recv_upcall;
 	struct wire_flow_operation wire_flow_operation;
 	struct wire_flow_result wire_flow_result;

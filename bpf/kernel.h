@@ -41,7 +41,7 @@ enum { BPF_RB_NO_WAKEUP = 1 };
 
 /* From include/uapi/linux/openvswitch.h and netlink.h. */
 enum { OVS_PACKET_ATTR_PACKET = 1, OVS_PACKET_ATTR_KEY = 2, OVS_PACKET_ATTR_HASH = 11 };
-enum { OVS_FLOW_ATTR_KEY = 1, OVS_FLOW_ATTR_UFID = 9 };
+enum { OVS_FLOW_ATTR_KEY = 1, OVS_FLOW_ATTR_ACTIONS = 2, OVS_FLOW_ATTR_MASK = 7, OVS_FLOW_ATTR_UFID = 9 };
 /* Only the name counts: the value is relocated. */
 enum skb_drop_reason_subsys { SKB_DROP_REASON_SUBSYS_OPENVSWITCH = 1000 };
 /* Of the last only the name counts: its value is relocated. */

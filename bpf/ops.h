@@ -102,12 +102,28 @@ static __always_inline struct op *op_end(unsigned long long *ctx, struct genl_in
 	return op;
 }
 
+/* The flow's UFID. Gives its length, 0 where the command names none. */
+static __always_inline __u32 copy_ufid(struct genl_info *info, __u32 *to)
+{
+	__u32 len;
+	struct nlattr *ufid = attribute(info, OVS_FLOW_ATTR_UFID, &len);
+
+	to[0] = to[1] = to[2] = to[3] = 0;
+	return ufid && len == 16 && !bpf_probe_read_kernel(to, 16, (void *)ufid + NLA_HDRLEN) ? len : 0;
+}
+
+static __always_inline __u32 datapath_of(struct genl_info *info)
+{
+	__u32 dp = 0;
+
+	bpf_probe_read_kernel(&dp, sizeof(dp), (void *)get(info, genlhdr) + GENL_HDRLEN);
+	return dp;
+}
+
 static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info *info, __u32 set, __s32 ret)
 {
-	struct nlattr *ufid;
 	__u64 now = bpf_ktime_get_ns();
 	struct wire_op *e;
-	__u32 len;
 
 	/* What answers no upcall that was paid for pays for itself. */
 	if (op->tied ? !op->recorded : !budget_take(now, 1, BUDGET_UPCALLS))
@@ -123,16 +139,11 @@ static __always_inline void op_emit(struct op *op, __u32 kind, struct genl_info 
 	e->ret = ret;
 	e->set = set;
 	e->len = op->len;
-	e->dp = 0;
-	bpf_probe_read_kernel(&e->dp, sizeof(e->dp), (void *)get(info, genlhdr) + GENL_HDRLEN);
+	e->dp = datapath_of(info);
 	e->ufid_len = 0;
 	e->ufid[0] = e->ufid[1] = e->ufid[2] = e->ufid[3] = 0;
-	if (kind != WIRE_FLOW_EXEC) {
-		ufid = attribute(info, OVS_FLOW_ATTR_UFID, &len);
-		if (ufid && len == sizeof(e->ufid) &&
-		    !bpf_probe_read_kernel(e->ufid, sizeof(e->ufid), (void *)ufid + NLA_HDRLEN))
-			e->ufid_len = len;
-	}
+	if (kind != WIRE_FLOW_EXEC)
+		e->ufid_len = copy_ufid(info, e->ufid);
 	submit(e);
 }
 
@@ -230,6 +241,57 @@ __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like
 	return op->tied ? 0 : walk.other;
 }
 
+/* What new flows match is told of so many in a window and counted of the rest: it is for figures over many of them. */
+#define SHAPES_IN_WINDOW 20
+__u64 shapes_window;
+__u64 shapes_told;
+__u64 shapes_left_out;
+
+static __always_inline __u32 copy_attribute(struct genl_info *info, __u32 which, __u8 *to)
+{
+	__u32 len;
+	struct nlattr *nla = attribute(info, which, &len);
+
+	if (!nla || len > FLOW_KEY_MAX || bpf_probe_read_kernel(to, len, (void *)nla + NLA_HDRLEN))
+		return 0;
+	return len;
+}
+
+static __noinline int shape_emit(struct op *op, struct genl_info *info)
+{
+	struct wire_flow_shape *e;
+	__u32 key_len, mask_len;
+	__u64 window;
+
+	if (!op || !info)
+		return 0;
+	window = op->ts / WINDOW_NS;
+	if (shapes_window != window) {
+		shapes_window = window;
+		shapes_told = 0;
+	}
+	attribute(info, OVS_FLOW_ATTR_KEY, &key_len);
+	attribute(info, OVS_FLOW_ATTR_MASK, &mask_len);
+	if (shapes_told >= SHAPES_IN_WINDOW || (op->tied && !op->recorded) || !key_len || key_len > FLOW_KEY_MAX || mask_len > FLOW_KEY_MAX) {
+		__sync_fetch_and_add(&shapes_left_out, 1);
+		return 0;
+	}
+	__sync_fetch_and_add(&shapes_told, 1);
+	e = reserve(struct wire_flow_shape);
+	if (!e)
+		return 0;
+	fill_head(&e->head, WIRE_FLOW_SHAPE, op->ts, 0, 0);
+	e->left_out = shapes_left_out;
+	e->dp = datapath_of(info);
+	e->ufid_len = copy_ufid(info, e->ufid);
+	e->key_len = copy_attribute(info, OVS_FLOW_ATTR_KEY, e->key);
+	e->mask_len = copy_attribute(info, OVS_FLOW_ATTR_MASK, e->mask);
+	attribute(info, OVS_FLOW_ATTR_ACTIONS, &e->actions_len);
+	e->pad = 0;
+	submit(e);
+	return 0;
+}
+
 static __always_inline int flow_op_begin(struct genl_info *info)
 {
 	struct op op = {};
@@ -266,6 +328,8 @@ static __always_inline int flow_op_end(unsigned long long *ctx, struct genl_info
 	if (op->first)
 		stage_between(STAGE_PUT, op->ts, bpf_ktime_get_ns());
 	op_emit(op, kind, info, set, ret);
+	if (kind == WIRE_FLOW_PUT && !set && !ret)
+		shape_emit(op, info);
 	return 0;
 }
 

@@ -401,6 +401,7 @@ proptest! {
             drop_reasons: 2,
             datapaths: 2,
             anomalies: 2,
+            shapes: 2,
             lateness: 1,
         };
         let mut model = Model::new(if small { tight } else { Limits::default() });

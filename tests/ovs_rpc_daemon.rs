@@ -134,7 +134,7 @@ impl Service {
         let (deadline, health) = (Duration::from_millis(500), Duration::from_millis(200));
         let begin = std::time::Instant::now();
         let clock = move || begin.elapsed().as_nanos() as u64;
-        spawn(Config { search: ovs.search(), rate: 100, deadline, health }, asked, told, clock);
+        spawn(Config { search: ovs.search(), rate: 100, deadline, health, figures: health }, asked, told, clock);
         Self { asks, out }
     }
 

@@ -383,6 +383,7 @@ fn is_state(event: &Event) -> bool {
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
+            | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
             | Body::Mark(_)
     )

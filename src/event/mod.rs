@@ -8,6 +8,8 @@
 mod action;
 mod context;
 mod drop;
+mod figures;
+mod flow_match;
 mod ids;
 mod names;
 mod path;
@@ -25,11 +27,13 @@ pub use context::{
     ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
 pub use drop::{Drop, DropCounter, HandlerSched};
+pub use figures::{DaemonFigures, UdpifFigures};
+pub use flow_match::{Field, FieldMatch, FlowMatch, Form, written};
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
 pub use path::{
-    DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd, UpcallEnqueue,
-    UpcallRecv, UpcallReturn,
+    DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, FlowShape, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd,
+    UpcallEnqueue, UpcallRecv, UpcallReturn,
 };
 pub use run::{Afters, Route, Run, Step, Told};
 pub use schema::schema;
@@ -82,6 +86,8 @@ pub enum Body {
     UpcallRecv(UpcallRecv),
     /// A flow was installed or changed.
     FlowPut(FlowPut),
+    /// What a flow that was installed matches.
+    FlowShape(Box<FlowShape>),
     /// A packet was given back to the datapath with actions.
     FlowExec(PacketExec),
     /// A flow was deleted.
@@ -120,6 +126,8 @@ pub enum Body {
     },
     /// Whether the daemon is there and answers.
     Daemon(DaemonState),
+    /// What the daemon counts of itself, every few seconds.
+    DaemonFigures(Box<DaemonFigures>),
     /// What the daemon said when asked about a flow.
     DaemonAnswer(Box<DaemonAnswer>),
     /// Somebody marked a moment.
@@ -146,6 +154,7 @@ impl Event {
             Body::UpcallReturn(_) => "upcall_return",
             Body::UpcallRecv(_) => "upcall_recv",
             Body::FlowPut(_) => "flow_put",
+            Body::FlowShape(_) => "flow_shape",
             Body::FlowExec(_) => "flow_exec",
             Body::FlowDel(_) => "flow_del",
             Body::ActionExecute(_) => "action_execute",
@@ -161,6 +170,7 @@ impl Event {
             Body::Datapaths { .. } => "datapaths",
             Body::Probes { .. } => "probes",
             Body::Daemon(_) => "daemon",
+            Body::DaemonFigures(_) => "daemon_figures",
             Body::DaemonAnswer(_) => "daemon_answer",
             Body::Mark(_) => "mark",
         }

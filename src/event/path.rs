@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cookie, DpIfindex, FlowPtr, Name, Nanos, PortNo, Ufid};
+use super::{Cookie, DpIfindex, FlowMatch, FlowPtr, Name, Nanos, PortNo, Ufid};
 
 /// A generic point of the network stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -232,6 +232,22 @@ pub struct FlowOp {
     pub batch_idx: u32,
     /// The message of the upcall it answers, as in its [`UpcallEnqueue`]; 0 where it answers none.
     pub queue_id: u64,
+}
+
+/// What a new flow matches. Told of at most 200 flows a second, and of none whose match is uncommonly long: `left_out`
+/// says of how many it was not. It comes with the [`FlowPut`] of the same time and thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowShape {
+    /// The datapath.
+    pub dp: DpIfindex,
+    /// The flow.
+    pub ufid: Option<Ufid>,
+    /// The fields of its key that count.
+    pub matches: FlowMatch,
+    /// Bytes of its actions; 0 where it drops.
+    pub actions_len: u32,
+    /// New flows since the probes were attached whose match was not told.
+    pub left_out: u64,
 }
 
 /// A packet given back with actions: `ovs_packet_cmd_execute`. The event's time is the call's begin.

@@ -46,7 +46,10 @@ impl Model {
                 let dp = self.host.known_datapath(e.dp);
                 self.flows.hit(event, dp, e, kept, limits, evicted);
             }
-            Body::FlowPut(e) => self.flows.put(event.ts, e, event.upcall.is_some(), kept, limits, evicted),
+            Body::FlowPut(e) => {
+                self.returns.put(event.ts, e, &self.flows);
+                self.flows.put(event.ts, e, event.upcall.is_some(), kept, limits, evicted);
+            }
             Body::FlowDel(e) => self.flows.del(event.ts, e),
             Body::FlowResult(e) => {
                 self.revalidators.result(e, limits, evicted);
@@ -163,6 +166,7 @@ impl Model {
         let summary = event.packet.and_then(|id| self.packets.get(id)).and_then(|packet| packet.summary.as_ref());
         let second = event.ts / SECOND;
         self.evicted.talkers += self.makers.add(second, summary, self.limits.talkers);
+        self.matters.add(second, upcall, summary);
         self.evicted.talkers += self.makers.add_punt(second, upcall, self.limits.talkers);
     }
 
@@ -171,6 +175,7 @@ impl Model {
         let Some(packet) = self.packets.get(packet) else { return };
         let Some(summary) = &packet.summary else { return };
         for upcall in packet.upcalls.iter().filter_map(|&id| self.upcalls.get(id)).filter(|upcall| upcall.begun) {
+            self.matters.packet(upcall.ts / SECOND, summary);
             self.evicted.talkers += self.makers.tell(upcall.ts / SECOND, summary, self.limits.talkers);
         }
     }

@@ -35,6 +35,8 @@ pub struct Limits {
     pub datapaths: usize,
     /// Anomalies. The oldest goes first.
     pub anomalies: usize,
+    /// New flows whose matches are compared. The oldest goes first.
+    pub shapes: usize,
     /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
     /// are held back by the kernel side (2 s) and until the ring buffer is read. At most 9 s are taken.
     pub lateness: Nanos,
@@ -67,6 +69,7 @@ impl Default for Limits {
             drop_reasons: 64,
             datapaths: 256,
             anomalies: 1024,
+            shapes: 2048,
             lateness: 3 * SECOND,
         }
     }

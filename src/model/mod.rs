@@ -30,11 +30,14 @@ mod rates;
 mod read;
 mod recent;
 mod revalidators;
+mod shapes;
 mod summary;
 mod tables;
 mod talkers;
 mod unlinked;
 mod upcalls;
+mod verdict;
+mod windows;
 
 pub use anomalies::{Anomaly, AnomalyKind};
 pub use condition::{
@@ -51,11 +54,13 @@ pub use overview::{Column, Overview};
 pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
+pub use shapes::{FieldSpread, Spreads};
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
+pub use verdict::{Cause, Certainty, Culprit, Figure, Severity, Verdict};
 
 use std::collections::VecDeque;
 
@@ -72,8 +77,11 @@ use latency::Latency;
 use makers::Makers;
 use packet_store::Packets;
 use recent::Recent;
+use shapes::Shapes;
 use tables::Handlers;
 use unlinked::Gaps;
+use verdict::Verdicts;
+use windows::{Matters, Outcomes, Returns, Told};
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 ///
@@ -111,6 +119,12 @@ pub struct Model {
     handlers: Handlers,
     revalidators: Revalidators,
     makers: Makers,
+    shapes: Shapes,
+    outcomes: Outcomes,
+    matters: Matters,
+    returns: Returns,
+    told: Told,
+    verdicts: Verdicts,
 }
 
 impl Default for Model {
@@ -149,6 +163,12 @@ impl Model {
             handlers: Handlers::default(),
             revalidators: Revalidators::default(),
             makers: Makers::default(),
+            shapes: Shapes::default(),
+            outcomes: Outcomes::default(),
+            matters: Matters::default(),
+            returns: Returns::default(),
+            told: Told::default(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -183,6 +203,8 @@ impl Model {
             }
             Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
             Body::Daemon(state) => self.set_daemon(event.ts, state),
+            Body::DaemonFigures(figures) => self.told.add(event.ts, figures),
+            Body::FlowShape(shape) => self.shapes.add(event.ts, shape, self.limits.shapes),
             Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
@@ -255,6 +277,7 @@ impl Model {
                 self.flows.restart();
                 self.counting.restart();
                 self.gaps.restart();
+                (self.shapes, self.returns) = (Shapes::default(), Returns::default());
                 self.note(ts, AnomalyKind::ProbesRestarted, 1);
             }
         }
@@ -298,5 +321,7 @@ impl Model {
             let dp = self.host.datapath_of_table(flow.table);
             self.flows.count(before, ts, dp, flow, &self.limits, &mut self.evicted);
         }
+        self.outcomes.apply(before.is_none(), ts, counters);
+        self.examine(ts);
     }
 }

@@ -64,7 +64,8 @@ impl Daemon {
         matches!(self.numbers(), Some((3, 4, 0 | 1))).then_some(NO_PMD)
     }
 
-    fn lacks(&self, command: &str) -> bool {
+    /// Whether it has no such command.
+    pub fn lacks(&self, command: &str) -> bool {
         self.commands.as_ref().is_some_and(|all| !all.is_empty() && !all.contains(command))
     }
 

@@ -6,6 +6,7 @@
 mod client;
 mod command;
 mod daemon;
+mod figures;
 mod frame;
 mod pace;
 mod search;
@@ -44,13 +45,15 @@ pub struct Config {
     pub deadline: Duration,
     /// How often it is asked for its version, which says that it lives and how fast it answers.
     pub health: Duration,
+    /// How often it is asked what it counts of itself: two requests.
+    pub figures: Duration,
 }
 
 impl Config {
-    /// 20 requests a second at most, one second for each, its health every 5 seconds; `rundir` is `--ovs-rundir`, a
+    /// 20 requests a second at most, one second for each, its health and its figures every 5 seconds; `rundir` is `--ovs-rundir`, a
     /// directory or the socket itself.
     pub fn new(rundir: Option<PathBuf>) -> Self {
-        let (deadline, health) = (Duration::from_secs(1), Duration::from_secs(5));
-        Self { search: Search::new(rundir), rate: 20, deadline, health }
+        let [deadline, health] = [1, 5].map(Duration::from_secs);
+        Self { search: Search::new(rundir), rate: 20, deadline, health, figures: health }
     }
 }

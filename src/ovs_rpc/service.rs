@@ -1,5 +1,6 @@
 //! The service: keeps a connection, and turns what is asked into events, one request after another.
 
+mod figures;
 mod flows;
 
 use std::{
@@ -15,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::event::{Body, DaemonAnswer, DaemonState, Event, Nanos, Query};
+use crate::event::{Body, DaemonAnswer, DaemonState, Event, Nanos, Query, UdpifFigures};
 
 use super::{
     Ask, CallError, Client, Command, Config,
@@ -135,6 +136,10 @@ struct Connected {
     round_trip_ns: u64,
     /// When `version` is to be asked next.
     version_due: Instant,
+    /// When it is to be asked for its figures next.
+    figures_due: Instant,
+    /// What `upcall/show` said, while `coverage/show` is still to be asked.
+    udpifs: Option<Vec<UdpifFigures>>,
     /// Whether the last request was answered in time, and the daemon is known: only then it is asked about flows.
     well: bool,
     /// Since when a reply is owed, as far as a deadline has passed over it.
@@ -150,6 +155,7 @@ enum Step {
     Version,
     Commands,
     Ask(Query),
+    Figures,
 }
 
 enum Woken {
@@ -168,6 +174,7 @@ impl<C: Fn() -> Nanos> Service<C> {
                     Step::Version => self.ask_version().await?,
                     Step::Commands => self.ask_commands().await?,
                     Step::Ask(query) => self.ask_about_flow(query).await?,
+                    Step::Figures => self.ask_figures().await?,
                 },
                 Woken::Ask(ask) => self.newest = Some(ask),
                 Woken::Link(Ok(())) => {
@@ -194,10 +201,14 @@ impl<C: Fn() -> Nanos> Service<C> {
         } else {
             (ready, Step::Commands)
         };
-        match self.wanted.as_ref().filter(|_| link.well).and_then(Wanted::next_due) {
-            Some((due, query)) if due.max(ready) < greet.0 => (due.max(ready), Step::Ask(query)),
-            _ => greet,
+        if !link.well {
+            return greet;
         }
+        let ask = self.wanted.as_ref().and_then(Wanted::next_due);
+        let ask = ask.map(|(due, query)| (due.max(ready), Step::Ask(query)));
+        // Of those due at one time the first: what somebody waits for goes before what is only counted.
+        let steps = [Some(greet), ask, Some((link.figures_due.max(ready), Step::Figures))];
+        steps.into_iter().flatten().min_by_key(|(due, _)| *due).unwrap_or(greet)
     }
 
     async fn wait(&mut self, when: Instant) -> Result<Woken, Gone> {
@@ -250,6 +261,8 @@ impl<C: Fn() -> Nanos> Service<C> {
                     daemon: Daemon::default(),
                     round_trip_ns: 0,
                     version_due: Instant::now(),
+                    figures_due: Instant::now(),
+                    udpifs: None,
                     well: false,
                     owed_since: None,
                     several_datapaths: false,

@@ -7,14 +7,14 @@ use super::{
     trace::Names,
     wire::{
         self, WIRE_ACTION, WIRE_ACTION_CT, WIRE_ACTION_LONG, WIRE_ACTION_TUNNEL, WIRE_DEVICE, WIRE_FLOW, WIRE_FLOW_DEL,
-        WIRE_FLOW_EXEC, WIRE_FLOW_PUT, WIRE_PACKET, WIRE_TASK, WIRE_TRACE, WIRE_UPCALL, WIRE_UPCALL_ACTION,
-        WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireEnqueue, WireHead, WireOp, WirePacket, WireRecv,
-        WireReturn, WireUpcall, WireUpcallAction, read,
+        WIRE_FLOW_EXEC, WIRE_FLOW_PUT, WIRE_FLOW_SHAPE, WIRE_PACKET, WIRE_TASK, WIRE_TRACE, WIRE_UPCALL,
+        WIRE_UPCALL_ACTION, WIRE_UPCALL_ENQUEUE, WIRE_UPCALL_RECV, WIRE_UPCALL_RETURN, WireEnqueue, WireFlowShape,
+        WireHead, WireOp, WirePacket, WireRecv, WireReturn, WireUpcall, WireUpcallAction, read,
     },
 };
 use crate::event::{
-    Body, Cookie, DpIfindex, Event, FlowOp, FlowPut, Name, PacketBytes, PacketExec, PacketId, PortNo, PutKind, Told,
-    Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Body, Cookie, DpIfindex, Event, FlowMatch, FlowOp, FlowPut, FlowShape, Name, PacketBytes, PacketExec, PacketId,
+    PortNo, PutKind, Told, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 /// A record that is not one that this program knows: the caller counts it.
@@ -71,6 +71,7 @@ fn with_head(bytes: &[u8]) -> Option<Event> {
         WIRE_UPCALL_RETURN => upcall_return(&read(bytes)?),
         WIRE_UPCALL_RECV => recv(&read(bytes)?),
         WIRE_FLOW_PUT => put(&read(bytes)?),
+        WIRE_FLOW_SHAPE => shape(&read(bytes)?),
         WIRE_FLOW_EXEC => exec(&read(bytes)?),
         WIRE_FLOW_DEL => Body::FlowDel(flow_op(&read(bytes)?)),
         WIRE_ACTION => action(&read(bytes)?)?,
@@ -160,6 +161,18 @@ fn flow_op(e: &WireOp) -> FlowOp {
 
 fn put(e: &WireOp) -> Body {
     Body::FlowPut(FlowPut { kind: if e.set == 0 { PutKind::New } else { PutKind::Set }, op: flow_op(e) })
+}
+
+fn shape(e: &WireFlowShape) -> Body {
+    let bytes = |all: &'_ [u8], len: u32| all[..(len as usize).min(all.len())].to_vec();
+    let (key, mask) = (bytes(&e.key, e.key_len), bytes(&e.mask, e.mask_len));
+    Body::FlowShape(Box::new(FlowShape {
+        dp: DpIfindex(e.dp),
+        ufid: ufid(e.ufid, e.ufid_len),
+        matches: FlowMatch::read(&key, (!mask.is_empty()).then_some(&mask)),
+        actions_len: e.actions_len,
+        left_out: e.left_out,
+    }))
 }
 
 fn exec(e: &WireOp) -> Body {

@@ -9,6 +9,7 @@ pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
 pub const ACTION_ARGS_MAX: usize = 96;
 pub const ACTION_LONG_MAX: usize = 512;
+pub const FLOW_KEY_MAX: usize = 384;
 pub const USERDATA_MAX: usize = 64;
 pub const LABELS_LEN: usize = 16;
 pub const HELPER_LEN: usize = 16;
@@ -36,6 +37,7 @@ pub const WIRE_ACTION_LONG: u32 = 15;
 pub const WIRE_ACTION_CT: u32 = 16;
 pub const WIRE_ACTION_TUNNEL: u32 = 17;
 pub const WIRE_UPCALL_ACTION: u32 = 18;
+pub const WIRE_FLOW_SHAPE: u32 = 19;
 
 pub const CT_COMMIT: u32 = 1 << 0;
 pub const CT_FORCE: u32 = 1 << 1;
@@ -302,6 +304,20 @@ wire! {
         cpu: u32,
         kind: u32,
         data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct wire_flow_shape`.
+    struct WireFlowShape {
+        head: WireHead,
+        left_out: u64,
+        ufid: [u32; 4],
+        ufid_len: u32,
+        dp: u32,
+        key_len: u32,
+        mask_len: u32,
+        actions_len: u32,
+        pad: u32,
+        key: [u8; FLOW_KEY_MAX],
+        mask: [u8; FLOW_KEY_MAX],
     }
     /// `struct wire_recv_upcall`.
     struct WireRecvUpcall {

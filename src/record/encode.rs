@@ -289,7 +289,9 @@ impl Encoder {
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
+            | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
+            | Body::FlowShape(_)
             | Body::Mark(_) => {
                 let json = serde_json::to_string(body).expect("plain data with string keys is always JSON");
                 self.size += json.len();

@@ -11,13 +11,15 @@ use crate::event::{Body, Event, FlowPtr, Query, Run, Session, Ufid};
 const ANSWERS: usize = 1024;
 /// … and their bytes together.
 const ANSWER_BYTES: usize = 1 << 20;
+/// What the daemon counted of itself, the latest: more than a minute of it.
+const FIGURES: usize = 16;
 /// The marks that are kept, the latest …
 const MARKS: usize = 1000;
 /// … and the bytes of their notes together.
 const MARK_BYTES: usize = 256 << 10;
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
-/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last answers, what was counted of
+/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last figures and answers, what was counted of
 /// all flows, which of them were put since or are deleted, the readings of the counters of the last ten minutes, and the
 /// marks that somebody made.
 ///
@@ -28,6 +30,8 @@ pub struct Preamble {
     datapaths: Option<Event>,
     probes: Option<Event>,
     daemon: Option<Event>,
+    /// Of one process, the latest last.
+    figures: VecDeque<Event>,
     loss: Option<Event>,
     readings: Readings,
     flows: CountedFlows,
@@ -59,6 +63,7 @@ impl Preamble {
             }
             Body::Probes { .. } => self.probes = Some(event.clone()),
             Body::Daemon(_) => self.daemon = Some(event.clone()),
+            Body::DaemonFigures(figures) => self.figures(event, figures.pid),
             Body::Loss(_) => self.loss = Some(event.clone()),
             Body::DaemonAnswer(answer) => {
                 self.answer((answer.ufid, answer.sf_acts, answer.query), event);
@@ -104,6 +109,17 @@ impl Preamble {
         }
     }
 
+    fn figures(&mut self, event: &Event, pid: u32) {
+        let is_same = |before: &Event| matches!(&before.body, Body::DaemonFigures(before) if before.pid == pid);
+        if !self.figures.back().is_none_or(is_same) {
+            self.figures.clear();
+        }
+        while self.figures.len() >= FIGURES {
+            self.figures.pop_front();
+        }
+        self.figures.push_back(event.clone());
+    }
+
     /// Of too many the first that were made go.
     fn mark(&mut self, event: &Event) {
         self.mark_bytes += bytes(event);
@@ -140,6 +156,7 @@ impl Preamble {
         self.session.iter().for_each(&mut with);
         self.readings.visit(self.flows.twice(), &mut with);
         self.flows.puts().into_iter().chain(self.flows.deletes()).for_each(&mut with);
+        self.figures.iter().for_each(&mut with);
         self.answers.values().for_each(&mut with);
         self.marks.iter().for_each(&mut with);
         for state in [&self.datapaths, &self.probes, &self.daemon, &self.loss] {

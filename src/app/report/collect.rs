@@ -10,6 +10,7 @@ use super::{
         Span, StageTimes, Stages, Top,
     },
     tally::Tally,
+    verdicts::History,
 };
 use crate::{
     event::{Body, Bookmark, Counters, Event, Nanos, Query},
@@ -56,6 +57,7 @@ pub struct Collector {
     session_events: u64,
     /// The last second whose series were seen.
     last_second: Option<u64>,
+    history: History,
     peaks: [(u64, Option<u64>); RATES.len()],
     worst: Option<(State, u64)>,
     states: [u64; STATES.len()],
@@ -83,6 +85,7 @@ impl Default for Collector {
             sessions: 0,
             session_events: 0,
             last_second: None,
+            history: History::default(),
             peaks: [(0, None); RATES.len()],
             worst: None,
             states: [0; STATES.len()],
@@ -131,6 +134,7 @@ impl Collector {
             | Body::Datapaths { .. }
             | Body::Probes { .. }
             | Body::Daemon(_)
+            | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
             | Body::Loss(_) => return,
             Body::Mark(mark) => return self.mark(mark),
@@ -186,6 +190,7 @@ impl Collector {
         self.first_outcomes.get_or_insert_with(|| outcomes.clone());
         self.last_outcomes = outcomes;
         self.seconds();
+        self.history.see(ts, &self.model);
     }
 
     /// Takes the seconds that are over since the last time.
@@ -246,6 +251,7 @@ impl Collector {
             session: model.session().cloned(),
             span: self.span(),
             events: self.session_events,
+            verdicts: self.history.verdicts(since),
             condition,
             marks: self
                 .marks

@@ -15,6 +15,8 @@ pub struct Report {
     pub span: Option<Span>,
     /// Events read.
     pub events: u64,
+    /// What was wrong: the worst first; empty where no rule held.
+    pub verdicts: Vec<Verdict>,
     /// How bad it was. What the figures below mean, and why it is so, stands behind it.
     pub condition: Condition,
     /// What somebody marked.
@@ -74,6 +76,36 @@ pub struct Span {
     pub to: Option<String>,
     /// Nanoseconds in it.
     pub ns: Nanos,
+}
+
+/// Something that was wrong.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// Its name, as `--trigger verdict=NAME` takes it.
+    pub cause: &'static str,
+    /// At its worst: note, warning, critical.
+    pub severity: &'static str,
+    /// How sure: likely, sure.
+    pub certainty: &'static str,
+    /// The first second, from the span's begin.
+    pub from_second: u64,
+    /// The last one.
+    pub to_second: u64,
+    /// In one line, at its worst, with who or what it is.
+    pub headline: String,
+    /// The figures for and against it.
+    pub figures: Vec<Figure>,
+    /// What to try, in the order of trying.
+    pub tries: Vec<&'static str>,
+}
+
+/// A figure that a verdict rests on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// What it says.
+    pub text: String,
+    /// Whether it speaks for the verdict, or against it.
+    pub is_for: bool,
 }
 
 /// How bad it was.

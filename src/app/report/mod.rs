@@ -5,6 +5,7 @@ mod document;
 mod facts;
 mod pages;
 mod tally;
+mod verdicts;
 
 use std::path::PathBuf;
 

@@ -13,6 +13,7 @@ use crate::{
 pub fn pages(report: &Report) -> Vec<Block> {
     let mut out = vec![Block::Heading(0, "ovscope report".to_owned())];
     out.push(Block::Fields(host(report)));
+    verdicts(report, &mut out);
     condition(report, &mut out);
     marks(report, &mut out);
     rates(report, &mut out);
@@ -86,6 +87,24 @@ fn host(report: &Report) -> Vec<(&'static str, String)> {
 
 fn short(ns: u64) -> String {
     duration(ns).trim_end().to_owned()
+}
+
+fn verdicts(report: &Report, out: &mut Vec<Block>) {
+    for (i, verdict) in report.verdicts.iter().enumerate() {
+        section(out, if i == 0 { "Verdict" } else { "And" });
+        out.push(Block::Text(format!("{}: {}", verdict.severity.to_uppercase(), verdict.headline)));
+        let mut fields = vec![
+            ("cause", format!("{} ({})", verdict.cause, verdict.certainty)),
+            ("time", format!("from {} to {}", clock_span(verdict.from_second), clock_span(verdict.to_second))),
+        ];
+        for (name, is_for) in [("for it", true), ("against it", false)] {
+            let figures = verdict.figures.iter().filter(|figure| figure.is_for == is_for);
+            fields.extend(figures.enumerate().map(|(i, figure)| (if i == 0 { name } else { "" }, figure.text.clone())));
+        }
+        let tries = verdict.tries.iter().enumerate();
+        fields.extend(tries.map(|(i, words)| (if i == 0 { "try" } else { "" }, (*words).to_owned())));
+        out.push(Block::Fields(fields));
+    }
 }
 
 fn condition(report: &Report, out: &mut Vec<Block>) {

@@ -1,0 +1,74 @@
+//! What was wrong over the time of a recording.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Figure, Verdict};
+use crate::{
+    event::Nanos,
+    model::{self, Cause, Model, SECOND},
+};
+
+/// The verdicts of a recording, second by second.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The worst that was said by each cause, since when, and until when.
+    seen: BTreeMap<Cause, Seen>,
+    second: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    worst: model::Verdict,
+    /// Its place among those of its second.
+    place: usize,
+    since: u64,
+    last: u64,
+    seconds: u64,
+}
+
+impl History {
+    /// Looks at the model after a reading of the counters.
+    pub fn see(&mut self, ts: Nanos, model: &Model) {
+        let second = ts / SECOND;
+        if second <= self.second {
+            return;
+        }
+        self.second = second;
+        for (place, verdict) in model.verdicts().into_iter().enumerate() {
+            let since = verdict.since / SECOND;
+            let Some(seen) = self.seen.get_mut(&verdict.cause) else {
+                let cause = verdict.cause;
+                self.seen.insert(cause, Seen { worst: verdict, place, since, last: second, seconds: 1 });
+                continue;
+            };
+            (seen.last, seen.seconds) = (second, seen.seconds + 1);
+            // The later figures are of a longer time.
+            if verdict.severity >= seen.worst.severity {
+                (seen.worst, seen.place) = (verdict, place);
+            }
+        }
+    }
+
+    /// The worst first; of equals what lasted longest. Seconds are counted by `at`.
+    pub fn verdicts(&self, at: impl Fn(u64) -> u64) -> Vec<Verdict> {
+        let mut all: Vec<&Seen> = self.seen.values().collect();
+        all.sort_by_key(|seen| {
+            (std::cmp::Reverse(seen.worst.severity), seen.place, std::cmp::Reverse(seen.seconds), seen.worst.cause)
+        });
+        let verdict = |seen: &&Seen| {
+            let of = &seen.worst;
+            let figure = |figure: &model::Figure| Figure { text: figure.text.clone(), is_for: figure.is_for };
+            Verdict {
+                cause: of.cause.name(),
+                severity: of.severity.name(),
+                certainty: of.certainty.name(),
+                from_second: at(seen.since),
+                to_second: at(seen.last),
+                headline: of.headline.clone(),
+                figures: of.figures.iter().map(figure).collect(),
+                tries: of.tries.to_vec(),
+            }
+        };
+        all.iter().map(verdict).collect()
+    }
+}

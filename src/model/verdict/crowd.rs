@@ -1,0 +1,205 @@
+//! Rules about the packets that go up: what is different in each of them, and where they come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{Dimension, FieldSpread, MacAddr, State, TalkerKey, windows::Matter};
+use super::{
+    Cause, Culprit, Evidence, Finding, Severity,
+    words::{part, percent, rate},
+};
+use crate::event::{DpIfindex, Field, PortNo, written};
+
+/// Misses per second that are a storm of flows.
+const MANY: f64 = 200.0;
+
+fn costs(e: &Evidence<'_>) -> Severity {
+    if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning }
+}
+
+/// `4912 upcalls/s, 98 % from p1_l`
+fn who(e: &Evidence<'_>) -> (String, Option<Culprit>) {
+    let upcalls = format!("{} upcalls", rate(e.rates.upcalls));
+    match e.top_port() {
+        Some((culprit, name, share)) => (format!("{upcalls}, {} from {name}", percent(share)), Some(culprit)),
+        None => (upcalls, None),
+    }
+}
+
+fn left_out(e: &Evidence<'_>) -> Option<String> {
+    let left_out = e.spreads.left_out;
+    (left_out > 0).then(|| format!("{left_out} more new flows were made in that time: these are a sample"))
+}
+
+/// The field that most new flows differ in alone, if that is nearly all of them and they are many.
+fn exploded<'e>(e: &'e Evidence<'_>) -> Option<&'e FieldSpread> {
+    let spread = e.spreads.fields.first()?;
+    let is_most = part(spread.alone as u64, e.spreads.flows as u64) >= 0.6;
+    (e.rates.misses >= MANY && e.rates.puts >= MANY / 2.0 && is_most && spread.values >= 50).then_some(spread)
+}
+
+/// A field that every packet has another value in.
+pub fn field_explosion(e: &Evidence<'_>) -> Option<Finding> {
+    let spread = exploded(e)?;
+    let (who, port) = who(e);
+    let name = spread.field.name();
+    let headline = format!("every new {name} makes a flow: {who}");
+    Some(
+        Finding::new(Cause::FieldExplosion, costs(e), headline)
+            .figure(format!(
+                "{name} alone differs in {} of {} new flows in 10 s: {} values, {:.1} bits",
+                percent(part(spread.alone as u64, e.spreads.flows as u64)),
+                e.spreads.flows,
+                spread.values,
+                spread.entropy
+            ))
+            .culprit(Some(Culprit::Field(spread.field)))
+            .culprit(port)
+            .note(left_out(e)),
+    )
+}
+
+/// Misses of packets that connection tracking sent round again.
+pub fn short_connections(e: &Evidence<'_>) -> Option<Finding> {
+    let again = e.share(Matter::MissAgain);
+    let is_tracked =
+        e.spreads.fields.iter().any(|spread| spread.field == Field::CtState || spread.field == Field::RecircId);
+    if e.rates.misses < MANY || again < 0.25 || !is_tracked {
+        return None;
+    }
+    let (who, port) = who(e);
+    let headline = format!("each connection is new to connection tracking and makes flows of its own: {who}");
+    let mut finding = Finding::new(Cause::ShortConnections, costs(e), headline)
+        .figure(format!("{} of the upcalls are of recirculated packets", percent(again)))
+        .culprit(port);
+    if let Some(spread) = e.spreads.fields.first() {
+        let share = percent(part(spread.alone as u64, e.spreads.flows as u64));
+        finding = finding
+            .figure(format!("{} alone differs in {share} of {} new flows", spread.field.name(), e.spreads.flows))
+            .culprit(Some(Culprit::Field(spread.field)));
+    }
+    Some(finding.against(e.sampled()))
+}
+
+/// Packets to everybody.
+pub fn broadcast_flood(e: &Evidence<'_>) -> Option<Finding> {
+    let (share, per_second) = (e.share(Matter::ToMany), e.matter(Matter::ToMany));
+    if share < 0.5 || per_second < 100.0 {
+        return None;
+    }
+    let arp =
+        part(e.model.matters.count(Matter::Arp, e.second), e.model.matters.count(Matter::ToMany, e.second).max(1));
+    let what = if arp >= 0.5 { "ARP" } else { "broadcasts" };
+    let (who, port) = who(e);
+    let headline = format!("{what} to everybody: {who}");
+    Some(
+        Finding::new(Cause::BroadcastFlood, costs(e), headline)
+            .figure(format!(
+                "{} of the upcalls' packets go to everybody or to many, {} of those are ARP",
+                percent(share),
+                percent(arp.min(1.0))
+            ))
+            .culprit(port)
+            .culprit(e.top(Dimension::SourceMac).map(|talker| Culprit::Talker(talker.key)))
+            .against(e.sampled()),
+    )
+}
+
+/// A MAC address that comes from more than one port.
+fn wanderer(e: &Evidence<'_>) -> Option<(MacAddr, Vec<(DpIfindex, PortNo)>)> {
+    let mut ports: BTreeMap<u64, (usize, BTreeSet<(DpIfindex, PortNo)>)> = BTreeMap::new();
+    for shape in e.model.shapes.recent(e.now()) {
+        let of = |field| shape.matches.get(field).filter(|of| of.is_exact()).map(|of| of.value);
+        if let (Some(mac), Some(port)) = (of(Field::EthSrc), of(Field::InPort)) {
+            let (flows, of) = ports.entry(mac as u64).or_default();
+            *flows += 1;
+            of.insert((shape.dp, PortNo(port as u32)));
+        }
+    }
+    let (mac, (_, of)) = ports.into_iter().filter(|(_, (_, of))| of.len() > 1).max_by_key(|(_, (flows, _))| *flows)?;
+    let [_, _, bytes @ ..] = mac.to_be_bytes();
+    Some((MacAddr(bytes), of.into_iter().collect()))
+}
+
+/// Addresses move from port to port.
+pub fn mac_flapping(e: &Evidence<'_>) -> Option<Finding> {
+    let moved = e.coverage("mac_learning_moved");
+    if moved < 2.0 {
+        return None;
+    }
+    let wanderer = wanderer(e);
+    let who = wanderer.as_ref().map_or_else(
+        || "MAC addresses move".to_owned(),
+        |(mac, ports)| {
+            let names: Vec<String> = ports.iter().map(|(dp, port)| e.port(*dp, *port)).collect();
+            format!("{mac} moves between {}", names.join(" and "))
+        },
+    );
+    let headline = format!("{who}: {} moves, {} upcalls", rate(moved), rate(e.rates.upcalls));
+    let mut finding = Finding::new(Cause::MacFlapping, Severity::Warning, headline)
+        .figure(format!("mac_learning_moved grows by {}", rate(moved)));
+    if let Some((mac, ports)) = wanderer {
+        finding = finding.culprit(Some(Culprit::Talker(TalkerKey::Mac(mac))));
+        finding.culprits.extend(ports.into_iter().map(|(dp, port)| Culprit::Port(dp, port)));
+    }
+    let revalidated = e.coverage("rev_mac_learning");
+    Some(if revalidated > 0.0 {
+        finding.figure(format!("all flows are looked through again for it {}", rate(revalidated)))
+    } else {
+        finding
+    })
+}
+
+/// Packets that no bridge takes: the daemon puts a flow that drops them, forgets it, and gets them again.
+pub fn unknown_port(e: &Evidence<'_>) -> Option<Finding> {
+    let stray = e.model.shapes.recent(e.now()).filter(|shape| shape.ufid.is_none() && shape.actions_len == 0);
+    let strays: Vec<_> = stray.collect();
+    if strays.len() < 2 {
+        return None;
+    }
+    let last = strays.last()?;
+    let value = |field| last.matches.get(field).map(|of| written(field, of.value));
+    let port = last.matches.get(Field::InPort).map(|of| PortNo(of.value as u32));
+    let name = port.map_or(String::new(), |port| format!(" by {}", e.port(last.dp, port)));
+    let from =
+        value(Field::TunSrc).or_else(|| value(Field::TunIpv6Src)).map_or(String::new(), |ip| format!(" from {ip}"));
+    let key = value(Field::TunId).map_or(String::new(), |id| format!(" with tunnel key {id}"));
+    let severity = if e.rates.misses >= 50.0 { Severity::Warning } else { Severity::Note };
+    let headline = format!("no bridge knows packets{name}{from}{key}: dropped, forgotten, and up again");
+    Some(
+        Finding::new(Cause::UnknownPort, severity, headline)
+            .figure(format!("{} flows that drop, put by the packet's key alone, in 10 s", strays.len()))
+            .culprit(port.map(|port| Culprit::Port(last.dp, port))),
+    )
+}
+
+/// Each lookup tries many masks.
+pub fn tuple_space(e: &Evidence<'_>) -> Option<Finding> {
+    if e.rates.lookups < 500.0 {
+        return None;
+    }
+    let tried = e.rates.masks_tried / e.rates.lookups;
+    let severity = match tried {
+        16.0.. => Severity::Warning,
+        8.0.. => Severity::Note,
+        _ => return None,
+    };
+    let cached = e.rates.cache_hits / e.rates.lookups;
+    let headline =
+        format!("each packet tries {tried:.0} masks until it finds its flow, at {} lookups", rate(e.rates.lookups));
+    Some(
+        Finding::new(Cause::TupleSpace, severity, headline)
+            .figure(format!("the mask cache knew {} of them", percent(cached)))
+            .culprit(e.top_port().map(|(culprit, ..)| culprit)),
+    )
+}
+
+/// A storm that nothing else explains.
+pub fn unknown(e: &Evidence<'_>) -> Option<Finding> {
+    if !matches!(e.model.condition().state, State::Storm | State::Losing) {
+        return None;
+    }
+    let (who, port) = who(e);
+    let finding = Finding::new(Cause::Unknown, costs(e), format!("many upcalls, cause unknown: {who}")).culprit(port);
+    let no_figures = e.udpifs().is_empty().then(|| "the daemon's own figures are not known".to_owned());
+    Some(finding.against(e.sampled()).against(no_figures).against(left_out(e)))
+}

@@ -1,0 +1,50 @@
+//! Rules about the daemon as a whole: whether it is there, and whether it works.
+
+use super::{Cause, Evidence, Finding, Severity, words::each};
+
+const ENOTCONN: i32 = 107;
+const ECONNREFUSED: i32 = 111;
+
+/// A restart takes a second or two: nobody has to be woken for it.
+const GONE_SECONDS: u64 = 5;
+/// A daemon that is busy with a reconfiguration handles nothing for a moment.
+const STALLED_SECONDS: u64 = 3;
+
+/// Upcalls fail as nobody listens, now.
+pub fn gone(e: &Evidence<'_>) -> Option<Finding> {
+    let unheard = e.failed(ENOTCONN) + e.failed(ECONNREFUSED);
+    if unheard == 0 || e.rates.upcalls_lost <= 0.0 || e.rates.received > 0.0 {
+        return None;
+    }
+    let headline = format!("ovs-vswitchd is gone: {} are lost", each(e.rates.upcalls_lost, "upcalls"));
+    let mut finding = Finding::new(Cause::DaemonGone, Severity::Critical, headline)
+        .figure(format!("{unheard} upcalls in {:.0} s found no socket (ENOTCONN, ECONNREFUSED)", e.seconds))
+        .figure("none was received in the last 2 s".to_owned());
+    finding.holds = GONE_SECONDS;
+    if e.is_daemon_down() {
+        finding = finding.figure("its control socket does not answer either".to_owned());
+    } else {
+        finding = finding.against(Some("its control socket is not known to be dead".to_owned()));
+    }
+    Some(finding)
+}
+
+/// Upcalls are queued, or find the socket full, and nobody takes them.
+pub fn stalled(e: &Evidence<'_>) -> Option<Finding> {
+    let queued = e.rates.upcalls;
+    if queued <= 0.0 || e.rates.received > 0.0 || e.failed(ENOTCONN) + e.failed(ECONNREFUSED) > 0 {
+        return None;
+    }
+    let lost = e.rates.upcalls_lost;
+    let severity = if lost > 0.0 { Severity::Critical } else { Severity::Warning };
+    let lost_too = if lost > 0.0 { format!(", {} are lost", each(lost, "upcalls")) } else { String::new() };
+    let headline = format!("ovs-vswitchd takes no upcalls: {} wait for it{lost_too}", each(queued - lost, "upcalls"));
+    let mut finding = Finding::new(Cause::DaemonStalled, severity, headline)
+        .figure("none was received in the last 2 s, and its sockets are open".to_owned());
+    finding.holds = STALLED_SECONDS;
+    Some(if e.is_daemon_down() {
+        finding.figure("it does not answer on its control socket".to_owned())
+    } else {
+        finding.against(Some("its control socket was not seen to be silent".to_owned()))
+    })
+}

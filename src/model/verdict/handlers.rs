@@ -1,0 +1,75 @@
+//! Rules about handlers and their sockets: full, starved, or given what is too big.
+
+use super::super::{Dimension, Stage, TalkerKey};
+use super::{
+    Cause, Culprit, Evidence, Finding, Severity,
+    words::{percent, rate, time},
+};
+
+const EAGAIN: i32 = 11;
+const EFBIG: i32 = 27;
+const EMSGSIZE: i32 = 90;
+
+/// A queue that waits less than this is no queue, in nanoseconds.
+const WAIT_LONG: u64 = 5_000_000;
+
+/// A socket is full, and its handler takes what it can.
+pub fn overflow(e: &Evidence<'_>) -> Option<Finding> {
+    let full = e.failed(EAGAIN);
+    // Who takes nothing at all has a verdict of its own.
+    if full == 0 || e.rates.upcalls_lost <= 0.0 || e.rates.received <= 0.0 {
+        return None;
+    }
+    let port = e.top_port();
+    let from = port.as_ref().map_or(String::new(), |(_, name, share)| format!(", {} from {name}", percent(*share)));
+    let headline = format!("handlers' sockets overflow: {} upcalls lost{from}", rate(e.rates.upcalls_lost));
+    let mut finding = Finding::new(Cause::NetlinkOverflow, Severity::Critical, headline)
+        .figure(format!("{full} upcalls in {:.0} s found a full socket (EAGAIN)", e.seconds))
+        .culprit(port.map(|(culprit, ..)| culprit));
+    if let Some(wait) = e.p99(Stage::Wait) {
+        finding = finding.figure(format!("1 % waited for a handler for more than {}", time(wait)));
+    }
+    let handler = e.top(Dimension::Handler).and_then(|talker| match talker.key {
+        TalkerKey::Handler { task: Some((tid, _)), .. } => Some(Culprit::Handler(tid)),
+        _ => None,
+    });
+    Some(finding.culprit(handler))
+}
+
+/// A packet does not fit into a message.
+pub fn too_big(e: &Evidence<'_>) -> Option<Finding> {
+    let big = e.failed(EFBIG) + e.failed(EMSGSIZE);
+    if big == 0 || e.rates.upcalls_lost <= 0.0 {
+        return None;
+    }
+    let port = e.top_port();
+    let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(" from {name}"));
+    let headline = format!("packets{from} are too big to go up: {} lost", rate(e.rates.upcalls_lost));
+    let finding = Finding::new(Cause::TooBig, Severity::Critical, headline)
+        .figure(format!("{big} upcalls in {:.0} s failed with EFBIG", e.seconds));
+    Some(finding.culprit(port.map(|(culprit, ..)| culprit)))
+}
+
+/// A handler has work and gets no CPU.
+pub fn starved(e: &Evidence<'_>) -> Option<Finding> {
+    let wait = e.p99(Stage::Wait).filter(|wait| *wait >= WAIT_LONG)?;
+    let handlers = e.handlers();
+    let busy = handlers.iter().filter(|handler| handler.upcall_rate >= 5.0);
+    let (handler, times) = busy
+        .filter_map(|handler| Some((handler, handler.scheduled?)))
+        // It wants to run much more than it may.
+        .filter(|(_, times)| times.runnable >= 0.4 && times.runnable >= 4.0 * times.running)
+        .max_by(|(_, x), (_, y)| x.runnable.total_cmp(&y.runnable))?;
+    let name = crate::event::task_name(handler.comm, handler.tid);
+    let headline = format!(
+        "{name} does not get a CPU: it could run {} of the time and ran {}",
+        percent(times.runnable + times.running),
+        percent(times.running)
+    );
+    Some(
+        Finding::new(Cause::HandlerStarved, Severity::Warning, headline)
+            .figure(format!("1 % of the upcalls waited for more than {}", time(wait)))
+            .figure(format!("it handles {}", rate(handler.upcall_rate)))
+            .culprit(Some(Culprit::Handler(handler.tid))),
+    )
+}

@@ -1,0 +1,349 @@
+//! What is wrong, by name: each cause of upcall storms that is known has a rule, and a rule that holds is a verdict.
+//!
+//! Rules look at the figures of the last ten seconds ([`Evidence`]), once a second. A verdict is one when its rule held
+//! for two seconds in a row, and is over when it did not hold for four. What makes storms and how each cause shows:
+//! the table in docs/verdicts.md.
+
+mod crowd;
+mod daemon;
+mod evidence;
+mod flows;
+mod handlers;
+mod punts;
+mod words;
+
+use std::fmt;
+
+use super::{FlowKey, Model, SECOND, TalkerKey};
+use crate::event::{DpIfindex, Field, Nanos, PortNo};
+
+pub use evidence::Evidence;
+
+macro_rules! causes {
+    ($($(#[$doc:meta])* $cause:ident $name:literal,)*) => {
+        /// What can be wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Cause {
+            $($(#[$doc])* $cause,)*
+        }
+
+        impl Cause {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$cause),*];
+
+            /// Its name, as `--trigger verdict=NAME` takes it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $name,)*
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    /// Nobody listens: the daemon is gone, and every upcall fails.
+    DaemonGone "daemon-gone",
+    /// The daemon is there and does nothing.
+    DaemonStalled "daemon-stalled",
+    /// All flows were killed: there were twice as many as there may be.
+    EmergencyKill "emergency-kill",
+    /// There are as many flows as there may be.
+    FlowLimit "flow-limit",
+    /// Flows cannot be put.
+    PutFailures "put-failures",
+    /// A handler's socket is full.
+    NetlinkOverflow "netlink-overflow",
+    /// Packets are too big for a message, or for the way they have to take.
+    TooBig "too-big",
+    /// Handlers do not get a CPU.
+    HandlerStarved "handler-starved",
+    /// The revalidators take too long, and the flow limit shrinks for it.
+    SlowRevalidator "slow-revalidator",
+    /// Nearly every packet has another value in a field that flows must match.
+    FieldExplosion "field-explosion",
+    /// Each connection makes flows of its own, as it is new to connection tracking.
+    ShortConnections "short-connections",
+    /// Packets to everybody, ARP mostly.
+    BroadcastFlood "broadcast-flood",
+    /// A MAC address moves from port to port.
+    MacFlapping "mac-flapping",
+    /// An OpenFlow rule sends packets to a controller.
+    ControllerPunts "controller-punts",
+    /// The daemon handles every packet of some flows itself.
+    SlowPath "slow-path",
+    /// Samples for sFlow or IPFIX.
+    Sampling "sampling",
+    /// Packets from a tunnel or port that no bridge knows.
+    UnknownPort "unknown-port",
+    /// OpenFlow rules are changed all the time.
+    OpenflowChurn "openflow-churn",
+    /// The same flows are deleted and put again.
+    FlappingFlows "flapping-flows",
+    /// Many masks have to be tried for each packet.
+    TupleSpace "tuple-space",
+    /// Many upcalls, and none of the others.
+    Unknown "unknown",
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; all is done in time.
+    Note,
+    /// It costs: packets take the slow way.
+    Warning,
+    /// Packets are lost, or soon will be.
+    Critical,
+}
+
+impl Severity {
+    /// A word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// How sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Certainty {
+    /// The figures fit, and something that would say more is missing or was left out.
+    Likely,
+    /// The figures say so.
+    Sure,
+}
+
+impl Certainty {
+    /// A word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Likely => "likely",
+            Self::Sure => "sure",
+        }
+    }
+}
+
+/// Who or what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Culprit {
+    /// A port of a datapath.
+    Port(DpIfindex, PortNo),
+    /// One of those who make upcalls.
+    Talker(TalkerKey),
+    /// A field that flows match.
+    Field(Field),
+    /// A handler's thread.
+    Handler(u32),
+    /// A flow.
+    Flow(FlowKey),
+}
+
+/// A figure that a verdict rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// What it says, with its unit and its time. Names in it are from outside: may hold anything.
+    pub text: String,
+    /// Whether it speaks for the verdict, or against it.
+    pub is_for: bool,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Which.
+    pub cause: Cause,
+    /// How bad.
+    pub severity: Severity,
+    /// How sure.
+    pub certainty: Certainty,
+    /// Since when its rule holds: the beginning of the second it first held in.
+    pub since: Nanos,
+    /// In one line, with the culprit. From outside in parts: may hold anything.
+    pub headline: String,
+    /// Who or what, the first the most.
+    pub culprits: Vec<Culprit>,
+    /// The figures for and against it.
+    pub figures: Vec<Figure>,
+    /// What to try, in the order of trying.
+    pub tries: &'static [&'static str],
+}
+
+/// What a rule found, without its time.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    cause: Cause,
+    severity: Severity,
+    certainty: Certainty,
+    headline: String,
+    culprits: Vec<Culprit>,
+    figures: Vec<Figure>,
+    tries: &'static [&'static str],
+    /// It is a verdict after so many seconds in a row.
+    holds: u64,
+}
+
+impl Finding {
+    fn new(cause: Cause, severity: Severity, headline: String) -> Self {
+        let (culprits, figures) = (Vec::new(), Vec::new());
+        Self {
+            cause,
+            severity,
+            certainty: Certainty::Sure,
+            headline,
+            culprits,
+            figures,
+            tries: words::tries(cause),
+            holds: HOLDS,
+        }
+    }
+
+    fn culprit(mut self, culprit: Option<Culprit>) -> Self {
+        self.culprits.extend(culprit);
+        self
+    }
+
+    fn figure(mut self, text: String) -> Self {
+        self.figures.push(Figure { text, is_for: true });
+        self
+    }
+
+    /// A figure that puts another one right, if there is one.
+    fn note(mut self, text: Option<String>) -> Self {
+        self.figures.extend(text.map(|text| Figure { text, is_for: true }));
+        self
+    }
+
+    /// A figure that speaks against it, if there is one: then it is not sure.
+    fn against(mut self, text: Option<String>) -> Self {
+        if let Some(text) = text {
+            self.figures.push(Figure { text, is_for: false });
+            self.certainty = Certainty::Likely;
+        }
+        self
+    }
+}
+
+/// A rule: what it finds, if it holds.
+type Rule = fn(&Evidence<'_>) -> Option<Finding>;
+
+/// In the order in which verdicts of one severity are shown: what is nearer to the root first.
+const RULES: &[Rule] = &[
+    daemon::gone,
+    daemon::stalled,
+    flows::emergency_kill,
+    flows::flow_limit,
+    flows::put_failures,
+    handlers::too_big,
+    handlers::starved,
+    flows::slow_revalidator,
+    crowd::mac_flapping,
+    crowd::broadcast_flood,
+    crowd::unknown_port,
+    crowd::short_connections,
+    crowd::field_explosion,
+    punts::controller,
+    punts::slow_path,
+    punts::sampling,
+    flows::openflow_churn,
+    flows::flapping,
+    handlers::overflow,
+    crowd::tuple_space,
+];
+
+/// A verdict is one after so many seconds in a row …
+const HOLDS: u64 = 2;
+/// … and over after so many without.
+const OVER: u64 = 4;
+
+/// A rule that held.
+#[derive(Debug, Clone, PartialEq)]
+struct Case {
+    finding: Finding,
+    /// The first second of those in a row.
+    since: u64,
+    /// The last second it held in.
+    last: u64,
+    /// The place of its rule.
+    place: usize,
+}
+
+/// What is wrong now, and since when.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verdicts {
+    second: u64,
+    cases: Vec<Case>,
+}
+
+impl Verdicts {
+    /// Whether this second has not been looked at.
+    pub(super) fn is_due(&self, second: u64) -> bool {
+        second > self.second
+    }
+
+    /// What the rules find in this second.
+    pub(super) fn after(&self, second: u64, evidence: &Evidence<'_>) -> Self {
+        let mut next = self.clone();
+        next.second = second;
+        next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
+        for (place, finding) in RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?))) {
+            next.hold(second, place, finding);
+        }
+        // It answers only where nothing else does.
+        let is_explained = next.cases.iter().any(|case| case.finding.severity > Severity::Note);
+        if !is_explained && let Some(finding) = crowd::unknown(evidence) {
+            next.hold(second, RULES.len(), finding);
+        } else if is_explained {
+            next.cases.retain(|case| case.place != RULES.len());
+        }
+        next
+    }
+
+    fn hold(&mut self, second: u64, place: usize, finding: Finding) {
+        match self.cases.iter_mut().find(|case| case.place == place) {
+            Some(case) => (case.finding, case.last) = (finding, second),
+            None => self.cases.push(Case { finding, since: second, last: second, place }),
+        }
+    }
+
+    /// The worst first; of equals what is nearer to the root.
+    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+        let stands = |case: &&Case| case.last.saturating_sub(case.since) + 1 >= case.finding.holds;
+        let mut cases: Vec<&Case> = self.cases.iter().filter(stands).collect();
+        cases.sort_by_key(|case| (std::cmp::Reverse(case.finding.severity), case.place));
+        cases.into_iter().map(Case::verdict).collect()
+    }
+}
+
+impl Case {
+    fn verdict(&self) -> Verdict {
+        let Finding { cause, severity, certainty, headline, culprits, figures, tries, holds: _ } = self.finding.clone();
+        Verdict { cause, severity, certainty, since: self.since * SECOND, headline, culprits, figures, tries }
+    }
+}
+
+impl Model {
+    /// What is wrong, as of the last second: the worst first. Empty where nothing is.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        self.verdicts.verdicts()
+    }
+
+    /// Looks at the second that is over, after a reading of the counters.
+    pub(super) fn examine(&mut self, ts: Nanos) {
+        let second = ts / SECOND;
+        if self.verdicts.is_due(second) {
+            let evidence = Evidence::new(self, second);
+            let next = self.verdicts.after(second, &evidence);
+            self.verdicts = next;
+        }
+    }
+}
