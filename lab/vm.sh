@@ -79,7 +79,7 @@ vm_command() {
         qemu-system-x86_64 "${accel[@]}" -cpu max -m "$VM_MB"
         -nodefaults -no-user-config -display none -no-reboot -nic "$network"
         -kernel "$img/vmlinuz-$VM_KERNEL" -initrd "$img/initrd-$VM_KERNEL"
-        -append "console=ttyS0 panic=-1 oops=panic mitigations=off quiet random.trust_cpu=on net.ifnames=0"
+        -append "console=ttyS0 panic=-1 oops=panic mitigations=off quiet random.trust_cpu=on net.ifnames=0 no_timer_check"
         -drive "file=$img/root.img,format=raw,if=virtio,snapshot=on"
         -drive "file=$img/modules-$VM_KERNEL.img,format=raw,if=virtio,readonly=on"
         -drive "file=$dir/in.tar,format=raw,if=virtio,readonly=on"

@@ -140,7 +140,7 @@ before_tuple_space() {
         echo "add in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,tos=0/$n,frag=no),udp(src=$((1024 + n))) 2"
     done >/tmp/own-flows
     ovs-dpctl add-flows system@own /tmp/own-flows
-    ovs-dpctl cache-set-size own masks 0
+    ovs-dpctl cache-set-size own masks-cache 0
 }
 tuple_space() {
     in_host 5 bash -c '. /lab/guest/lib.sh

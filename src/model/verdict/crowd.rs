@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Dimension, FieldSpread, MacAddr, State, TalkerKey, windows::Matter};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
-    words::{part, percent, rate},
+    words::{each, part, percent},
 };
 use crate::event::{DpIfindex, Field, PortNo, written};
 
@@ -18,7 +18,7 @@ fn costs(e: &Evidence<'_>) -> Severity {
 
 /// `4912 upcalls/s, 98 % from p1_l`
 fn who(e: &Evidence<'_>) -> (String, Option<Culprit>) {
-    let upcalls = format!("{} upcalls", rate(e.rates.upcalls));
+    let upcalls = each(e.rates.upcalls, "upcalls");
     match e.top_port() {
         Some((culprit, name, share)) => (format!("{upcalls}, {} from {name}", percent(share)), Some(culprit)),
         None => (upcalls, None),
@@ -134,16 +134,16 @@ pub fn mac_flapping(e: &Evidence<'_>) -> Option<Finding> {
             format!("{mac} moves between {}", names.join(" and "))
         },
     );
-    let headline = format!("{who}: {} moves, {} upcalls", rate(moved), rate(e.rates.upcalls));
+    let headline = format!("{who}: {}, {}", each(moved, "moves"), each(e.rates.upcalls, "upcalls"));
     let mut finding = Finding::new(Cause::MacFlapping, Severity::Warning, headline)
-        .figure(format!("mac_learning_moved grows by {}", rate(moved)));
+        .figure(format!("mac_learning_moved grows by {}", each(moved, "")));
     if let Some((mac, ports)) = wanderer {
         finding = finding.culprit(Some(Culprit::Talker(TalkerKey::Mac(mac))));
         finding.culprits.extend(ports.into_iter().map(|(dp, port)| Culprit::Port(dp, port)));
     }
     let revalidated = e.coverage("rev_mac_learning");
     Some(if revalidated > 0.0 {
-        finding.figure(format!("all flows are looked through again for it {}", rate(revalidated)))
+        finding.figure(format!("flows are looked through again for it: {}", each(revalidated, "revalidations")))
     } else {
         finding
     })
@@ -185,7 +185,7 @@ pub fn tuple_space(e: &Evidence<'_>) -> Option<Finding> {
     };
     let cached = e.rates.cache_hits / e.rates.lookups;
     let headline =
-        format!("each packet tries {tried:.0} masks until it finds its flow, at {} lookups", rate(e.rates.lookups));
+        format!("each packet tries {tried:.0} masks until it finds its flow, at {}", each(e.rates.lookups, "lookups"));
     Some(
         Finding::new(Cause::TupleSpace, severity, headline)
             .figure(format!("the mask cache knew {} of them", percent(cached)))

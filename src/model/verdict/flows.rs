@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::{FlowKey, windows::Operation};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
-    words::{part, percent, rate},
+    words::{each, part, percent},
 };
 use crate::event::{DelReason, DpIfindex, Nanos, Ufid, errno_name};
 
@@ -28,7 +28,10 @@ pub fn emergency_kill(e: &Evidence<'_>) -> Option<Finding> {
     let mut finding = Finding::new(
         Cause::EmergencyKill,
         Severity::Critical,
-        format!("all flows were killed, as there were twice as many as there may be: {} misses", rate(e.rates.misses)),
+        format!(
+            "all flows were killed, as there were twice as many as there may be: {}",
+            each(e.rates.misses, "misses")
+        ),
     );
     if kills > 0.0 {
         finding = finding.figure("upcall_flow_limit_kill grew since the daemon was last asked".to_owned());
@@ -52,15 +55,15 @@ pub fn flow_limit(e: &Evidence<'_>) -> Option<Finding> {
     let limit = full.or_else(|| e.udpifs().first());
     let of = limit.map_or(String::new(), |udpif| format!(" of {}", udpif.limit));
     let lost = if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning };
-    let headline = format!("the flow limit{of} is reached: {} misses get no flow", rate((misses - puts).max(0.0)));
+    let headline = format!("the flow limit{of} is reached: {} get no flow", each((misses - puts).max(0.0), "misses"));
     let mut finding = Finding::new(Cause::FlowLimit, lost, headline).figure(format!(
-        "{} misses, {} packets given back, {} flows put",
-        rate(misses),
-        rate(e.rates.execs),
-        rate(puts)
+        "{}, {}, {}",
+        each(misses, "misses"),
+        each(e.rates.execs, "packets given back"),
+        each(puts, "flows put")
     ));
     if hits > 0.0 {
-        finding = finding.figure(format!("upcall_flow_limit_hit grows by {}", rate(hits)));
+        finding = finding.figure(format!("upcall_flow_limit_hit grows by {}", each(hits, "")));
     }
     if let Some(udpif) = limit {
         finding = finding.figure(format!("{} has {} flows, limit {}", udpif.name, udpif.flows, udpif.limit));
@@ -98,7 +101,7 @@ pub fn put_failures(e: &Evidence<'_>) -> Option<Finding> {
         return None;
     }
     let name = errno_name(ret).map_or_else(|| format!("errno {}", -ret), ToString::to_string);
-    let headline = format!("flows cannot be put ({name}): {} of {}", percent(share), rate(e.per_second(all)));
+    let headline = format!("flows cannot be put ({name}): {} of {}", percent(share), each(e.per_second(all), "puts"));
     let finding = Finding::new(Cause::PutFailures, Severity::Warning, headline)
         .figure(format!("{count} of {all} puts in {:.0} s failed with {name}", e.seconds));
     Some(finding.culprit(Some(Culprit::Talker(super::TalkerKey::Errno(ret)))))
@@ -113,13 +116,13 @@ pub fn openflow_churn(e: &Evidence<'_>) -> Option<Finding> {
     let work = e.rates.puts + e.rates.dels;
     let severity = if work >= 100.0 { Severity::Warning } else { Severity::Note };
     let headline = format!(
-        "OpenFlow rules change all the time: flows are looked through again {}, {} puts and deletions",
-        rate(changes),
-        rate(work)
+        "OpenFlow rules change all the time: {}, {}",
+        each(changes, "revalidations"),
+        each(work, "puts and deletions")
     );
     Some(
         Finding::new(Cause::OpenflowChurn, severity, headline)
-            .figure(format!("rev_flow_table grows by {}", rate(changes))),
+            .figure(format!("rev_flow_table grows by {}", each(changes, ""))),
     )
 }
 
@@ -141,7 +144,8 @@ pub fn flapping(e: &Evidence<'_>) -> Option<Finding> {
     }
     let severity = if e.per_second(times) >= 20.0 { Severity::Warning } else { Severity::Note };
     let why = because.map_or(String::new(), |reason| format!(", deleted as {reason}"));
-    let headline = format!("{} flows are deleted and put again{why}: {}", flows.len(), rate(e.per_second(times)));
+    let headline =
+        format!("{} flows are deleted and put again{why}: {}", flows.len(), each(e.per_second(times), "returns"));
     let finding = Finding::new(Cause::FlappingFlows, severity, headline).figure(format!(
         "the worst came back {count} times in 10 s, after {} on average",
         super::words::time(gone / count.max(1))

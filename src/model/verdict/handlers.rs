@@ -3,7 +3,7 @@
 use super::super::{Dimension, Stage, TalkerKey};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
-    words::{percent, rate, time},
+    words::{each, percent, time},
 };
 
 const EAGAIN: i32 = 11;
@@ -22,7 +22,7 @@ pub fn overflow(e: &Evidence<'_>) -> Option<Finding> {
     }
     let port = e.top_port();
     let from = port.as_ref().map_or(String::new(), |(_, name, share)| format!(", {} from {name}", percent(*share)));
-    let headline = format!("handlers' sockets overflow: {} upcalls lost{from}", rate(e.rates.upcalls_lost));
+    let headline = format!("handlers' sockets overflow: {} are lost{from}", each(e.rates.upcalls_lost, "upcalls"));
     let mut finding = Finding::new(Cause::NetlinkOverflow, Severity::Critical, headline)
         .figure(format!("{full} upcalls in {:.0} s found a full socket (EAGAIN)", e.seconds))
         .culprit(port.map(|(culprit, ..)| culprit));
@@ -44,7 +44,7 @@ pub fn too_big(e: &Evidence<'_>) -> Option<Finding> {
     }
     let port = e.top_port();
     let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(" from {name}"));
-    let headline = format!("packets{from} are too big to go up: {} lost", rate(e.rates.upcalls_lost));
+    let headline = format!("packets{from} are too big to go up: {} are lost", each(e.rates.upcalls_lost, "upcalls"));
     let finding = Finding::new(Cause::TooBig, Severity::Critical, headline)
         .figure(format!("{big} upcalls in {:.0} s failed with EFBIG", e.seconds));
     Some(finding.culprit(port.map(|(culprit, ..)| culprit)))
@@ -69,7 +69,7 @@ pub fn starved(e: &Evidence<'_>) -> Option<Finding> {
     Some(
         Finding::new(Cause::HandlerStarved, Severity::Warning, headline)
             .figure(format!("1 % of the upcalls waited for more than {}", time(wait)))
-            .figure(format!("it handles {}", rate(handler.upcall_rate)))
+            .figure(format!("it is given {}", each(handler.upcall_rate, "upcalls")))
             .culprit(Some(Culprit::Handler(handler.tid))),
     )
 }

@@ -3,7 +3,7 @@
 use super::super::{Dimension, TalkerKey, windows::Matter};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
-    words::{percent, rate},
+    words::{each, percent},
 };
 
 /// Upcalls per second of one kind that are worth a word, and those that cost.
@@ -24,7 +24,7 @@ fn finding(e: &Evidence<'_>, cause: Cause, matter: Matter, what: &str) -> Option
     let port = e.top_port();
     let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(", most from {name}"));
     let figure = format!("{} of the upcalls seen in detail in {:.0} s", percent(e.share(matter)), e.seconds);
-    let finding = Finding::new(cause, severity, format!("{what}: {}{from}", rate(per_second)));
+    let finding = Finding::new(cause, severity, format!("{what}: {}{from}", each(per_second, "upcalls")));
     Some(finding.figure(figure).against(e.sampled()).culprit(port.map(|(culprit, ..)| culprit)))
 }
 
@@ -44,7 +44,11 @@ pub fn controller(e: &Evidence<'_>) -> Option<Finding> {
         found.culprits.insert(0, Culprit::Talker(rule));
     }
     let overflow = e.coverage("packet_in_overflow");
-    Some(if overflow > 0.0 { found.figure(format!("packet_in_overflow grows by {}", rate(overflow))) } else { found })
+    Some(if overflow > 0.0 {
+        found.figure(format!("packet_in_overflow grows by {}", each(overflow, "")))
+    } else {
+        found
+    })
 }
 
 /// The daemon handles packets itself.

@@ -12,15 +12,14 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-/// `4912/s`, `0.3/s`.
-pub fn rate(per_second: f64) -> String {
-    if per_second >= 10.0 { format!("{per_second:.0}/s") } else { format!("{per_second:.1}/s") }
-}
-
-/// `4912 upcalls/s`.
+/// `4912 upcalls/s`, `0.3/s`.
 pub fn each(per_second: f64, what: &str) -> String {
-    let rate = rate(per_second);
-    rate.replace("/s", &format!(" {what}/s"))
+    let space = if what.is_empty() { "" } else { " " };
+    if per_second >= 10.0 {
+        format!("{per_second:.0}{space}{what}/s")
+    } else {
+        format!("{per_second:.1}{space}{what}/s")
+    }
 }
 
 /// `1.2 ms`.
