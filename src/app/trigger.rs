@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::cli::parse_duration;
-use crate::model::{Model, Percentiles, Rates, Stage, State, Window};
+use crate::model::{Cause, Model, Percentiles, Rates, Stage, State, Window};
 
 /// `--trigger`'s.
 pub const TRIGGER_HELP: &str = "Save the last minutes by itself when this begins to hold, with --trigger-after of what follows. May \
@@ -13,8 +13,9 @@ Per second, over the last two: lookups, hits, misses, upcalls, lost (upcalls), r
 execs_failed, dels
 A stage of the last ten seconds' upcalls, p50, p90, p99 or max: lookup, enqueue, queue_wait, translate, put, execute, whole
 What the screen's first line says, or worse: verdict=busy, verdict=storm, verdict=losing
+A verdict with a cause, by its name: verdict=flow-limit, verdict=field-explosion, … (docs/verdicts.md has them all)
 
-Examples: --trigger 'lost>0'   --trigger 'upcalls>5000/s'   --trigger 'queue_wait.p99>20ms'   --trigger verdict=storm";
+Examples: --trigger 'lost>0'   --trigger 'upcalls>5000/s'   --trigger 'queue_wait.p99>20ms'   --trigger verdict=flow-limit";
 
 /// Figures that a trigger can be about, with how each is had from the rates of the last seconds.
 type Rate = fn(&Rates) -> f64;
@@ -33,7 +34,7 @@ const RATES: [(&str, Rate); 11] = [
 ];
 
 /// Conditions that a trigger can wait for.
-const VERDICTS: [(&str, State); 3] = [("busy", State::Busy), ("storm", State::Storm), ("losing", State::Losing)];
+const CONDITIONS: [(&str, State); 3] = [("busy", State::Busy), ("storm", State::Storm), ("losing", State::Losing)];
 
 /// Stages of an upcall by the words they are asked for with.
 const STAGES: [(&str, Stage); 7] = [
@@ -59,7 +60,9 @@ enum What {
     /// A stage's percentile above, or below, so many nanoseconds.
     Stage { stage: Stage, percentile: Percentile, more: bool, than: f64 },
     /// It is at least so bad.
-    Verdict(State),
+    Condition(State),
+    /// There is this verdict.
+    Verdict(Cause),
 }
 
 /// A condition on the model that was true or not when it was looked at last.
@@ -79,7 +82,8 @@ impl Trigger {
                 let found = model.latency(stage, Window::Last10);
                 found.is_some_and(|p| compare(percentile(&p) as f64, more, than))
             }
-            What::Verdict(state) => model.condition().state >= state,
+            What::Condition(state) => model.condition().state >= state,
+            What::Verdict(cause) => model.verdicts().iter().any(|verdict| verdict.cause == cause),
         }
     }
 }
@@ -97,6 +101,11 @@ fn names() -> String {
     rates.chain(stages).chain(["verdict".to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
+fn verdicts() -> String {
+    let conditions = CONDITIONS.iter().map(|(word, _)| *word);
+    conditions.chain(Cause::ALL.iter().map(|cause| cause.name())).collect::<Vec<_>>().join(", ")
+}
+
 impl FromStr for Trigger {
     type Err = String;
 
@@ -108,10 +117,13 @@ impl FromStr for Trigger {
         let (name, sign, value) = (&compact[..at], &compact[at..=at], &compact[at + 1..]);
         let what = match (name, sign) {
             ("verdict", "=") => {
-                let found = VERDICTS.iter().find(|(word, _)| *word == value);
-                let known = || VERDICTS.map(|(word, _)| word).join(", ");
-                let (_, state) = found.ok_or_else(|| format!("«{value}» is no verdict; there are: {}", known()))?;
-                What::Verdict(*state)
+                let state = CONDITIONS.iter().find(|(word, _)| *word == value);
+                let cause = Cause::ALL.iter().find(|cause| cause.name() == value);
+                match (state, cause) {
+                    (Some((_, state)), _) => What::Condition(*state),
+                    (None, Some(cause)) => What::Verdict(*cause),
+                    (None, None) => return Err(format!("«{value}» is no verdict; there are: {}", verdicts())),
+                }
             }
             ("verdict", _) => return Err(format!("a verdict has no size: verdict={value}")),
             (_, "=") => return Err(format!("«{name}» hardly ever equals anything: use > or <")),
@@ -200,6 +212,9 @@ mod tests {
             let trigger: Trigger = text.parse().expect(text);
             assert!(!trigger.holds(&Model::default()), "{text} with nothing counted");
         }
+        for cause in Cause::ALL {
+            assert!(format!("verdict={cause}").parse::<Trigger>().is_ok(), "{cause}");
+        }
         for (name, _) in RATES {
             assert!(format!("{name}>1").parse::<Trigger>().is_ok(), "{name}");
         }
@@ -223,7 +238,7 @@ mod tests {
             assert!(refused(&format!("queue_wait.p99>{endless}us")).contains("no length of time"));
             assert!(refused(&format!("upcalls>{endless}/s")).contains("no number per second"));
         }
-        assert!(refused("verdict=rain").contains("storm"));
+        assert!(refused("verdict=rain").contains("storm, losing, daemon-gone"));
         assert!(refused("verdict>storm").contains("verdict=storm"));
         assert!(refused("").contains("compares nothing"));
     }

@@ -1,12 +1,12 @@
 //! Arbitrary events: every kind, with few identities so that they meet, and numbers of every size.
 
 use ovscope::event::{
-    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonState,
-    Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event,
-    FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, HandlerSched, Loss, Name, OpType,
-    PacketBytes, PacketExec, PacketId, Port, PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session,
-    Stage, StageCounter, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
-    Userspace,
+    Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonFigures,
+    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
+    ErrnoCounter, Event, Field, FieldMatch, FlowCounter, FlowLookup, FlowMatch, FlowOp, FlowOperation, FlowPtr,
+    FlowPut, FlowResult, FlowShape, HandlerSched, Loss, Name, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
+    PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session, Stage, StageCounter, UdpifFigures, Ufid, Upcall,
+    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
 };
 use proptest::prelude::*;
 
@@ -150,7 +150,15 @@ fn told() -> impl Strategy<Value = Body> {
     });
     let round = (number(), number(), word())
         .prop_map(|(took_ns, n_flows, interval_ms)| Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms }));
-    prop_oneof![recv, operation, result, round]
+    let field = (prop::sample::select(Field::NAMED), any::<u128>(), any::<u128>())
+        .prop_map(|(field, value, mask)| FieldMatch { field, value, mask });
+    let shape = (dp(), ufid(), prop::collection::vec(field, 0..6), word(), number()).prop_map(
+        |(dp, ufid, fields, actions_len, left_out)| {
+            let matches = FlowMatch::new(fields);
+            Body::FlowShape(Box::new(FlowShape { dp, ufid, matches, actions_len, left_out }))
+        },
+    );
+    prop_oneof![recv, operation, result, round, shape]
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
@@ -217,6 +225,14 @@ fn around() -> impl Strategy<Value = Body> {
         let (ufid, query) = (Ufid([ufid; 4]), Query::Detrace);
         Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer: Ok(text), took_ns: 1 }))
     });
+    let udpif = (number(), number(), number()).prop_map(|(flows, limit, dump_ms)| {
+        let name = "system@ovs-system".to_owned();
+        UdpifFigures { name, flows, flows_average: flows, flows_max: flows, limit, dump_ms }
+    });
+    let counted =
+        prop::collection::btree_map("(upcall_flow_limit_(hit|kill)|rev_flow_table|mac_learning_moved)", number(), 0..4);
+    let figures = (0u32..2, prop::collection::vec(udpif, 0..2), counted)
+        .prop_map(|(pid, udpifs, coverage)| Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage })));
     let capability = Capability {
         name: "upcall".to_owned(),
         state: CapabilityState::Attached,
@@ -232,6 +248,7 @@ fn around() -> impl Strategy<Value = Body> {
         1 => Just(Body::Probes { capabilities: vec![capability] }),
         1 => Just(Body::Daemon(DaemonState::Down { why: "no socket".to_owned() })),
         2 => answer,
+        2 => figures,
     ]
 }
 

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use ovscope::event::{
     Action, ActionExecute, Attribute, Body, Bookmark, Capability, CapabilityState, Clock, Cookie, Counters, Ct,
-    DaemonAnswer, DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop,
-    DropCounter, ErrnoCounter, Event, Family, FlowCounter, FlowLookup, FlowOp, FlowOperation, FlowPtr, FlowPut,
-    FlowResult, HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port,
-    PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Route, Run, STAGE_BUCKETS, Session,
-    Stage, StageCounter, Step, Told, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv,
-    UpcallReturn, Userspace, decode_action,
+    DaemonAnswer, DaemonFigures, DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats,
+    Drop, DropCounter, ErrnoCounter, Event, Family, Field, FieldMatch, FlowCounter, FlowLookup, FlowMatch, FlowOp,
+    FlowOperation, FlowPtr, FlowPut, FlowResult, FlowShape, HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir,
+    OpType, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult,
+    Revalidation, Route, Run, STAGE_BUCKETS, Session, Stage, StageCounter, Step, Told, UdpifFigures, Ufid, Upcall,
+    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace, decode_action,
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample,
+};
 
 /// Numbers of every size, small ones often.
 fn long() -> BoxedStrategy<u64> {
@@ -117,7 +122,7 @@ fn action() -> BoxedStrategy<Action> {
         1 => conntrack(),
         8 => decoded(),
         // As older versions recorded them.
-        1 => prop::sample::select(vec![
+        1 => sample::select(vec![
             Action::Set { to: None },
             Action::Sample { args: None },
             Action::SetMasked { to: None },
@@ -149,7 +154,7 @@ fn operation() -> BoxedStrategy<FlowOp> {
 }
 
 fn path() -> BoxedStrategy<Body> {
-    let points = prop::sample::select(vec![
+    let points = sample::select(vec![
         DevPoint::NetDevQueue,
         DevPoint::NetDevStartXmit,
         DevPoint::NetDevXmit,
@@ -256,9 +261,9 @@ fn counters() -> BoxedStrategy<Counters> {
         ),
         0..3,
     );
-    let buckets = prop::collection::btree_map(0..STAGE_BUCKETS as u16, long(), 0..9);
+    let buckets = btree_map(0..STAGE_BUCKETS as u16, long(), 0..9);
     let stages = vec(
-        (prop::sample::select(&Stage::ALL[..]), long(), buckets).prop_map(|(stage, max, buckets)| StageCounter {
+        (sample::select(&Stage::ALL[..]), long(), buckets).prop_map(|(stage, max, buckets)| StageCounter {
             stage,
             max,
             buckets: buckets.into_iter().collect(),
@@ -294,7 +299,7 @@ fn context() -> BoxedStrategy<Body> {
         }));
     let datapath =
         (dp(), text(), ports, stats).prop_map(|(dp, name, ports, stats)| Datapath { dp, name, ports, stats });
-    let conditions = prop::sample::select(vec![
+    let conditions = sample::select(vec![
         CapabilityState::Attached,
         CapabilityState::Degraded,
         CapabilityState::Missing,
@@ -384,6 +389,32 @@ fn told() -> BoxedStrategy<Body> {
         (long(), long(), int()).prop_map(|(took_ns, n_flows, interval_ms)| {
             Body::Revalidation(Revalidation { took_ns, n_flows, interval_ms })
         }),
+        (
+            int(),
+            option::of(ufid()),
+            vec((sample::select(Field::NAMED), any::<u128>(), any::<u128>()), 0..5),
+            int(),
+            long()
+        )
+            .prop_map(|(dp, ufid, fields, actions_len, left_out)| {
+                let fields = fields.into_iter().map(|(field, value, mask)| FieldMatch { field, value, mask });
+                let matches = FlowMatch::new(fields);
+                Body::FlowShape(Box::new(FlowShape { dp: DpIfindex(dp), ufid, matches, actions_len, left_out }))
+            }),
+        (int(), vec((text(), long(), long(), long()), 0..3), btree_map(text(), long(), 0..3)).prop_map(
+            |(pid, udpifs, coverage)| {
+                let udpif = |(name, flows, limit, dump_ms)| UdpifFigures {
+                    name,
+                    flows,
+                    flows_average: flows,
+                    flows_max: flows,
+                    limit,
+                    dump_ms,
+                };
+                let udpifs = udpifs.into_iter().map(udpif).collect();
+                Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage }))
+            }
+        ),
     ]
     .boxed()
 }
@@ -418,7 +449,7 @@ pub fn with_runs(most: usize) -> BoxedStrategy<Vec<Told>> {
         .prop_flat_map(move |(steps, ways)| {
             let ways: Vec<Route> =
                 ways.into_iter().map(|way| way.into_iter().map(|at| steps[at].clone()).collect()).collect();
-            let run = (any::<prop::sample::Index>(), long(), option::of(long()), option::of(long()), vec(after(), 8));
+            let run = (any::<sample::Index>(), long(), option::of(long()), option::of(long()), vec(after(), 8));
             let run = run.prop_map(move |(way, ts, packet, upcall, after)| {
                 let route = way.get(&ways).clone();
                 let after = after[..route.len()].into();

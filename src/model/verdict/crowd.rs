@@ -7,7 +7,7 @@ use super::{
     Cause, Culprit, Evidence, Finding, Severity,
     words::{each, part, percent},
 };
-use crate::event::{DpIfindex, Field, PortNo, written};
+use crate::event::{DpIfindex, Field, FlowShape, PortNo, written};
 
 /// Misses per second that are a storm of flows.
 const MANY: f64 = 200.0;
@@ -104,20 +104,19 @@ pub fn broadcast_flood(e: &Evidence<'_>) -> Option<Finding> {
     )
 }
 
-/// A MAC address that comes from more than one port.
+/// A MAC address that comes from more than one port, by the packets that hit or made flows in the last seconds.
 fn wanderer(e: &Evidence<'_>) -> Option<(MacAddr, Vec<(DpIfindex, PortNo)>)> {
-    let mut ports: BTreeMap<u64, (usize, BTreeSet<(DpIfindex, PortNo)>)> = BTreeMap::new();
-    for shape in e.model.shapes.recent(e.now()) {
-        let of = |field| shape.matches.get(field).filter(|of| of.is_exact()).map(|of| of.value);
-        if let (Some(mac), Some(port)) = (of(Field::EthSrc), of(Field::InPort)) {
-            let (flows, of) = ports.entry(mac as u64).or_default();
+    let mut ports: BTreeMap<MacAddr, (usize, BTreeSet<(DpIfindex, PortNo)>)> = BTreeMap::new();
+    for flow in e.model.flows().filter(|flow| flow.deleted.is_none()) {
+        if let (Some(summary), Some(port)) = (flow.summary, flow.in_port) {
+            let (flows, of) = ports.entry(summary.eth_src).or_default();
             *flows += 1;
-            of.insert((shape.dp, PortNo(port as u32)));
+            of.insert((flow.dp, port));
         }
     }
-    let (mac, (_, of)) = ports.into_iter().filter(|(_, (_, of))| of.len() > 1).max_by_key(|(_, (flows, _))| *flows)?;
-    let [_, _, bytes @ ..] = mac.to_be_bytes();
-    Some((MacAddr(bytes), of.into_iter().collect()))
+    let moving = ports.into_iter().filter(|(_, (_, of))| of.len() > 1);
+    let (mac, (_, of)) = moving.max_by_key(|(_, (flows, _))| *flows)?;
+    Some((mac, of.into_iter().collect()))
 }
 
 /// Addresses move from port to port.
@@ -151,8 +150,11 @@ pub fn mac_flapping(e: &Evidence<'_>) -> Option<Finding> {
 
 /// Packets that no bridge takes: the daemon puts a flow that drops them, forgets it, and gets them again.
 pub fn unknown_port(e: &Evidence<'_>) -> Option<Finding> {
-    let stray = e.model.shapes.recent(e.now()).filter(|shape| shape.ufid.is_none() && shape.actions_len == 0);
-    let strays: Vec<_> = stray.collect();
+    // Such a flow is put without a mask: what no rule ever looks at counts too.
+    let unmasked = [Field::SkbPriority, Field::SkbMark, Field::DpHash];
+    let is_stray =
+        |shape: &&FlowShape| shape.actions_len == 0 && unmasked.iter().all(|field| shape.matches.get(*field).is_some());
+    let strays: Vec<&FlowShape> = e.model.shapes.recent(e.now()).filter(is_stray).collect();
     if strays.len() < 2 {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use super::{Cause, Evidence, Finding, Severity, words::each};
 
+const EAGAIN: i32 = 11;
 const ENOTCONN: i32 = 107;
 const ECONNREFUSED: i32 = 111;
 
@@ -31,14 +32,16 @@ pub fn gone(e: &Evidence<'_>) -> Option<Finding> {
 
 /// Upcalls are queued, or find the socket full, and nobody takes them.
 pub fn stalled(e: &Evidence<'_>) -> Option<Finding> {
-    let queued = e.rates.upcalls;
-    if queued <= 0.0 || e.rates.received > 0.0 || e.failed(ENOTCONN) + e.failed(ECONNREFUSED) > 0 {
+    let lost = e.rates.upcalls_lost;
+    let queued = e.rates.upcalls - lost;
+    let is_open = e.failed(ENOTCONN) + e.failed(ECONNREFUSED) == 0;
+    let is_full = lost > 0.0 && e.failed(EAGAIN) > 0;
+    if e.rates.received > 0.0 || !is_open || !(queued >= 0.5 || is_full) {
         return None;
     }
-    let lost = e.rates.upcalls_lost;
     let severity = if lost > 0.0 { Severity::Critical } else { Severity::Warning };
     let lost_too = if lost > 0.0 { format!(", {} are lost", each(lost, "upcalls")) } else { String::new() };
-    let headline = format!("ovs-vswitchd takes no upcalls: {} wait for it{lost_too}", each(queued - lost, "upcalls"));
+    let headline = format!("ovs-vswitchd takes no upcalls: {} wait for it{lost_too}", each(queued, "upcalls"));
     let mut finding = Finding::new(Cause::DaemonStalled, severity, headline)
         .figure("none was received in the last 2 s, and its sockets are open".to_owned());
     finding.holds = STALLED_SECONDS;

@@ -92,9 +92,9 @@ pub fn slow_revalidator(e: &Evidence<'_>) -> Option<Finding> {
 pub fn put_failures(e: &Evidence<'_>) -> Option<Finding> {
     let puts = e.outcomes(Operation::Put);
     let all: u64 = puts.iter().map(|(_, count)| count).sum();
-    // Two handlers that put the same flow, and a flow that went meanwhile, are daily life.
+    // Two handlers that put the same flow, and a flow that went meanwhile, are daily life unless they are most of all.
     let usual = |ret: i32| matches!(-ret, EEXIST | ENOENT);
-    let counts = |&(ret, count): &(i32, u64)| ret != 0 && count >= 10 && (!usual(ret) || count * 2 > all);
+    let counts = |&(ret, count): &(i32, u64)| ret != 0 && count >= if usual(ret) { 500.max(all / 2) } else { 10 };
     let (ret, count) = puts.iter().copied().filter(counts).max_by_key(|(_, count)| *count)?;
     let share = part(count, all);
     if share < 0.05 {

@@ -1,0 +1,47 @@
+//! What is wrong, in the lines that the eye lands on.
+
+use super::{format, pen::Pen, text};
+use crate::model::{Model, SECOND, Severity, Verdict};
+
+/// Rows that [`draw`] takes of what it is given, at most.
+pub const ROWS: u16 = 3;
+
+/// The worst verdict: its line, the first figure that speaks for it, and what to try first; and how many more there are.
+/// Gives the rows it took: 0 where nothing is wrong.
+pub fn draw(pen: &mut Pen<'_>, model: &Model) -> u16 {
+    let verdicts = model.verdicts();
+    let Some(worst) = verdicts.first() else { return 0 };
+    let theme = *pen.theme;
+    let room = usize::from(pen.width()).saturating_sub(2);
+    let (mark, style) = match worst.severity {
+        Severity::Note => ("●", theme.strong),
+        Severity::Warning | Severity::Critical => ("▲", theme.bad),
+    };
+    let word = worst.severity.name().to_uppercase();
+    let since = since(model, worst);
+    let x = pen.pieces(1, 0, &[(mark, style), (" ", style), (&word, style)]) + 2;
+    let wide = room.saturating_sub(usize::from(x) + text::width(&since) + 1);
+    let headline = text::fit(&worst.headline, wide);
+    let end = pen.put(x, 0, &headline, theme.strong);
+    pen.put(end + 2, 0, &since, theme.quiet);
+    let mut row = 1;
+    let figure = worst.figures.iter().find(|figure| figure.is_for);
+    if let Some(figure) = figure.filter(|_| row < pen.height()) {
+        pen.put(3, row, &text::fit(&figure.text, room - 2), theme.text);
+        row += 1;
+    }
+    if let Some(words) = worst.tries.first().filter(|_| row < pen.height()) {
+        let more = verdicts.len() - 1;
+        let more = if more > 0 { format!("  +{more} more") } else { String::new() };
+        let end = pen.pieces(3, row, &[("try ", theme.quiet), (&text::fit(words, room - 6 - more.len()), theme.text)]);
+        pen.put(end, row, &more, theme.quiet);
+        row += 1;
+    }
+    row
+}
+
+/// `sure, for 12 s`
+fn since(model: &Model, verdict: &Verdict) -> String {
+    let seconds = model.now().saturating_sub(verdict.since) / SECOND;
+    format!("{}, for {}", verdict.certainty.name(), format::clock_span(seconds))
+}
