@@ -126,6 +126,19 @@ two_hosts() {
     add_host 2
 }
 
+# A datapath that the daemon does not know, with hosts 5 and 6 at its ports 1 and 2.
+own_datapath() {
+    local n
+    ovs-dpctl add-dp own
+    for n in 5 6; do
+        ip netns add "ns$n"
+        ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
+        ip -n "ns$n" link set "p${n}_r" up
+        ip link set "p${n}_l" up
+        ovs-dpctl add-if own "p${n}_l"
+    done
+}
+
 # Every UDP source port becomes a flow of its own: the classic storm by an un-wildcarded field.
 storm_rule() {
     ovs-ofctl add-flow "${1:-br0}" \

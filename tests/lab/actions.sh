@@ -58,15 +58,8 @@ priority=70,in_port=loop0_b,dl_type=0x894f,nsh_spi=0x1235,actions=set_field:0x77
 END
 ovs-ofctl add-flow br1 priority=0,actions=LOCAL
 
-# A datapath that the daemon does not know, with two ports and flows of every kind that its tools can write.
-ovs-dpctl add-dp own
-for n in 5 6; do
-    ip netns add "ns$n"
-    ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
-    ip -n "ns$n" link set "p${n}_r" up
-    ip link set "p${n}_l" up
-    ovs-dpctl add-if own "p${n}_l"
-done
+# Besides the daemon's, one of our own: with flows of every kind that its tools can write.
+own_datapath
 in_host 5 sysctl -qw net.ipv6.conf.p5_r.disable_ipv6=0
 ip -n ns5 address add "$(ip_of 5)/24" dev p5_r
 ip -n ns5 address add fd00::5/64 dev p5_r nodad

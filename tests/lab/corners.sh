@@ -1,7 +1,9 @@
-# What is rare: a packet that is sent again from the same buffer; one that goes up in segments; buffers whose head is lent to the message, with a tag
-# beside it and without; an action that the daemon's tools cannot write; two datapaths, of which one is recorded.
+# What is rare: a packet that is sent again from the same buffer; one that goes up in segments; buffers whose head is lent
+# to the message, with a tag beside it and without; an action that the daemon's tools cannot write; two datapaths, of
+# which one is recorded.
 set -euo pipefail
 . /lab/guest/lib.sh
+. /lab/guest/recorders.sh
 
 start_ovs
 two_hosts
@@ -18,41 +20,12 @@ priority=200,udp,tp_dst=9200,actions=output:p2_l
 priority=200,udp,tp_dst=9100,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],output:p2_l
 FLOWS
 
-# A datapath that the daemon does not know.
-ovs-dpctl add-dp own
-for n in 5 6; do
-    ip netns add "ns$n"
-    ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
-    ip -n "ns$n" link set "p${n}_r" up
-    ip link set "p${n}_l" up
-    ovs-dpctl add-if own "p${n}_l"
-done
+own_datapath
 ovs-dpctl add-flow system@own 'in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,frag=no),udp(dst=1)' 2
 
 perl >/out/perl 2>&1 - "$(cat /sys/class/net/own/ifindex)" <<'PERL'
 use strict;
-sub attr { my ($type, $data) = @_; my $a = pack('SSa*', 4 + length $data, $type, $data); $a . "\0" x (-length($a) % 4) }
-socket(my $s, 16, 3, 16) or die "socket: $!"; # AF_NETLINK, SOCK_RAW, NETLINK_GENERIC
-bind($s, pack('SSLL', 16, 0, 0, 0)) or die "bind: $!";
-my $seq = 0;
-sub ask {
-    my ($family, $cmd, $version, $body) = @_;
-    my $m = pack('CCS', $cmd, $version, 0) . $body;
-    send($s, pack('LSSLL', 16 + length $m, $family, 5, ++$seq, 0) . $m, 0) or die "send: $!";
-    recv($s, my $answer, 65536, 0);
-    return $answer;
-}
-# CTRL_CMD_GETFAMILY of nlctrl (16); CTRL_ATTR_FAMILY_ID is 1, CTRL_ATTR_FAMILY_NAME 2.
-my $answer = ask(16, 3, 1, attr(2, "ovs_flow\0"));
-my ($at, $family) = (20, 0);
-while ($at + 4 <= length $answer) {
-    my ($len, $type) = unpack('SS', substr($answer, $at, 4));
-    last if $len < 4;
-    $family = unpack('S', substr($answer, $at + 4, 2)) if $type == 1;
-    $at += ($len + 3) & ~3;
-}
-die 'no family' unless $family;
-recv($s, my $ack, 65536, 0);
+require '/lab/guest/genl.pl';
 # OVS_KEY_ATTR_IN_PORT 3, ETHERNET 4, ETHERTYPE 6, IPV4 7, UDP 10: UDP to port 2.
 my $key = attr(3, pack('L', 1)) . attr(4, "\0" x 12) . attr(6, pack('n', 0x0800)) . attr(7, pack('NNCCCC', 0, 0, 17, 0, 0, 0))
     . attr(10, pack('nn', 0, 2));
@@ -61,20 +34,14 @@ my $mask = attr(3, pack('L', 0xffffffff)) . attr(4, "\0" x 12) . attr(6, pack('n
 # OVS_ACTION_ATTR_DEC_TTL 23 with OVS_DEC_TTL_ATTR_ACTION 1, what is done with a packet whose time is over: output 1.
 my $actions = attr(23, attr(1, attr(1, pack('L', 1)))) . attr(1, pack('L', 2));
 # OVS_FLOW_CMD_NEW 1: KEY 1, ACTIONS 2, MASK 7.
-my $new = ask($family, 1, 1, pack('l', $ARGV[0]) . attr(1, $key) . attr(2, $actions) . attr(7, $mask));
-my ($type, $errno) = unpack('x4Sx10l', $new);
-die "dec_ttl: $type $errno" if $type != 2 || $errno != 0;
+my $new = ask(family('ovs_flow'), 1, 1, pack('l', $ARGV[0]) . attr(1, $key) . attr(2, $actions) . attr(7, $mask));
+die "dec_ttl: $!" if ($! = -errno($new));
 PERL
 
-with() {
-    ovscope record -o "/root/$1.mcap" --ask 0 --rpc-rate 0 "${@:2}" 2>"/out/$1.err" &
-    recorders+=($!)
-    wait_for "grep -q '^recording' /out/$1.err" 100
-}
-recorders=()
 with all
 with own --datapath own
 with daemon --datapath system@ovs-system
+wait_for_recorders
 
 # Nobody answers.
 in_host 1 timeout 5 "$BASH" -c "exec 3<>/dev/tcp/$(ip_of 2)/9000" 2>/dev/null || true
@@ -106,10 +73,9 @@ my $payload = join '', map { pack('N', $_) x 250 } 1 .. 5;
 send($s, $payload, 0, sockaddr_in(9200, inet_aton($ARGV[0]))) == 5000 or die "send: $!";
 PERL
 in_host 5 bash -c ". /lab/guest/lib.sh
+. /lab/guest/recorders.sh
     in_host() { shift; \"\$@\"; }
     for port in 1 2 3; do flood_between 5 6 --sport 5000 --dport \$port --count 20 --rate 500 --size 80; done"
 settle
-kill -INT "${recorders[@]}"
-wait "${recorders[@]}"
-for name in all own daemon; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done
+end_recorders
 for name in own ovs-system; do cat "/sys/class/net/$name/ifindex" >"/out/$name"; done

@@ -84,32 +84,11 @@ packets --dport 7005 --count 20
 # A packet given back with an action that there is none of, by hand.
 perl >/out/perl 2>&1 - "$(cat /sys/class/net/ovs-system/ifindex)" <<'PERL'
 use strict;
-sub attr { my ($type, $data) = @_; my $a = pack('SSa*', 4 + length $data, $type, $data); $a . "\0" x (-length($a) % 4) }
-socket(my $s, 16, 3, 16) or die "socket: $!"; # AF_NETLINK, SOCK_RAW, NETLINK_GENERIC
-bind($s, pack('SSLL', 16, 0, 0, 0)) or die "bind: $!";
-my $seq = 0;
-sub ask {
-    my ($family, $cmd, $version, $body) = @_;
-    my $m = pack('CCS', $cmd, $version, 0) . $body;
-    send($s, pack('LSSLL', 16 + length $m, $family, 5, ++$seq, 0) . $m, 0) or die "send: $!";
-    recv($s, my $answer, 65536, 0);
-    return $answer;
-}
-# CTRL_CMD_GETFAMILY of nlctrl (16); CTRL_ATTR_FAMILY_ID is 1, CTRL_ATTR_FAMILY_NAME 2.
-my $answer = ask(16, 3, 1, attr(2, "ovs_packet\0"));
-my ($at, $family) = (20, 0);
-while ($at + 4 <= length $answer) {
-    my ($len, $type) = unpack('SS', substr($answer, $at, 4));
-    last if $len < 4;
-    $family = unpack('S', substr($answer, $at + 4, 2)) if $type == 1;
-    $at += ($len + 3) & ~3;
-}
-die 'no family' unless $family;
-recv($s, my $ack, 65536, 0);
+require '/lab/guest/genl.pl';
 my $frame = ("\2" x 12) . "\x08\x00" . ("\0" x 50);
 # OVS_PACKET_CMD_EXECUTE: PACKET 1, KEY 2 with IN_PORT 3, ACTIONS 3 with an action of number 99.
-my $refused = ask($family, 3, 1, pack('l', $ARGV[0]) . attr(1, $frame) . attr(2, attr(3, pack('L', 1))) . attr(3, attr(99, '')));
-printf "execute: %d\n", unpack('l', substr($refused, 16, 4));
+my $refused = ask(family('ovs_packet'), 3, 1, pack('l', $ARGV[0]) . attr(1, $frame) . attr(2, attr(3, pack('L', 1))) . attr(3, attr(99, '')));
+printf "execute: %d\n", errno($refused);
 PERL
 
 sleep 1

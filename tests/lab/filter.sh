@@ -1,6 +1,7 @@
 # The same traffic of many kinds, recorded with many filters at once.
 set -euo pipefail
 . /lab/guest/lib.sh
+. /lab/guest/recorders.sh
 
 start_ovs
 two_hosts
@@ -29,26 +30,6 @@ traffic() {
     in_host 1 ping -q -6 -c 6 -i 0.02 fd00::2
 } >/dev/null
 
-recorders=()
-names=()
-# usage: with NAME OPTION...: begins to record
-with() {
-    local name=$1
-    shift
-    ovscope record -o "/root/$name.mcap" --ask 0 --rpc-rate 0 "$@" 2>"/out/$name.err" &
-    recorders+=($!)
-    names+=("$name")
-}
-
-# usage: refused NAME OPTION...
-refused() {
-    local name=$1 status=0
-    shift
-    ovscope record -o "/root/$name.mcap" "$@" 2>"/out/$name" || status=$?
-    echo "status $status" >>"/out/$name"
-    [[ ! -e /root/$name.mcap ]] || echo "and a file" >>"/out/$name"
-}
-
 refused bad-bytes -f 'udp prt 53'
 refused bad-field --where 'in_prt = 3'
 refused bad-port --where 'cpu < 64 and in_port = p9_l'
@@ -68,10 +49,8 @@ with port --where 'in_port = p2_l and not in_port = 0' --datapath ovs-system
 with flow -f 'udp or arp' --where "ufid = $ufid or cmd = action"
 with missed --where 'cmd = miss and in_port in {p1_l, 77} and len < 500'
 with only --sample 0 -f 'arp or (vlan 5 and icmp)'
-for name in "${names[@]}"; do wait_for "grep -q '^recording' /out/$name.err" 200; done
+wait_for_recorders
 flush_flows
 traffic
 settle
-kill -INT "${recorders[@]}"
-wait "${recorders[@]}"
-for name in "${names[@]}"; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done
+end_recorders

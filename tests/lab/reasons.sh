@@ -1,6 +1,7 @@
 # Packets that are dropped and packets that are not, recorded for the reason they are dropped for.
 set -euo pipefail
 . /lab/guest/lib.sh
+. /lab/guest/recorders.sh
 
 start_ovs
 two_hosts
@@ -20,26 +21,9 @@ in_host 2 perl -e 'use Socket; socket(S, PF_INET, SOCK_DGRAM, 0); bind(S, sockad
 listener=$!
 trap 'kill "$listener"' EXIT
 
-# usage: refused NAME OPTION...
-refused() {
-    local name=$1 status=0
-    shift
-    ovscope record -o "/root/$name.mcap" "$@" 2>"/out/$name" || status=$?
-    echo "status $status" >>"/out/$name"
-}
 refused near --where 'cpu < 64 and reason in {NO_SOKET}'
 refused upcalls --sample 0 --where 'reason = NO_SOCKET'
 
-recorders=()
-names=()
-# usage: with NAME OPTION...: begins to record
-with() {
-    local name=$1
-    shift
-    ovscope record -o "/root/$name.mcap" --ask 0 --rpc-rate 0 "$@" 2>"/out/$name.err" &
-    recorders+=($!)
-    names+=("$name")
-}
 number=$(bpftool btf dump file /sys/kernel/btf/vmlinux | sed -n "s/.*'SKB_DROP_REASON_NO_SOCKET' val=//p")
 with socket --where 'reason = NO_SOCKET'
 with number -f 'udp port 7100' --where "reason = $number and in_port = p1_l and recirc_id = 0 and len = 100"
@@ -51,12 +35,10 @@ else
     with second --where 'reason in {OVS_DROP_EXPLICIT, OVS_DROP_LAST_ACTION} and recirc_id != 0'
     with others --where 'reason != NO_SOCKET and in_port = p1_l and reason != OVS_DROP_METER'
 fi
-for name in "${names[@]}"; do wait_for "grep -q '^recording' /out/$name.err" 200; done
+wait_for_recorders
 for port in 7002 7003 7100 7200 7300; do
     flood_between 1 2 --sport 1000 --dport "$port" --count 20 --rate 100 --seq --size 100
 done
 flood_between 1 2 --sport-range 2000-2019 --dport 7200 --count 20 --rate 100 --seq --size 100
 settle
-kill -INT "${recorders[@]}"
-wait "${recorders[@]}"
-for name in "${names[@]}"; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done
+end_recorders

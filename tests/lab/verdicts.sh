@@ -136,14 +136,7 @@ after_handler_starved() {
 
 before_tuple_space() {
     local n
-    ovs-dpctl add-dp own
-    for n in 5 6; do
-        ip netns add "ns$n"
-        ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
-        ip -n "ns$n" link set "p${n}_r" up
-        ip link set "p${n}_l" up
-        ovs-dpctl add-if own "p${n}_l"
-    done
+    own_datapath
     for n in {0..47}; do
         echo "add in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,tos=0/$n,frag=no),udp(src=$((1024 + n))) 2"
     done >/tmp/own-flows
