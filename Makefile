@@ -1,7 +1,8 @@
-# make run    builds ovscope and opens its live screen
-# make test   builds and runs every test, those on real kernels included
-# make fuzz   a million runs of every fuzz target
-# make bench  measures: events per second, bytes per event, the cost on the fast path
+# make run       builds ovscope and opens its live screen
+# make test      builds and runs every test, those on real kernels included
+# make fuzz      a million runs of every fuzz target
+# make verdicts  provokes every cause that has a verdict, and writes the recordings in tests/verdicts anew
+# make bench     measures: events per second, bytes per event, the cost on the fast path
 #
 # Needs Debian 12 or later with Rust, gcc and make; everything else it installs itself (see deps and lab/build).
 
@@ -10,7 +11,7 @@ CARGO ?= cargo
 PACKAGES := clang libelf-dev zlib1g-dev pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run build test fuzz bench deps lint demo clean
+.PHONY: help run build test fuzz verdicts bench deps lint demo clean
 
 help:
 	@sed -n 's/^# make /  make /p' Makefile
@@ -52,6 +53,13 @@ test: lint
 
 fuzz: deps
 	fuzz/run
+
+# Detail is bounded, so that the recordings stay small.
+verdicts: build
+	lab/build
+	lab/run --timeout 3000 --bin target/release/ovscope --out target/verdicts tests/lab/verdicts.sh
+	cp target/verdicts/*.mcap tests/verdicts/
+	$(CARGO) test --locked --test verdicts
 
 # At last the fast path, beside bpftrace.
 bench: build

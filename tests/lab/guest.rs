@@ -34,6 +34,11 @@ impl Guest {
 
     /// The same, with more options for `lab/run`.
     pub fn run_with(kernel: &str, script: &str, options: &[&str]) -> Self {
+        Self::run_for(kernel, script, options, &[])
+    }
+
+    /// The same, with words for the script.
+    pub fn run_for(kernel: &str, script: &str, options: &[&str], words: &[&str]) -> Self {
         let _turn = in_turn();
         let out = tempfile::tempdir().expect("a directory for what the guest leaves");
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -43,6 +48,8 @@ impl Guest {
             .args(["--bin", env!("CARGO_BIN_EXE_ovscope"), "--out"])
             .arg(out.path())
             .arg(here.join("tests/lab").join(script).with_extension("sh"))
+            .arg("--")
+            .args(words)
             .output()
             .expect("lab/run starts");
         let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));

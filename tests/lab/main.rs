@@ -17,6 +17,7 @@ mod pty;
 mod reasons;
 mod ties;
 mod usdt;
+mod verdicts;
 
 /// Every kernel of the lab.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];

@@ -8,7 +8,7 @@ scenario() {
     local name=$1 recorder
     ! declare -F "before_$name" >/dev/null || "before_$name"
     settle
-    ovscope record -o "/out/$name.mcap" --event-budget "${BUDGET:-6000}" 2>"/out/$name.err" &
+    ovscope record -o "/out/$name.mcap" --event-budget 2000 2>"/out/$name.err" &
     recorder=$!
     wait_for "grep -q '^recording' /out/$name.err" 60
     sleep 1

@@ -260,6 +260,20 @@ const RULES: &[Rule] = &[
     crowd::tuple_space,
 ];
 
+/// Where many flows are the cause of something worse, what makes them many is told as its evidence, and not beside it.
+fn absorb(found: &mut Vec<(usize, Finding)>) {
+    const WORSE: [Cause; 3] = [Cause::EmergencyKill, Cause::FlowLimit, Cause::ShortConnections];
+    let Some(explosion) = found.iter().position(|(_, finding)| finding.cause == Cause::FieldExplosion) else { return };
+    if !found.iter().any(|(_, finding)| WORSE.contains(&finding.cause)) {
+        return;
+    }
+    let (_, explosion) = found.remove(explosion);
+    for (_, finding) in found.iter_mut().filter(|(_, finding)| WORSE.contains(&finding.cause)) {
+        finding.figures.insert(0, Figure { text: explosion.headline.clone(), is_for: true });
+        finding.culprits.extend(&explosion.culprits);
+    }
+}
+
 /// A verdict is one after so many seconds in a row …
 const HOLDS: u64 = 2;
 /// … and over after so many without.
@@ -295,7 +309,10 @@ impl Verdicts {
         let mut next = self.clone();
         next.second = second;
         next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
-        for (place, finding) in RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?))) {
+        let found = RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?)));
+        let mut found: Vec<(usize, Finding)> = found.collect();
+        absorb(&mut found);
+        for (place, finding) in found {
             next.hold(second, place, finding);
         }
         // It answers only where nothing else does.
