@@ -62,7 +62,7 @@ field_explosion() { new_ports 600; }
 after_field_explosion() { plain_rules; }
 
 before_flow_limit() { storm_rule; other flow-limit=300; }
-flow_limit() { new_ports 600; }
+flow_limit() { new_ports 250; }
 after_flow_limit() { plain_rules; no_other flow-limit; }
 
 before_emergency_kill() {
@@ -78,7 +78,7 @@ emergency_kill() {
 }
 after_emergency_kill() { plain_rules; no_other flow-limit; no_other max-idle; }
 
-# The revalidators' threads may have one part in fifty of a CPU.
+# The revalidators' threads may have three parts in a hundred of a CPU.
 before_slow_revalidator() {
     before_stable_flows
     mkdir -p /sys/fs/cgroup/ovs/slow
@@ -86,7 +86,7 @@ before_slow_revalidator() {
     daemon_pid >/sys/fs/cgroup/ovs/cgroup.procs
     echo threaded >/sys/fs/cgroup/ovs/slow/cgroup.type
     echo +cpu >/sys/fs/cgroup/ovs/cgroup.subtree_control
-    echo '2000 100000' >/sys/fs/cgroup/ovs/slow/cpu.max
+    echo '3000 100000' >/sys/fs/cgroup/ovs/slow/cpu.max
 }
 slow_revalidator() {
     local task
