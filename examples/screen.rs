@@ -1,4 +1,5 @@
-//! The screen on made-up events, for looking at it: `screen [dark|light|mono] [quiet|losing|idle|empty] [ascii] [panic]`.
+//! The screen on made-up events, for looking at it:
+//! `screen [dark|light|colour-blind|mono] [16] [quiet|losing|idle|empty] [ascii] [mouse] [panic]`.
 
 #[path = "../tests/made_up/mod.rs"]
 mod made_up;
@@ -6,9 +7,13 @@ mod made_up;
 use std::time::Duration;
 
 use made_up::{BUSY, Host, LOSING, QUIET, STORM};
-use ovscope::app::{
-    screen::{Choice, Inputs, Mode, RecordControl, RecordState, run},
-    source::FromSource,
+use ovscope::{
+    app::{
+        look::Look,
+        screen::{Choice, Inputs, Mode, RecordControl, RecordState, run},
+        source::FromSource,
+    },
+    ui::{Depth, Theme},
 };
 use tokio::{sync::mpsc, time::interval};
 
@@ -31,16 +36,20 @@ impl RecordControl for Pretended {
     }
 }
 
+/// Shows it until the user leaves.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+pub async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| args.iter().any(|arg| arg == word);
     let theme = match () {
         () if has("dark") => Choice::Dark,
         () if has("light") => Choice::Light,
+        () if has("colour-blind") => Choice::ColourBlind,
         () if has("mono") => Choice::Mono,
         () => Choice::Auto,
     };
+    let theme = theme.for_terminal(|name| std::env::var(name).ok());
+    let theme = Theme::with(theme, if has("16") { Depth::Sixteen } else { Depth::Indexed });
     let (to, events) = mpsc::channel(16);
     let (asks, mut asked) = mpsc::channel::<ovscope::ovs_rpc::Ask>(8);
     let ascii = has("ascii");
@@ -78,8 +87,7 @@ async fn main() -> anyhow::Result<()> {
         flight: None,
         marks: (None, Vec::new()),
         mode: Mode::Live,
-        theme: theme.for_terminal(|name| std::env::var(name).ok()),
-        ascii,
+        look: Look { theme, ascii, mouse: has("mouse"), fps: 10, ..Look::default() },
         own_cpu: Some(Box::new(move || {
             assert!(!panics, "made to panic while drawing");
             Some(0.8)

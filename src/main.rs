@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use ovscope::app::{self, cli::Cli, filters::BadUsage};
+use ovscope::app::{self, config, filters::BadUsage};
 
 fn main() -> ExitCode {
-    match app::run(Cli::parse()) {
+    match config::command_line().and_then(app::run) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ovscope: {error:#}");
+            app::say(&format!("{error:#}"));
             if error.is::<BadUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -419,9 +419,9 @@ fn what_a_daemon_tells_of_its_revalidators_is_a_line_above_its_handlers() {
 #[test]
 fn too_small_a_terminal_says_what_it_needs() {
     let mut state = state(Choice::Auto, false, storm());
-    let words = "ovscope needs 60×16, this is 59×16";
-    assert!(text(&frame(&mut state, 59, 16)).starts_with(words));
-    assert!(text(&frame(&mut state, 60, 16)).contains("STORM"));
+    let words = "ovscope needs 60×15, this is 59×15";
+    assert!(text(&frame(&mut state, 59, 15)).starts_with(words));
+    assert!(text(&frame(&mut state, 60, 15)).contains("STORM"));
 }
 
 thread_local! {

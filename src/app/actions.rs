@@ -1,11 +1,10 @@
 //! The one table of actions: what a user can do, by which keys, where, and in what words. Keys, hints, help and the
 //! manual page are all made from it, so none of them can say what another does not.
 
-use std::fmt;
-
 use crossterm::event::KeyCode;
 
-use crate::ui::View;
+use super::keys::{Key, Keymap, char, ctrl, key};
+use crate::ui::{HelpLine, View};
 
 /// What a user can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,54 +69,16 @@ pub enum Action {
     Slower,
     /// Replay at twice the speed.
     Faster,
+    /// What is selected, to the terminal's clipboard.
+    Copy,
+    /// Every action by its name.
+    Palette,
     /// What the keys do.
     Help,
     /// Give the terminal to the shell until it says `fg`.
     Suspend,
     /// Leave.
     Quit,
-}
-
-/// A key, as a terminal tells it: letters carry their Shift in themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// The key.
-    pub code: KeyCode,
-    /// Whether Ctrl is held.
-    pub ctrl: bool,
-}
-
-const fn key(code: KeyCode) -> Key {
-    Key { code, ctrl: false }
-}
-
-const fn char(c: char) -> Key {
-    key(KeyCode::Char(c))
-}
-
-const fn ctrl(c: char) -> Key {
-    Key { code: KeyCode::Char(c), ctrl: true }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.ctrl {
-            f.write_str("Ctrl-")?;
-        }
-        match self.code {
-            KeyCode::Char(' ') => f.write_str("Space"),
-            KeyCode::Char(c) if self.ctrl => write!(f, "{}", c.to_ascii_uppercase()),
-            KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::BackTab => f.write_str("Shift-Tab"),
-            KeyCode::PageUp => f.write_str("PgUp"),
-            KeyCode::PageDown => f.write_str("PgDn"),
-            KeyCode::Up => f.write_str("↑"),
-            KeyCode::Down => f.write_str("↓"),
-            KeyCode::Left => f.write_str("←"),
-            KeyCode::Right => f.write_str("→"),
-            other => write!(f, "{other}"),
-        }
-    }
 }
 
 /// Where an action does something.
@@ -195,7 +156,7 @@ impl Place {
             Self::Recordable => "on a live datapath",
             Self::Replay => "in a replay, and looking back",
             Self::Back => "in time: a replay's, or the last minutes of a live session",
-            Self::Markable => "to remember",
+            Self::Markable => "where marks are kept",
         }
     }
 
@@ -284,42 +245,40 @@ pub const ACTIONS: &[Entry] = {
         entry(A::PreviousMark, "previous-mark", "", &[char('(')], P::Replay, "back to the last mark"),
         entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "at half the speed, down to 1/16"),
         entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "at twice the speed, up to 64 times, then as fast as can be"),
+        entry(A::Copy, "copy", "", &[char('y')], P::Everywhere, "copy what is selected, as text, by way of the terminal (OSC 52)"),
+        entry(A::Palette, "actions", "all", &[char(':')], P::Everywhere, "every action by its name"),
         entry(A::Help, "help", "help", &[char('?')], P::Everywhere, "what the keys do"),
         entry(A::Suspend, "suspend", "", &[ctrl('z')], P::Everywhere, "to the shell, until it says fg"),
         entry(A::Quit, "quit", "quit", &[char('q'), ctrl('c')], P::Everywhere, "leave"),
     ]
 };
 
-/// The action of a key in a scene.
-pub fn action_of(key: Key, scene: Scene) -> Option<Action> {
-    ACTIONS.iter().find(|entry| entry.place.is_in(scene) && entry.keys.contains(&key)).map(|entry| entry.action)
-}
-
 /// Key and word of every hint for a scene, in order. Where there is a way on in time, the keys that go it come first.
-pub fn hints(scene: Scene) -> Vec<(String, &'static str)> {
-    let of_time = |entry: &&Entry| scene.replay && matches!(entry.place, Place::Back | Place::Replay);
-    let (time, others): (Vec<&Entry>, Vec<&Entry>) =
-        ACTIONS.iter().filter(|entry| !entry.hint.is_empty() && entry.place.is_in(scene)).partition(of_time);
+pub fn hints(keymap: &Keymap, scene: Scene) -> Vec<(String, &'static str)> {
+    let of_time = |entry: &Entry| scene.replay && matches!(entry.place, Place::Back | Place::Replay);
+    let here = keymap.iter().filter(|(entry, _)| !entry.hint.is_empty() && entry.place.is_in(scene));
+    let (time, others): (Vec<_>, Vec<_>) = here.partition(|(entry, _)| of_time(entry));
     let shown = time.into_iter().chain(others);
-    shown.filter_map(|entry| Some((entry.keys.first()?.to_string(), entry.hint))).collect()
+    shown.filter_map(|(entry, keys)| Some((keys.first()?.to_string(), entry.hint))).collect()
 }
 
 /// The help: for every place its title, and for every action there its keys and words.
-pub fn help() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
-    Place::ALL
-        .into_iter()
-        .map(|place| {
-            let lines = ACTIONS
-                .iter()
-                .filter(|entry| entry.place == place)
-                .map(|entry| {
-                    let keys: Vec<String> = entry.keys.iter().map(Key::to_string).collect();
-                    (keys.join(" "), entry.says)
-                })
-                .collect();
-            (place.title(), lines)
-        })
-        .collect()
+pub fn help(keymap: &Keymap, scene: Scene) -> Vec<(&'static str, Vec<HelpLine>)> {
+    let of = |place: Place| {
+        let there = keymap.iter().filter(move |(entry, _)| entry.place == place);
+        let line = |(entry, keys): (&'static Entry, &[Key])| {
+            let here = entry.place.is_in(scene);
+            HelpLine { keys: shown(keys), says: entry.says, here }
+        };
+        (place.title(), there.map(line).collect())
+    };
+    Place::ALL.into_iter().map(of).collect()
+}
+
+/// Keys as they are shown, one after the other.
+pub fn shown(keys: &[Key]) -> String {
+    let keys: Vec<String> = keys.iter().map(Key::to_string).collect();
+    keys.join(" ")
 }
 
 #[cfg(test)]
@@ -328,29 +287,10 @@ mod tests {
 
     use super::*;
 
-    fn scenes() -> impl Iterator<Item = Scene> {
-        (0..=255u8).map(|bits| Scene {
-            rows: bits & 1 != 0,
-            openable: bits & 2 != 0,
-            opened: bits & 4 != 0,
-            sortable: bits & 8 != 0,
-            recordable: bits & 16 != 0,
-            replay: bits & 32 != 0,
-            back: bits & 64 != 0,
-            markable: bits & 128 != 0,
-        })
-    }
-
     #[test]
     fn a_key_does_one_thing_in_any_scene() {
-        for scene in scenes() {
-            let mut seen = HashSet::new();
-            for entry in ACTIONS.iter().filter(|entry| entry.place.is_in(scene)) {
-                for key in entry.keys {
-                    assert!(seen.insert(*key), "{key} does two things in {scene:?}");
-                }
-            }
-        }
+        let clash = Keymap::default().clash();
+        assert!(clash.is_none(), "{clash:?}");
     }
 
     #[test]
@@ -363,12 +303,12 @@ mod tests {
 
     #[test]
     fn help_lists_every_action_with_all_its_keys() {
-        let help = help();
+        let help = help(&Keymap::default(), Scene::default());
         for entry in ACTIONS {
-            let line = help.iter().flat_map(|(_, lines)| lines).find(|(_, says)| *says == entry.says);
-            let (keys, _) = line.unwrap_or_else(|| panic!("{} is not in the help", entry.name));
+            let line = help.iter().flat_map(|(_, lines)| lines).find(|line| line.says == entry.says);
+            let line = line.unwrap_or_else(|| panic!("{} is not in the help", entry.name));
             for key in entry.keys {
-                assert!(keys.split(' ').any(|k| k == key.to_string()), "{key} of {}", entry.name);
+                assert!(line.keys.split(' ').any(|k| k == key.to_string()), "{key} of {}", entry.name);
             }
         }
     }
@@ -376,9 +316,11 @@ mod tests {
     #[test]
     fn what_does_nothing_has_no_key_and_no_hint() {
         let idle = Scene::default();
-        assert_eq!(action_of(key(KeyCode::Enter), idle), None);
-        assert_eq!(action_of(char('R'), idle), None);
-        assert!(!hints(idle).iter().any(|(_, word)| *word == "record"));
-        assert_eq!(action_of(key(KeyCode::Esc), Scene { opened: true, ..idle }), Some(Action::Close));
+        let keymap = Keymap::default();
+        assert_eq!(keymap.action_of(key(KeyCode::Enter), idle), None);
+        assert_eq!(keymap.action_of(char('R'), idle), None);
+        assert!(!hints(&keymap, idle).iter().any(|(_, word)| *word == "record"));
+        let opened = Scene { opened: true, ..idle };
+        assert_eq!(keymap.action_of(key(KeyCode::Esc), opened), Some(Action::Close));
     }
 }

@@ -4,17 +4,19 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::record_args::RecordArgs;
 use super::{
     export::ExportArgs,
     filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
     flight::FlightArgs,
     report::ReportArgs,
 };
+pub use super::{
+    look::{ConfigArgs, LookArgs},
+    record_args::RecordArgs,
+};
 use crate::{
     filter::Where,
     probes::{Attach, Config, SNAPLEN_MAX, Usdt},
-    ui::Choice,
 };
 
 /// See who makes upcalls in a live Open vSwitch kernel datapath, where their time goes, and follow each packet.
@@ -71,6 +73,9 @@ pub enum Command {
     Report(ReportArgs),
     /// What works on this host and what does not, and why, and what to do
     Doctor(DoctorArgs),
+    /// Print a configuration file with all there is to set
+    #[command(after_help = "Example:\n  ovscope config > ~/.config/ovscope/config.toml")]
+    Config,
     /// Print a shell's completions
     #[command(after_help = "Example:\n  ovscope completions bash > /etc/bash_completion.d/ovscope")]
     Completions {
@@ -182,50 +187,6 @@ impl ProbeArgs {
     }
 }
 
-/// How the screen looks.
-#[derive(Debug, Clone, Args)]
-pub struct LookArgs {
-    /// Colours; colour-blind eyes tell all of them apart
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub theme: ThemeName,
-    /// Draw with ASCII characters only (the default where the locale is not UTF-8)
-    #[arg(long)]
-    pub ascii: bool,
-}
-
-impl LookArgs {
-    /// The colours, with what the environment says of them.
-    pub fn choice(&self) -> Choice {
-        let named = match self.theme {
-            ThemeName::Auto => Choice::Auto,
-            ThemeName::Dark => Choice::Dark,
-            ThemeName::Light => Choice::Light,
-            ThemeName::Mono => Choice::Mono,
-        };
-        named.for_terminal(|name| std::env::var(name).ok())
-    }
-
-    /// Whether only ASCII may be written: where it is asked for, or the locale is not UTF-8.
-    pub fn ascii_only(&self) -> bool {
-        let locale =
-            ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
-        self.ascii || !locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
-    }
-}
-
-/// A theme by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ThemeName {
-    /// Readable on dark and light; mono where `NO_COLOR` is set.
-    Auto,
-    /// For a dark background.
-    Dark,
-    /// For a light background.
-    Light,
-    /// No colours.
-    Mono,
-}
-
 /// `live`.
 #[derive(Debug, Clone, Args)]
 pub struct LiveArgs {
@@ -279,6 +240,9 @@ pub struct StatArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub probes: ProbeArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub config: ConfigArgs,
 }
 
 /// `doctor`.

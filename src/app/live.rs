@@ -59,8 +59,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
         flight: flight.map(|flight| -> Box<dyn FlightControl> { Box::new(flight) }),
         marks: (Some(Box::new(LiveMarks(session.notes.clone()))), Vec::new()),
         mode: Mode::Live,
-        theme: args.look.choice(),
-        ascii: args.look.ascii_only(),
+        look: args.look.look(),
         own_cpu: Some(own_cpu()),
     };
     let shown = screen::run(inputs).await;
@@ -69,7 +68,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     let _ = tokio::task::spawn_blocking(move || pump.join()).await;
     let recorded = tape.lock().unwrap_or_else(PoisonError::into_inner).finish();
     match recorded {
-        Some(Ok(told)) => eprintln!("ovscope: {told}"),
+        Some(Ok(told)) => super::say(&told),
         Some(Err(why)) => {
             shown?;
             bail!(why);
@@ -122,8 +121,7 @@ async fn play(
         flight: None,
         marks: (marks.map(|marks| -> Box<dyn MarkKeeper> { Box::new(marks) }), marked),
         mode,
-        theme: look.choice(),
-        ascii: look.ascii_only(),
+        look: look.look(),
         own_cpu: Some(own_cpu()),
     };
     let shown = screen::run(inputs).await;

@@ -3,7 +3,10 @@
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use super::{actions, cli::Cli};
+use super::{
+    actions::{self, Place},
+    cli::Cli,
+};
 
 /// Completions for a shell.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
@@ -50,9 +53,14 @@ pub fn page() -> anyhow::Result<Vec<u8>> {
         }
     }
     out.extend_from_slice(b".SH KEYS\n");
-    for entry in actions::ACTIONS {
-        let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
-        out.extend(format!(".TP\n\\fB{}\\fR\n{}\n", text(&keys.join(", ")), text(entry.says)).into_bytes());
+    out.extend_from_slice(b"Each is given its action, by whose name : finds it and the configuration file names it.\n");
+    for place in Place::ALL {
+        out.extend(format!(".SS {}\n", text(place.title())).into_bytes());
+        for entry in actions::ACTIONS.iter().filter(|entry| entry.place == place) {
+            let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
+            let (keys, name, says) = (text(&keys.join(", ")), text(entry.name), text(entry.says));
+            out.extend(format!(".TP\n\\fB{keys}\\fR (\\fI{name}\\fR)\n{says}\n").into_bytes());
+        }
     }
     out.extend_from_slice(
         b".SH EXIT STATUS\n.TP\n0\ngood\n.TP\n1\nfailed; the message says why and what to do\n.TP\n2\nbad usage\n",
@@ -84,7 +92,7 @@ mod tests {
             }
         }
         for entry in actions::ACTIONS {
-            assert!(page.contains(&text(entry.says)), "{}", entry.name);
+            assert!(page.contains(&text(entry.says)) && page.contains(&text(entry.name)), "{}", entry.name);
         }
     }
 

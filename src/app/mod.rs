@@ -2,16 +2,21 @@
 
 pub mod actions;
 pub mod cli;
+pub mod config;
+pub mod copy;
 mod doctor;
 pub mod export;
 pub mod filters;
 pub mod flight;
 pub mod keys;
 mod live;
+pub mod look;
 mod manual;
 pub mod marks;
 mod moment;
 mod navigate;
+mod output;
+mod palette;
 pub mod past;
 pub mod playback;
 mod prompt;
@@ -22,6 +27,7 @@ pub mod replay;
 pub mod report;
 pub mod screen;
 mod session;
+mod signals;
 pub mod source;
 mod stat;
 pub mod state;
@@ -61,10 +67,16 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
         Command::Doctor(args) => return doctor::run(&args).await,
         Command::Export(args) => export::run(&args)?,
         Command::Report(args) => report::run(&args)?,
+        Command::Config => to_stdout(config::sample().as_bytes())?,
         Command::Completions { shell } => to_stdout(&manual::completions(shell))?,
         Command::Man => to_stdout(&manual::page()?)?,
     }
     Ok(true)
+}
+
+/// Says something on standard error. Where that is a terminal that is gone, nobody is there to hear it.
+pub fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "ovscope: {words}");
 }
 
 /// A reader that goes away early has what it wanted.

@@ -40,20 +40,13 @@ pub enum Answer {
     Given(String),
 }
 
-/// A question with what has been written so far.
-#[derive(Debug)]
-pub struct Prompt {
-    /// What is asked for.
-    pub question: Question,
+/// What has been written so far.
+#[derive(Debug, Default)]
+pub struct Line {
     input: Input,
 }
 
-impl Prompt {
-    /// Nothing written yet.
-    pub fn new(question: Question) -> Self {
-        Self { question, input: Input::default() }
-    }
-
+impl Line {
     /// Takes a key.
     pub fn key(&mut self, key: KeyEvent) -> Answer {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -69,13 +62,39 @@ impl Prompt {
         Answer::Writing
     }
 
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.input.value()
+    }
+
+    /// As it is drawn, with what is asked for.
+    pub fn shown(&self, label: &str) -> ui::Prompt {
+        ui::Prompt { label: label.to_owned(), text: self.input.value().to_owned(), cursor: self.input.cursor() }
+    }
+}
+
+/// A question with what has been written so far.
+#[derive(Debug)]
+pub struct Prompt {
+    /// What is asked for.
+    pub question: Question,
+    line: Line,
+}
+
+impl Prompt {
+    /// Nothing written yet.
+    pub fn new(question: Question) -> Self {
+        Self { question, line: Line::default() }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> Answer {
+        self.line.key(key)
+    }
+
     /// As it is drawn.
     pub fn shown(&self) -> ui::Prompt {
-        ui::Prompt {
-            label: self.question.label().to_owned(),
-            text: self.input.value().to_owned(),
-            cursor: self.input.cursor(),
-        }
+        self.line.shown(self.question.label())
     }
 }
 

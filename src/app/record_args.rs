@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{
-    cli::{DaemonArgs, ProbeArgs, parse_duration},
+    cli::{ConfigArgs, DaemonArgs, ProbeArgs, parse_duration},
     filters::{BadUsage, parse_bytes},
 };
 use crate::record::{FILE_MIN, Files};
@@ -40,6 +40,9 @@ pub struct RecordArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub daemon: DaemonArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub config: ConfigArgs,
 }
 
 impl RecordArgs {

@@ -6,30 +6,33 @@ use anyhow::Context as _;
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt as _;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 
 use super::{
     flight::FlightControl,
+    look::Look,
     marks::MarkKeeper,
+    output::Meter,
     past::Departure,
     playback::PlaybackCommand,
+    signals::{Signals, Wanted, end_although_stuck},
     source::FromSource,
     state::{Effect, State},
-    terminal::Guard,
+    terminal::{Guard, write},
 };
 pub use crate::ui::{Choice, Mode, RecordState};
-use crate::{event::Bookmark, ovs_rpc::Ask, ui::Theme};
+use crate::{event::Bookmark, ovs_rpc::Ask};
 
-/// Time between two frames at least: ten a second are enough for eyes.
-const FRAME: Duration = Duration::from_millis(100);
+/// Time between two frames that keys ask for, at least: a held key must not fill a slow line, and an answer within 50 ms
+/// is at once for fingers.
+const KEY_FRAME: Duration = Duration::from_millis(25);
 /// Bytes per second that go to the terminal for what happens by itself, on average. Lists that change altogether are
 /// drawn less often, as a slow line could not keep up and the keys would wait; what a key does shows at once.
 const LINE: f64 = 16_000.0;
-/// Time between two looks at the program's own use of CPU.
-const OWN_CPU: Duration = Duration::from_secs(1);
+/// Time between two looks at the program's own use of CPU and of the terminal's line.
+const OWN: Duration = Duration::from_secs(1);
 /// Batches of events taken between two looks at the keys.
 const BATCHES: usize = 16;
 
@@ -57,28 +60,26 @@ pub struct Inputs {
     pub marks: (Option<Box<dyn MarkKeeper>>, Vec<Bookmark>),
     /// Where the events come from.
     pub mode: Mode,
-    /// Which colours.
-    pub theme: Choice,
-    /// Whether only ASCII may be written.
-    pub ascii: bool,
+    /// How it looks and behaves.
+    pub look: Look,
     /// The program's own use of CPU since it was last called, in percent of one.
     pub own_cpu: Option<Box<dyn FnMut() -> Option<f64>>>,
 }
 
-/// Shows the screen until the user leaves, or SIGTERM, SIGINT or SIGHUP comes. The terminal is as before then, also
-/// after an error or a panic.
+/// Shows the screen until the user leaves, or SIGTERM, SIGINT or SIGHUP comes, or the terminal is gone. The terminal is
+/// as before then, also after an error or a panic.
 pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
-    let Inputs { mut events, asks, recorder, playback, flight, marks, mode, theme, ascii, mut own_cpu } = inputs;
-    let state = State::new(mode, Theme::new(theme), ascii).with(asks, playback, recorder);
+    let Inputs { mut events, asks, recorder, playback, flight, marks, mode, look, mut own_cpu } = inputs;
+    let Look { theme, ascii, mouse, fps, keys: keymap, clipboard } = look;
+    let frame = Duration::from_secs(1) / fps.max(1);
+    let state = State::new(mode, theme, ascii).with(asks, playback, recorder).with_keys(keymap);
     let mut state = state.with_flight(flight).with_marks(marks.0, marks.1);
     // Of what is looked back on.
     let mut past: Option<mpsc::Receiver<FromSource>> = None;
-    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut hung_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).context("cannot listen for SIGCONT")?;
+    let mut signals = Signals::listen()?;
+    end_although_stuck().context("starting a thread")?;
     let mut terminal =
-        Guard::take().context("cannot use this terminal for a screen: is standard output a terminal?")?;
+        Guard::take(mouse).context("cannot use this terminal for a screen: is standard output a terminal?")?;
     let mut keys = EventStream::new();
     let mut batches = Vec::with_capacity(BATCHES);
     let mut more = true;
@@ -87,54 +88,43 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
     // The time from which on a key's frame may be drawn.
     let mut earliest = next_frame;
     let mut cpu = None;
-    let mut next_cpu = Instant::now();
+    let mut meter = Meter::default();
+    let mut next_own = Instant::now();
     loop {
         // In this order: whoever wants to leave is let go in any storm, and a key does not wait for events.
-        tokio::select! {
+        let effect = tokio::select! {
             biased;
-            _ = terminated.recv() => return Ok(()),
-            _ = interrupted.recv() => return Ok(()),
-            _ = hung_up.recv() => return Ok(()),
-            _ = continued.recv() => {
-                // Stopped by somebody else than its own Ctrl-Z, it finds a terminal that others used.
-                terminal.resume().context("cannot take the terminal again")?;
-                (dirty, next_frame) = (true, earliest);
-            }
+            wanted = signals.next() => match wanted {
+                Wanted::End => return Ok(()),
+                Wanted::Stop => Effect::Suspend,
+                Wanted::GoOn => {
+                    terminal.resume().context("cannot take the terminal again")?;
+                    Effect::Draw
+                }
+            },
             key = keys.next() => {
                 let Some(event) = key else { return Ok(()) };
                 match event.context("cannot read keys from the terminal")? {
-                    TerminalEvent::Key(key) => match state.key(key) {
-                        Effect::Nothing => {}
-                        Effect::Draw => (dirty, next_frame) = (true, earliest),
-                        Effect::LookBack => {
-                            past = state.departure().map(Departure::depart);
-                            (dirty, next_frame) = (true, earliest);
-                        }
-                        Effect::Quit => return Ok(()),
-                        Effect::Suspend => {
-                            terminal.suspend().context("cannot take the terminal again")?;
-                            (dirty, next_frame) = (true, earliest);
-                        }
-                    },
-                    TerminalEvent::Resize(..) => (dirty, next_frame) = (true, earliest),
-                    _ => {}
+                    TerminalEvent::Key(key) => state.key(key),
+                    TerminalEvent::Mouse(event) => state.mouse(event),
+                    TerminalEvent::Resize(..) => Effect::Draw,
+                    _ => Effect::Nothing,
                 }
             }
             () = sleep_until(next_frame), if dirty => {
                 let now = Instant::now();
-                if now >= next_cpu {
+                if now >= next_own {
                     cpu = own_cpu.as_mut().and_then(|own_cpu| own_cpu());
-                    next_cpu = now + OWN_CPU;
+                    state.tell_output(meter.lately(now.into_std()));
+                    next_own = now + OWN;
                 }
-                let bytes = terminal
-                    .draw(|frame| {
-                        let area = frame.area();
-                        state.draw(frame.buffer_mut(), area, cpu);
-                    })
-                    .context("cannot write to the terminal")?;
+                let bytes =
+                    terminal.draw(|buffer, area| state.draw(buffer, area, cpu)).context("cannot write to the terminal")?;
+                meter.wrote(now.into_std(), bytes);
                 dirty = state.wants_another_frame();
-                earliest = now + FRAME;
-                next_frame = now + FRAME.max(Duration::from_secs_f64(bytes as f64 / LINE));
+                earliest = now + KEY_FRAME;
+                next_frame = now + frame.max(Duration::from_secs_f64(bytes as f64 / LINE));
+                continue;
             }
             from = next_of(&mut past), if past.is_some() => {
                 match from.filter(|_| state.is_past()) {
@@ -142,6 +132,7 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
                     None => past = None,
                 }
                 dirty = true;
+                continue;
             }
             taken = events.recv_many(&mut batches, BATCHES), if more => {
                 if taken == 0 {
@@ -152,8 +143,27 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
                 for batch in batches.drain(..) {
                     dirty |= state.take(batch);
                 }
+                continue;
+            }
+        };
+        match effect {
+            Effect::Nothing => continue,
+            Effect::Draw => {}
+            Effect::LookBack => past = state.departure().map(Departure::depart),
+            Effect::Copy => {
+                if let Some(text) = state.copied() {
+                    write(&clipboard.sequence(&text)).context("cannot write to the terminal")?;
+                }
+            }
+            Effect::Quit => return Ok(()),
+            Effect::Suspend => {
+                let stopped = terminal.lend(|| signals.stop()).context("cannot stop, or take the terminal again")?;
+                if !stopped {
+                    state.tell("▲ no shell here could wake it again: it goes on".to_owned());
+                }
             }
         }
+        (dirty, next_frame) = (true, earliest);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
+mod pointing;
 mod time;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -9,9 +10,10 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use super::{
     actions::{self, Action, Scene},
     flight::FlightControl,
-    keys,
+    keys::Keymap,
     marks::MarkKeeper,
     moment, navigate,
+    palette::{Choice, Palette},
     past::{Departure, LookBack},
     playback::{PlaybackCommand, Until},
     prompt::{Answer, Prompt, Question},
@@ -22,7 +24,7 @@ use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
     model::{FlowKey, Limits, Model},
     ovs_rpc::Ask,
-    ui::{self, Asked, Drawn, Ended, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
+    ui::{self, Asked, Drawn, Ended, Hits, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -37,6 +39,8 @@ pub enum Effect {
     Nothing,
     /// Draw.
     Draw,
+    /// Copy text: see [`State::copied`].
+    Copy,
     /// Begin the replay that looks back: see [`State::departure`].
     LookBack,
     /// Give the terminal to the shell for a while.
@@ -56,6 +60,9 @@ pub struct State {
     view: ViewState,
     status: Status,
     drawn: Drawn,
+    hits: Hits,
+    /// What is to be copied.
+    copied: Option<String>,
     /// Where Esc goes from a flow that was opened from a packet.
     came_from: Option<View>,
     /// The last question put to the daemon.
@@ -68,6 +75,8 @@ pub struct State {
     /// Marks from beside the recording.
     marked: Vec<Bookmark>,
     prompt: Option<Prompt>,
+    palette: Option<Palette>,
+    keymap: Keymap,
     theme: Theme,
     ascii: bool,
 }
@@ -81,8 +90,10 @@ impl State {
             past: None,
             departure: None,
             view: ViewState::default(),
-            status: Status { help: actions::help(), ..Status::new(mode) },
+            status: Status::new(mode),
             drawn: Drawn::default(),
+            hits: Hits::default(),
+            copied: None,
             came_from: None,
             asked: None,
             asks: None,
@@ -92,6 +103,8 @@ impl State {
             marks: None,
             marked: Vec::new(),
             prompt: None,
+            palette: None,
+            keymap: Keymap::default(),
             theme,
             ascii,
         }
@@ -106,6 +119,12 @@ impl State {
         recorder: Option<Box<dyn RecordControl>>,
     ) -> Self {
         Self { asks, playback, recorder, ..self }
+    }
+
+    /// With other keys.
+    #[must_use]
+    pub fn with_keys(self, keymap: Keymap) -> Self {
+        Self { keymap, ..self }
     }
 
     /// With a flight recorder to look back on.
@@ -207,6 +226,9 @@ impl State {
         if self.prompt.is_some() {
             return self.write(event);
         }
+        if self.palette.is_some() {
+            return self.choose(event);
+        }
         if !event.modifiers.contains(KeyModifiers::ALT) {
             return self.one_key(event);
         }
@@ -219,14 +241,22 @@ impl State {
     }
 
     fn one_key(&mut self, event: KeyEvent) -> Effect {
-        let Some(action) = keys::action(event, self.scene()) else { return Effect::Nothing };
+        match self.keymap.action(event, self.scene()) {
+            Some(action) => self.act(action),
+            None => Effect::Nothing,
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Effect {
         self.status.note = None;
         match action {
             Action::Quit => return Effect::Quit,
             Action::Suspend => return Effect::Suspend,
+            Action::Copy => return self.copy(),
             Action::Show(view) => self.show(view),
             Action::NextView => self.show(self.view.view.turned(1)),
             Action::PreviousView => self.show(self.view.view.turned(-1)),
+            Action::Palette => self.palette = Some(Palette::default()),
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
             Action::Open => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
@@ -276,6 +306,23 @@ impl State {
             }
         }
         self.prompt = None;
+        Effect::Draw
+    }
+
+    /// A key while the user chooses an action.
+    fn choose(&mut self, event: KeyEvent) -> Effect {
+        let scene = self.scene();
+        let Some(palette) = &mut self.palette else { return Effect::Nothing };
+        match palette.key(event, &self.keymap, scene) {
+            Choice::Choosing => return Effect::Draw,
+            Choice::Left => {}
+            Choice::Chosen(action) => {
+                self.palette = None;
+                return self.act(action);
+            }
+            Choice::Elsewhere(name, place) => self.status.note = Some(format!("{name} works only {place}")),
+        }
+        self.palette = None;
         Effect::Draw
     }
 
@@ -332,7 +379,10 @@ impl State {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         navigate::let_go(&mut self.view, model);
         self.status.asked = self.ask();
-        self.status.hints = actions::hints(self.scene());
+        let scene = self.scene();
+        self.status.hints = actions::hints(&self.keymap, scene);
+        self.status.help = if self.view.help.is_some() { actions::help(&self.keymap, scene) } else { Vec::new() };
+        self.status.palette = self.palette.as_ref().map(|palette| palette.shown(&self.keymap, scene));
         let screen = Screen {
             model: shown(self.past.as_deref(), self.held.as_deref(), &self.model),
             view: &self.view,
@@ -340,7 +390,7 @@ impl State {
             theme: &self.theme,
             ascii: self.ascii,
         };
-        self.drawn = ui::draw(buffer, area, &screen);
+        (self.drawn, self.hits) = ui::draw(buffer, area, &screen);
     }
 
     /// The flow that the user looks at.

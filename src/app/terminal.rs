@@ -1,103 +1,95 @@
 //! Takes the terminal for a screen, and gives it back whole however the program ends.
 
 use std::{
-    cell::Cell,
+    fmt,
     io::{self, Write},
-    rc::Rc,
     sync::{
         Once,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use crossterm::{
+    Command,
     cursor::{Hide, Show},
-    execute, queue,
+    queue,
     terminal::{
-        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-        disable_raw_mode, enable_raw_mode,
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode, size,
     },
 };
-use nix::sys::signal::{Signal, raise};
-use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use ratatui::{
+    backend::{Backend as _, CrosstermBackend},
+    buffer::{Buffer, Cell},
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 /// Whether the terminal is taken, for the panic hook, which knows no guard.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the mouse is, too.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+/// Since when a write has been waiting for the terminal, in milliseconds from [`began`]; 0: none is.
+static WRITING: AtomicU64 = AtomicU64::new(0);
 
 /// A taken terminal: raw, on its alternate screen, without a cursor. Dropped, it is as it was before.
+#[derive(Debug)]
 pub struct Guard {
-    terminal: Terminal<CrosstermBackend<Metered>>,
-    written: Rc<Cell<usize>>,
-}
-
-/// Standard output, a whole frame at a time, and counted. What a panic leaves in it is dropped and not written: it would
-/// come after the terminal was given back.
-struct Metered {
-    frame: Vec<u8>,
-    written: Rc<Cell<usize>>,
-}
-
-impl Metered {
-    fn terminal(written: &Rc<Cell<usize>>) -> io::Result<Terminal<CrosstermBackend<Self>>> {
-        Terminal::new(CrosstermBackend::new(Self { frame: Vec::new(), written: written.clone() }))
-    }
-}
-
-impl Write for Metered {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.frame.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(&self.frame)?;
-        out.flush()?;
-        self.written.set(self.written.get() + self.frame.len());
-        self.frame.clear();
-        Ok(())
-    }
+    /// What the terminal shows.
+    shown: Buffer,
 }
 
 impl Guard {
-    /// Takes the terminal of standard output.
-    pub fn take() -> io::Result<Self> {
+    /// Takes the terminal of standard output, and its mouse, if that is wanted.
+    pub fn take(mouse: bool) -> io::Result<Self> {
+        began();
         hook_panics();
+        MOUSE.store(mouse, Ordering::SeqCst);
         enter()?;
-        let written = Rc::new(Cell::new(0));
-        let terminal = Metered::terminal(&written).inspect_err(|_| leave())?;
-        Ok(Self { terminal, written })
+        Ok(Self { shown: Buffer::default() })
     }
 
-    /// Draws a frame; the terminal shows it at once, where it knows synchronized updates. Gives the bytes it took.
-    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<usize> {
+    /// Draws a frame, as far as it is another than the one before; the terminal shows it at once, where it knows
+    /// synchronized updates. Gives the bytes it took: 0 where nothing changed.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect)) -> io::Result<usize> {
         if !TAKEN.load(Ordering::SeqCst) {
             // Another thread's panic gave it back to tell its story there; the screen goes on.
             self.resume()?;
         }
-        self.written.set(0);
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        let drawn = self.terminal.draw(draw).map(|_| ());
-        // Also after an error: a terminal that waits for the end of an update shows nothing.
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        drawn.map(|()| self.written.get())
+        let (width, height) = size()?;
+        let area = Rect::new(0, 0, width, height);
+        if self.shown.area != area {
+            self.shown = unknown(area);
+        }
+        let mut next = Buffer::empty(area);
+        draw(&mut next, area);
+        let changed = self.shown.diff(&next);
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        // The whole of it in one write. What a panic leaves is dropped: it would come after the terminal was given back.
+        let mut bytes = Vec::new();
+        queue!(bytes, BeginSynchronizedUpdate)?;
+        CrosstermBackend::new(&mut bytes).draw(changed.into_iter())?;
+        queue!(bytes, EndSynchronizedUpdate)?;
+        self.shown = next;
+        write(&bytes)?;
+        Ok(bytes.len())
     }
 
-    /// Gives the terminal back and stops, as Ctrl-Z does to other programs; returns when the shell says `fg`.
-    /// SIGTSTP and not SIGSTOP: where no shell could wake the program again, the kernel passes over it.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    /// Gives the terminal to others for a while, and takes it again when they are done.
+    pub fn lend<T>(&mut self, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         leave();
-        raise(Signal::SIGTSTP)?;
-        self.resume()
+        let done = meanwhile();
+        self.resume()?;
+        done
     }
 
     /// Takes the terminal again after something else wrote on it.
     pub fn resume(&mut self) -> io::Result<()> {
         enter()?;
-        // A new one, as it knows nothing of what the terminal shows and so draws everything. `Terminal::clear` would
-        // ask the terminal for its cursor and wait for an answer among the user's keys.
-        execute!(io::stdout(), Clear(ClearType::All))?;
-        self.terminal = Metered::terminal(&self.written)?;
+        self.shown = unknown(self.shown.area);
         Ok(())
     }
 }
@@ -108,20 +100,68 @@ impl Drop for Guard {
     }
 }
 
+/// A screen of which nothing is known, so that every cell is drawn: nothing has to be cleared before, and nothing flickers.
+/// No frame has a hidden cell.
+fn unknown(area: Rect) -> Buffer {
+    let mut hidden = Cell::default();
+    hidden.set_style(Style::new().add_modifier(Modifier::HIDDEN));
+    Buffer::filled(area, hidden)
+}
+
+/// Tells of clicks and of the wheel (1000), by columns and rows of any number (1006), and of no movement.
+struct Mouse(bool);
+
+impl Command for Mouse {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
+    }
+}
+
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), EnterAlternateScreen, Hide).inspect_err(|_| leave())
+    let mut bytes = Vec::new();
+    queue!(bytes, EnterAlternateScreen, Hide)?;
+    if MOUSE.load(Ordering::SeqCst) {
+        queue!(bytes, Mouse(true))?;
+    }
+    write(&bytes).inspect_err(|_| leave())
 }
 
 /// Gives the terminal back, once. Errors are passed over: there is nobody left to show them to.
 fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
-        let _ = execute!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+        let mut bytes = Vec::new();
+        let _ = queue!(bytes, EndSynchronizedUpdate);
+        if MOUSE.load(Ordering::SeqCst) {
+            let _ = queue!(bytes, Mouse(false));
+        }
+        let _ = queue!(bytes, LeaveAlternateScreen, Show);
+        let _ = write(&bytes);
         let _ = disable_raw_mode();
-        let _ = out.flush();
     }
+}
+
+/// Writes to the terminal: all at once, and known to wait as long as it does.
+pub fn write(bytes: &[u8]) -> io::Result<()> {
+    let since = began().elapsed().as_millis() as u64 + 1;
+    WRITING.store(since, Ordering::SeqCst);
+    let mut out = io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    WRITING.store(0, Ordering::SeqCst);
+    written
+}
+
+/// Whether the terminal has taken nothing for so long, although something is to be written.
+pub fn is_stuck(patience: Duration) -> bool {
+    let since = WRITING.load(Ordering::SeqCst);
+    since != 0 && began().elapsed() > Duration::from_millis(since) + patience
+}
+
+/// A moment before anything was written.
+fn began() -> Instant {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *BEGAN.get_or_init(Instant::now)
 }
 
 /// Before a panic is reported, the terminal is given back: the report would vanish with the alternate screen.

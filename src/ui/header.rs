@@ -97,7 +97,9 @@ fn tabs(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             (true, false) => format!(" {digit} {} ", &view.title()[..3]),
             _ => format!(" {digit} {} ", view.title()),
         };
-        x = pen.put(x, 1, &words, if current { theme.selected } else { theme.text });
+        let end = pen.put(x, 1, &words, if current { theme.selected } else { theme.text });
+        pen.tab(view, x, end);
+        x = end;
     }
 }
 
@@ -220,7 +222,8 @@ fn banner(pen: &mut Pen<'_>, screen: &Screen<'_>) -> u16 {
 pub fn hints(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     let y = pen.height() - 1;
-    if let Some(prompt) = &screen.status.prompt {
+    let palette = screen.status.palette.as_ref().map(|palette| &palette.prompt);
+    if let Some(prompt) = palette.or(screen.status.prompt.as_ref()) {
         return ask(pen, y, prompt);
     }
     if let Some(note) = &screen.status.note {
@@ -229,8 +232,8 @@ pub fn hints(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
     let hints = &screen.status.hints;
     let wide = |(keys, word): &(String, &'static str)| (text::width(keys) + text::width(word) + 3) as u16;
-    // The last two (help and quit) are always there.
-    let (first, last) = hints.split_at(hints.len().saturating_sub(2));
+    // The last three (all actions, help and quit) are always there.
+    let (first, last) = hints.split_at(hints.len().saturating_sub(3));
     let mut room = pen.width().saturating_sub(2).saturating_sub(last.iter().map(wide).sum());
     let mut x = 1;
     let fitting = first.iter().filter(|hint| {

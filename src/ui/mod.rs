@@ -1,6 +1,7 @@
 //! Draws a model on a terminal. Changes nothing: what keys change is in [`ViewState`], and `app` changes it.
 
 mod chart;
+mod copy;
 mod flow_text;
 mod flows;
 pub mod format;
@@ -14,6 +15,7 @@ pub mod losses;
 mod overview;
 mod packet_text;
 mod packets;
+mod palette;
 mod pen;
 mod ports;
 mod probes;
@@ -29,11 +31,14 @@ mod timeline;
 mod upcalls;
 mod view;
 
+use std::cell::Cell;
+
 use ratatui::{buffer::Buffer, layout::Rect};
 
-pub use status::{Asked, Ended, Held, Mode, Pace, Prompt, RecordState, Status};
+pub use copy::{Copied, copy};
+pub use status::{Asked, Ended, Held, HelpLine, Mode, Output, Pace, Palette, PaletteRow, Prompt, RecordState, Status};
 pub use text::clean;
-pub use theme::{Choice, Theme};
+pub use theme::{Choice, Depth, Theme};
 pub use timeline::line_flow;
 pub use view::{HandlerSort, ListState, Order, PortSort, View, ViewState, Window};
 
@@ -43,7 +48,7 @@ use pen::Pen;
 /// Columns that the screen needs at least.
 pub const MIN_WIDTH: u16 = 60;
 /// Rows that it needs at least.
-pub const MIN_HEIGHT: u16 = 16;
+pub const MIN_HEIGHT: u16 = 15;
 
 /// Everything that a frame is made of.
 #[derive(Debug, Clone, Copy)]
@@ -69,32 +74,73 @@ pub struct Drawn {
     pub scroll_max: usize,
 }
 
-/// Draws a frame into an area of the buffer.
-pub fn draw(buffer: &mut Buffer, area: Rect, screen: &Screen<'_>) -> Drawn {
-    let mut pen = Pen::new(buffer, area, screen.theme, screen.ascii);
+/// What of a frame can be clicked on, in columns and rows of the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// From and up to which column each view's name stands, in row [`TABS`].
+    pub tabs: [(u16, u16); 7],
+    /// The first and the last row of the list.
+    pub rows: Option<(u16, u16)>,
+    /// The row of the selected one.
+    pub selected: Option<u16>,
+}
+
+/// The row of the views' names.
+pub const TABS: u16 = 1;
+
+impl Hits {
+    /// The view whose name stands there.
+    pub fn view(&self, x: u16, y: u16) -> Option<View> {
+        let named = |view: &View| (self.tabs[view.index()].0..self.tabs[view.index()].1).contains(&x);
+        View::ALL.into_iter().find(named).filter(|_| y == TABS)
+    }
+
+    /// How many rows below the selected one that is, if it is a row of the list.
+    pub fn below_selected(&self, y: u16) -> Option<i32> {
+        let (first, last) = self.rows?;
+        let selected = self.selected?;
+        (first..=last).contains(&y).then(|| i32::from(y) - i32::from(selected))
+    }
+}
+
+/// Draws a frame into an area of the buffer, and tells what of it can be clicked on.
+pub fn draw(buffer: &mut Buffer, area: Rect, screen: &Screen<'_>) -> (Drawn, Hits) {
+    let hits = Cell::default();
+    let drawn = frame(&mut Pen::new(buffer, area, screen.theme, screen.ascii, &hits), screen);
+    (drawn, hits.get())
+}
+
+fn frame(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let (width, height) = (pen.width(), pen.height());
     if width < MIN_WIDTH || height < MIN_HEIGHT {
-        too_small(&mut pen);
+        too_small(pen);
         return Drawn::default();
     }
-    let top = header::draw(&mut pen, screen);
-    header::hints(&mut pen, screen);
-    let time = overview::rows(&pen, screen);
+    let top = header::draw(pen, screen);
+    header::hints(pen, screen);
+    let time = overview::rows(pen, screen);
     if time > 0 {
-        overview::draw(&mut pen, height - 2, screen);
+        overview::draw(pen, height - 2, screen);
     }
-    let mut body = pen.part(0, top, width, height - 1 - top - time);
+    let drawn = body(&mut pen.part(0, top, width, height - 1 - top - time), screen);
+    if let Some(palette) = &screen.status.palette {
+        palette::draw(&mut pen.part(0, top, width, height - 1 - top), palette);
+    }
+    drawn
+}
+
+fn body(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if screen.view.help.is_some() {
-        return help::draw(&mut body, screen);
+        return help::draw(pen, screen);
     }
     match screen.view.view {
-        View::Storm => storm::draw(&mut body, screen),
-        View::Flows => flows::draw(&mut body, screen),
-        View::Upcalls => upcalls::draw(&mut body, screen),
-        View::Packets => packets::draw(&mut body, screen),
-        View::Handlers => handlers::draw(&mut body, screen),
-        View::Ports => ports::draw(&mut body, screen),
-        View::Probes => probes::draw(&mut body, screen),
+        View::Storm => storm::draw(pen, screen),
+        View::Flows => flows::draw(pen, screen),
+        View::Upcalls => upcalls::draw(pen, screen),
+        View::Packets => packets::draw(pen, screen),
+        View::Handlers => handlers::draw(pen, screen),
+        View::Ports => ports::draw(pen, screen),
+        View::Probes => probes::draw(pen, screen),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Where all drawing ends: a pen that writes harmless text into a rectangle of the screen, and nowhere else.
 
+use std::cell::Cell;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{text, theme::Theme};
+use super::{Hits, View, text, theme::Theme};
 
 /// Writes into one area. Columns and rows count from the area's upper left; what is outside is not drawn.
 #[derive(Debug)]
@@ -13,13 +15,34 @@ pub struct Pen<'a> {
     pub theme: &'a Theme,
     /// Whether only ASCII may be written.
     pub ascii: bool,
+    hits: &'a Cell<Hits>,
 }
 
 impl<'a> Pen<'a> {
-    /// A pen for `area` of the buffer.
-    pub fn new(buffer: &'a mut Buffer, area: Rect, theme: &'a Theme, ascii: bool) -> Self {
+    /// A pen for `area` of the buffer, which notes in `hits` what can be clicked on.
+    pub fn new(buffer: &'a mut Buffer, area: Rect, theme: &'a Theme, ascii: bool, hits: &'a Cell<Hits>) -> Self {
         let area = area.intersection(buffer.area);
-        Self { buffer, area, theme, ascii }
+        Self { buffer, area, theme, ascii, hits }
+    }
+
+    /// Notes that a list has a row here, and whether it is the selected one.
+    pub fn list_row(&self, y: u16, selected: bool) {
+        if y >= self.area.height {
+            return;
+        }
+        let y = self.area.y + y;
+        let mut hits = self.hits.get();
+        let (first, last) = hits.rows.unwrap_or((y, y));
+        hits.rows = Some((first.min(y), last.max(y)));
+        hits.selected = if selected { Some(y) } else { hits.selected };
+        self.hits.set(hits);
+    }
+
+    /// Notes that a view's name stands here, from column `x` up to `end`.
+    pub fn tab(&self, view: View, x: u16, end: u16) {
+        let mut hits = self.hits.get();
+        hits.tabs[view.index()] = (self.area.x + x, self.area.x + end);
+        self.hits.set(hits);
     }
 
     /// Columns there are.
@@ -40,7 +63,7 @@ impl<'a> Pen<'a> {
             width: width.min(self.area.width.saturating_sub(x)),
             height: height.min(self.area.height.saturating_sub(y)),
         };
-        Pen { buffer: self.buffer, area, theme: self.theme, ascii: self.ascii }
+        Pen { buffer: self.buffer, area, theme: self.theme, ascii: self.ascii, hits: self.hits }
     }
 
     /// Writes text from a column on, up to the edge; gives the column after it. Whatever does not fit is marked `…`.
@@ -59,8 +82,15 @@ impl<'a> Pen<'a> {
         if self.ascii {
             harmless = to_ascii(&harmless);
         }
-        let end = self.buffer.set_stringn(self.area.x + x, self.area.y + y, &harmless, usize::from(room), style).0;
-        end - self.area.x
+        // A character a cell, so that no two of them make something together of another width.
+        let (mut at, y) = (self.area.x + x, self.area.y + y);
+        for c in harmless.chars() {
+            let wide = text::harmless(c).1 as u16;
+            self.buffer[(at, y)].set_char(c).set_style(style);
+            (at + 1..at + wide).for_each(|rest| self.buffer[(rest, y)].reset());
+            at += wide;
+        }
+        at - self.area.x
     }
 
     /// Writes text so that it ends before column `end`.

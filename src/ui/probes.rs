@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Lines, Screen, format, losses, pen::Pen, scrolled, text};
+use super::{Drawn, Lines, Output, Screen, format, losses, pen::Pen, scrolled, text};
 use crate::event::{Capability, CapabilityState, DaemonState};
 
 /// Draws the view.
@@ -114,6 +114,12 @@ fn push_host(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
         field(lines, "host", &words.join(", "), columns, theme.text, theme.quiet);
         field(lines, "program", &session.program, columns, theme.text, theme.quiet);
         field(lines, "command", &session.command, columns, theme.text, theme.quiet);
+    }
+    if let Some(Output { bytes, frames, seconds }) = screen.status.output {
+        let rate = format::bytes(bytes / seconds.max(1));
+        let words =
+            format!("{rate}/s to this terminal in the last {seconds} s, {frames} frames that changed something");
+        field(lines, "terminal", &words, columns, theme.text, theme.quiet);
     }
     let events = format::count(screen.model.events_seen());
     field(lines, "events", &format!("{events} so far"), columns, theme.text, theme.quiet);

@@ -82,6 +82,54 @@ pub struct Prompt {
     pub cursor: usize,
 }
 
+/// What an action does, in the help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelpLine {
+    /// Its keys.
+    pub keys: String,
+    /// What they do.
+    pub says: &'static str,
+    /// Whether they do it here.
+    pub here: bool,
+}
+
+/// Every action by its name, as far as it has to do with what the user writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Palette {
+    /// The actions, the best first.
+    pub rows: Vec<PaletteRow>,
+    /// The one that is chosen.
+    pub chosen: usize,
+    /// How many actions there are in all.
+    pub all: usize,
+    /// What the user is writing.
+    pub prompt: Prompt,
+}
+
+/// An action to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaletteRow {
+    /// Its name.
+    pub name: &'static str,
+    /// Its keys.
+    pub keys: String,
+    /// What it does.
+    pub says: &'static str,
+    /// Where it does something, if it does nothing here.
+    pub elsewhere: Option<&'static str>,
+}
+
+/// What goes to the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// Bytes in these seconds.
+    pub bytes: u64,
+    /// Frames in these seconds that changed something.
+    pub frames: u64,
+    /// The seconds, at least 1.
+    pub seconds: u64,
+}
+
 /// How the source of events ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
@@ -125,12 +173,16 @@ pub struct Status {
     pub asked: Option<Asked>,
     /// The program's own use of CPU, in percent of one.
     pub own_cpu: Option<f64>,
+    /// What went to the terminal lately, where there is one.
+    pub output: Option<Output>,
     /// Something to tell once: what a key did, or why not.
     pub note: Option<String>,
     /// Keys and words for the bottom line.
     pub hints: Vec<(String, &'static str)>,
-    /// Titles, and for each its keys and words.
-    pub help: Vec<(&'static str, Vec<(String, &'static str)>)>,
+    /// Titles, and for each its keys and words; made while the help is shown.
+    pub help: Vec<(&'static str, Vec<HelpLine>)>,
+    /// The actions to choose from, while that is shown.
+    pub palette: Option<Palette>,
 }
 
 impl Status {
@@ -147,9 +199,11 @@ impl Status {
             ended: None,
             asked: None,
             own_cpu: None,
+            output: None,
             note: None,
             hints: Vec::new(),
             help: Vec::new(),
+            palette: None,
         }
     }
 }

@@ -126,6 +126,7 @@ impl Layout {
                 }
             }
         }
+        pen.list_row(y, selected);
         if selected {
             pen.paint_row(y, pen.theme.selected);
             pen.put(0, y, "▸", pen.theme.selected);

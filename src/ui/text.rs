@@ -3,11 +3,11 @@
 use unicode_width::UnicodeWidthChar;
 
 /// `c` as it may go to a terminal, and its width in columns (1 or 2). What is not printable becomes `?`: control
-/// characters and escape sequences, what reverses or hides text, and what takes no column of its own, as it would put
-/// every count of columns wrong.
-fn harmless(c: char) -> (char, usize) {
+/// characters and escape sequences, what reverses or hides text, what takes no column of its own, as it would put
+/// every count of columns wrong, and what terminals do not agree on.
+pub fn harmless(c: char) -> (char, usize) {
     match c.width() {
-        Some(width @ 1..) if !c.is_control() && !reorders(c) => (c, width),
+        Some(width @ 1..) if !(c.is_control() || reorders(c) || right_to_left(c) || disputed(c)) => (c, width),
         _ => ('?', 1),
     }
 }
@@ -15,6 +15,20 @@ fn harmless(c: char) -> (char, usize) {
 /// Whether `c` changes the direction of the text around it (Unicode's `Bidi_Control`) or ends a line.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether `c` is written from right to left (Unicode's blocks of classes R, AL and AN: Hebrew, Arabic and their
+/// neighbours, and their forms for presentation). A terminal that knows how would lay out the whole line another way.
+fn right_to_left(c: char) -> bool {
+    matches!(c,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}'
+        | '\u{1e800}'..='\u{1efff}')
+}
+
+/// Whether some terminals give `c` other columns than others, by what stands before it: the letters that make flags, the
+/// colours of skin; and what stands for bytes that are no text.
+fn disputed(c: char) -> bool {
+    matches!(c, '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{fffd}')
 }
 
 /// `text` without anything that could steer the terminal. Every text that is drawn goes through this, once, whether
@@ -112,7 +126,7 @@ const ASCII: [(char, char); 29] = [
     ('↑', '^'),
     ('↓', 'v'),
     ('…', '~'),
-    ('·', '-'),
+    ('·', '|'),
 ];
 
 /// The nearest ASCII character for one that this program draws; `?` for any other.
@@ -135,6 +149,8 @@ mod tests {
     #[test]
     fn escape_sequences_and_reversals_do_not_get_through() {
         assert_eq!(clean("a\x1b[31mb\u{9b}2J\r\n\u{202e}c\u{200b}"), "a?[31mb?2J???c?");
+        assert_eq!(clean("🇩🇪\u{fffd}👍🏽"), "???👍?");
+        assert_eq!(clean("p\u{5d0}\u{5d1}1\u{661}é網"), "p??1?é網");
     }
 
     #[test]

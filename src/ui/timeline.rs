@@ -59,6 +59,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet, state: Opti
     for (i, y) in (window.first..lines).zip(0..high) {
         let before = i.checked_sub(1).map(|before| events[before].ts);
         line(pen, screen, packet, y as u16, events[i], before, brackets[i]);
+        if state.is_some() {
+            pen.list_row(y as u16, i == window.selected);
+        }
         if state.is_some() && i == window.selected {
             pen.paint_row(y as u16, pen.theme.selected);
             pen.put(0, y as u16, "▸", pen.theme.selected);

@@ -1,0 +1,178 @@
+//! What the system wants of a program on a terminal: to end, to stop, to go on; and that the terminal is gone.
+
+use std::{io, os::fd::AsFd as _, thread, time::Duration};
+
+use anyhow::Context as _;
+use nix::{
+    errno::Errno,
+    libc,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{self, Signal::SIGTSTP},
+        termios::{FlowArg, FlushArg, tcflow, tcflush},
+    },
+    unistd::{Pid, getpgid, getpgrp, getppid, getsid},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
+
+use super::{session::asked_to_end, terminal::is_stuck};
+
+/// How long a terminal may take nothing, when the program is to end.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Between two looks whether it does.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The program is to end: SIGTERM, SIGINT, SIGHUP, or the terminal is gone.
+    End,
+    /// It is to stop, and to leave the terminal to others: SIGTSTP.
+    Stop,
+    /// It was stopped, and goes on: SIGCONT.
+    GoOn,
+}
+
+/// Waits for what the system wants.
+pub struct Signals {
+    ending: [Signal; 3],
+    stop: Signal,
+    go_on: Signal,
+    /// Whether the next SIGTSTP is this program's own, to its process group.
+    own_stop: bool,
+    /// Told when the terminal is gone; none where that cannot be known.
+    gone: Option<oneshot::Receiver<()>>,
+}
+
+impl Signals {
+    /// From now on. Needs a runtime.
+    pub fn listen() -> anyhow::Result<Self> {
+        let on = |kind, name| signal(kind).with_context(|| format!("cannot listen for {name}"));
+        let ending = [
+            on(SignalKind::terminate(), "SIGTERM")?,
+            on(SignalKind::interrupt(), "SIGINT")?,
+            on(SignalKind::hangup(), "SIGHUP")?,
+        ];
+        let stop = on(SignalKind::from_raw(libc::SIGTSTP), "SIGTSTP")?;
+        let go_on = on(SignalKind::from_raw(libc::SIGCONT), "SIGCONT")?;
+        Ok(Self { ending, stop, go_on, own_stop: false, gone: Some(when_gone().context("starting a thread")?) })
+    }
+
+    /// The next. Nothing is lost when the wait is given up.
+    pub async fn next(&mut self) -> Wanted {
+        let [terminated, interrupted, hung_up] = &mut self.ending;
+        loop {
+            tokio::select! {
+                biased;
+                _ = terminated.recv() => return Wanted::End,
+                _ = interrupted.recv() => return Wanted::End,
+                _ = hung_up.recv() => return Wanted::End,
+                () = told(&mut self.gone) => return Wanted::End,
+                _ = self.stop.recv() => {
+                    if !std::mem::take(&mut self.own_stop) {
+                        return Wanted::Stop;
+                    }
+                }
+                _ = self.go_on.recv() => {
+                    // What was sent before it has been seen by now, or is void.
+                    self.own_stop = false;
+                    return Wanted::GoOn;
+                }
+            }
+        }
+    }
+
+    /// Stops this program and all of its job, as Ctrl-Z does to others; returns when the shell says `fg`, and then
+    /// [`Wanted::GoOn`] follows. Whether it was stopped: where nobody could wake it, it is not.
+    pub fn stop(&mut self) -> io::Result<bool> {
+        if !has_shell() {
+            return Ok(false);
+        }
+        // A pipe to this program must stop with it, or the shell waits on. SIGTSTP does not stop a program that
+        // listens for it, so this one takes SIGSTOP.
+        self.own_stop = true;
+        signal::kill(Pid::from_raw(0), SIGTSTP)?;
+        signal::raise(signal::Signal::SIGSTOP)?;
+        Ok(true)
+    }
+}
+
+/// Whether a process of the same session, outside of this job, would see it stop and could wake it (what is no orphaned
+/// process group in POSIX): the parent of the first of its line that is not in this job.
+fn has_shell() -> bool {
+    let (group, session) = (getpgrp(), getsid(None));
+    let mut parent = getppid();
+    // The job's own processes, as sudo's; they are few.
+    for _ in 0..16 {
+        match getpgid(Some(parent)) {
+            Ok(of) if of == group => match parent_of(parent) {
+                Some(next) => parent = next,
+                None => return false,
+            },
+            Ok(_) => return session.is_ok() && getsid(Some(parent)) == session,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// From `/proc/PID/stat`, behind the name, which may have anything in it.
+fn parent_of(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+/// Tells when the terminal is hung up. SIGHUP need not come with it: it may be ignored (nohup), or go to another process.
+/// Who reads keys would not notice: crossterm's thread reads on and on.
+fn when_gone() -> io::Result<oneshot::Receiver<()>> {
+    let (tell, told) = oneshot::channel();
+    thread::Builder::new().name("ovscope-gone".to_owned()).spawn(move || {
+        let out = io::stdout();
+        loop {
+            // Without events to wait for it is told of the hang-up alone.
+            let mut terminal = [PollFd::new(out.as_fd(), PollFlags::empty())];
+            match poll(&mut terminal, PollTimeout::NONE) {
+                Ok(_) => break,
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+        let _ = tell.send(());
+    })?;
+    Ok(told)
+}
+
+/// Until it is told; for ever where nobody will.
+async fn told(gone: &mut Option<oneshot::Receiver<()>>) {
+    if let Some(receiver) = gone {
+        if receiver.await.is_ok() {
+            return;
+        }
+        *gone = None;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Lets the program end although its terminal takes nothing any more, as behind a dead line or after Ctrl-S: the loop is
+/// held in a write then, and hears of no signal. What the terminal has not taken is thrown away, in a thread of its own.
+pub fn end_although_stuck() -> io::Result<()> {
+    thread::Builder::new().name("ovscope-end".to_owned()).spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async { asked_to_end().await });
+        loop {
+            thread::sleep(LOOK);
+            if is_stuck(PATIENCE) {
+                // If that fails there is nothing left to try. Off and on again wakes who waits to write.
+                let _ = tcflush(io::stdout(), FlushArg::TCOFLUSH);
+                let _ = tcflow(io::stdout(), FlowArg::TCOOFF);
+                let _ = tcflow(io::stdout(), FlowArg::TCOON);
+            }
+        }
+    })?;
+    Ok(())
+}

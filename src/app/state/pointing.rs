@@ -1,0 +1,90 @@
+//! What is pointed at: copied with a key, or clicked on.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use super::{Action, Effect, Hits, State, navigate, shown};
+use crate::{
+    app::copy::bounded,
+    ui::{self, Output, Screen},
+};
+
+/// Rows that a step of the wheel goes.
+const WHEEL: usize = 3;
+
+impl State {
+    /// The text to copy after [`Effect::Copy`].
+    pub fn copied(&mut self) -> Option<String> {
+        self.copied.take()
+    }
+
+    /// Something to tell on the screen.
+    pub fn tell(&mut self, note: String) {
+        self.status.note = Some(note);
+    }
+
+    /// What went to the terminal lately.
+    pub fn tell_output(&mut self, output: Option<Output>) {
+        self.status.output = output;
+    }
+
+    /// Copies what is selected, or the whole of a view without rows.
+    pub(super) fn copy(&mut self) -> Effect {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        let mut view = self.view.clone();
+        view.help = None;
+        let mut opened = view.clone();
+        // What opens is copied open, from its first line on.
+        if !view.is_open() && navigate::can_open(&opened, model) && view.view != ui::View::Storm {
+            navigate::open(&mut opened, model);
+        }
+        opened.timeline = ui::ListState::default();
+        opened.scroll = 0;
+        view.set_open(false);
+        let of = |view| Screen { model, view, status: &self.status, theme: &self.theme, ascii: self.ascii };
+        let Some(copied) = ui::copy(&of(&view), &of(&opened)) else {
+            self.status.note = Some("there is nothing to copy here".to_owned());
+            return Effect::Draw;
+        };
+        let (kept, whole) = bounded(&copied.text);
+        let (bytes, lines) = (kept.len(), kept.lines().count());
+        let cut = if whole { "" } else { "; the rest is too long for a terminal" };
+        self.status.note = Some(format!("copied {}: {lines} lines, {bytes} bytes{cut}", copied.what));
+        self.copied = Some(kept.to_owned());
+        Effect::Copy
+    }
+
+    /// Does what the mouse asks for: the wheel goes through the list or the text, a click selects a row of the list, or a
+    /// view by its name.
+    pub fn mouse(&mut self, event: MouseEvent) -> Effect {
+        if self.prompt.is_some() || self.palette.is_some() {
+            return Effect::Nothing;
+        }
+        match event.kind {
+            MouseEventKind::ScrollUp => self.go(Action::Up, WHEEL),
+            MouseEventKind::ScrollDown => self.go(Action::Down, WHEEL),
+            MouseEventKind::Down(MouseButton::Left) => self.click(event.column, event.row),
+            _ => Effect::Nothing,
+        }
+    }
+
+    fn click(&mut self, x: u16, y: u16) -> Effect {
+        let hits: Hits = self.hits;
+        if let Some(view) = hits.view(x, y) {
+            return self.act(Action::Show(view));
+        }
+        match hits.below_selected(y) {
+            Some(0) | None => Effect::Nothing,
+            Some(rows) => {
+                let way = if rows > 0 { Action::Down } else { Action::Up };
+                self.go(way, rows.unsigned_abs() as usize)
+            }
+        }
+    }
+
+    fn go(&mut self, way: Action, rows: usize) -> Effect {
+        if !self.scene().rows {
+            return Effect::Nothing;
+        }
+        (0..rows).map(|_| self.act(way)).last().unwrap_or(Effect::Nothing)
+    }
+}
