@@ -222,14 +222,14 @@ fn what_is_copied_goes_to_the_terminal() {
 fn the_configuration_says_which_keys_do_what() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("c.toml");
-    fs::write(&file, "[options]\ntheme = \"mono\"\n[keys]\nquit = \"x\"\nhelp = \"F1\"\n").expect("room");
+    fs::write(&file, "[options]\ntheme = \"mono\"\n[keys]\nquit = \"X\"\nhelp = \"F1\"\n").expect("room");
     let ovscope = Path::new(env!("CARGO_BIN_EXE_ovscope"));
     let mut screen = Screen::start(ovscope, &["demo", "--config", &file.to_string_lossy()], (80, 24));
     screen.wait_for("F1 help");
     screen.press("q?\u{1b}OP");
     screen.wait_for("everywhere");
     assert!(!String::from_utf8_lossy(&screen.shown).contains("[38;5;"), "mono has no colours");
-    screen.press("x");
+    screen.press("X");
     screen.ended();
     fs::write(&file, "[keys]\nhlep = \"F1\"\n").expect("room");
     let mut screen = Screen::start(ovscope, &["demo", "--config", &file.to_string_lossy()], (200, 24));
