@@ -13,6 +13,7 @@ pub mod marks;
 mod moment;
 mod navigate;
 pub mod past;
+mod pins;
 pub mod playback;
 mod prompt;
 mod pump;

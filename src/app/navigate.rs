@@ -2,8 +2,8 @@
 
 use super::actions::Action;
 use crate::{
-    model::{FlowSort, Model, Packet},
-    ui::{Drawn, HandlerSort, ListState, Order, PortSort, View, ViewState, line_flow, lists},
+    model::{FlowKey, FlowSort, Model},
+    ui::{Drawn, HandlerSort, ListState, Order, Pins, PortSort, View, ViewState, line_flow, lists},
 };
 
 /// Orders of the table of flows, in the order of its columns.
@@ -19,26 +19,14 @@ const FLOW_SORTS: [FlowSort; 7] = [
 const HANDLER_SORTS: [HandlerSort; 3] = [HandlerSort::Rate, HandlerSort::Wait, HandlerSort::Name];
 const PORT_SORTS: [PortSort; 3] = [PortSort::Rate, PortSort::Lost, PortSort::Number];
 
-/// The packet that is open in the current view, in Packets or through its upcall.
-pub fn open_packet<'a>(model: &'a Model, view: &ViewState) -> Option<&'a Packet> {
-    if !view.is_open() {
-        return None;
-    }
-    match view.view {
-        View::Packets => model.packet(view.packets.selected?),
-        View::Upcalls => model.packet(model.upcall(view.upcalls.selected?)?.packet?),
-        _ => None,
-    }
-}
-
 /// Moves in the current list or text.
-pub fn go(view: &mut ViewState, model: &Model, motion: Action, drawn: Drawn) {
+pub fn go(view: &mut ViewState, pins: &Pins, model: &Model, motion: Action, drawn: Drawn) {
     if let Some(scroll) = view.help {
         view.help = Some(scrolled(scroll, motion, drawn));
         return;
     }
-    if let Some(packet) = open_packet(model, view) {
-        let lines: Vec<usize> = (0..model.timeline(packet).len()).collect();
+    if view.is_open() && matches!(view.view, View::Packets | View::Upcalls) {
+        let lines: Vec<usize> = pins.packet_of(view).map_or_else(Vec::new, |(packet, _)| (0..packet.events.len()).collect());
         step(&mut view.timeline, &lines, motion, drawn.page);
         return;
     }
@@ -100,12 +88,12 @@ fn moved(from: usize, motion: Action, page: usize) -> usize {
 }
 
 /// Whether there is something that opens.
-pub fn can_open(view: &ViewState, model: &Model) -> bool {
+pub fn can_open(view: &ViewState, pins: &Pins, model: &Model) -> bool {
     if view.help.is_some() {
         return false;
     }
     if view.is_open() {
-        return open_packet(model, view).is_some_and(|packet| flow_at_cursor(view, model, packet).is_some());
+        return flow_at_cursor(view, pins, model).is_some();
     }
     match view.view {
         View::Storm => true,
@@ -116,16 +104,17 @@ pub fn can_open(view: &ViewState, model: &Model) -> bool {
     }
 }
 
-/// The flow that the timeline's cursor is on.
-pub fn flow_at_cursor(view: &ViewState, model: &Model, packet: &Packet) -> Option<crate::model::FlowKey> {
+/// The flow that the cursor in an open packet's timeline is on.
+pub fn flow_at_cursor(view: &ViewState, pins: &Pins, model: &Model) -> Option<FlowKey> {
+    let (packet, _) = pins.packet_of(view)?;
     line_flow(model, packet, view.timeline.selected.unwrap_or(0))
 }
 
 /// Opens what is selected. What was only the first in its list is selected by its identity from now on. In an open
 /// packet it goes to the flow of the timeline's line, and gives the view to come back to.
-pub fn open(view: &mut ViewState, model: &Model) -> Option<View> {
-    if let Some(packet) = open_packet(model, view) {
-        let flow = flow_at_cursor(view, model, packet)?;
+pub fn open(view: &mut ViewState, pins: &Pins, model: &Model) -> Option<View> {
+    if view.is_open() {
+        let flow = flow_at_cursor(view, pins, model)?;
         let from = view.view;
         view.flows = ListState { selected: Some(flow), row: 0 };
         view.view = View::Flows;

@@ -13,6 +13,7 @@ use super::{
     marks::MarkKeeper,
     moment, navigate,
     past::{Departure, LookBack},
+    pins,
     playback::{PlaybackCommand, Until},
     prompt::{Answer, Prompt, Question},
     screen::RecordControl,
@@ -20,9 +21,9 @@ use super::{
 };
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
-    model::{FlowKey, Limits, Model},
+    model::{Flow, Limits, Model},
     ovs_rpc::Ask,
-    ui::{self, Asked, Drawn, Ended, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
+    ui::{self, Asked, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState},
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -54,6 +55,8 @@ pub struct State {
     past: Option<Box<LookBack>>,
     departure: Option<Departure>,
     view: ViewState,
+    /// What is open.
+    pins: Pins,
     status: Status,
     drawn: Drawn,
     /// Where Esc goes from a flow that was opened from a packet.
@@ -81,6 +84,7 @@ impl State {
             past: None,
             departure: None,
             view: ViewState::default(),
+            pins: Pins::default(),
             status: Status { help: actions::help(), ..Status::new(mode) },
             drawn: Drawn::default(),
             came_from: None,
@@ -191,7 +195,7 @@ impl State {
         let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
             rows: help || self.view.view != View::Storm,
-            openable: navigate::can_open(&self.view, self.shown()),
+            openable: navigate::can_open(&self.view, &self.pins, self.shown()),
             opened: help || open || self.past.is_some(),
             sortable: !help && !open && matches!(self.view.view, View::Flows | View::Handlers | View::Ports),
             recordable: self.recorder.is_some(),
@@ -230,14 +234,14 @@ impl State {
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
             Action::Open => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                if let Some(from) = navigate::open(&mut self.view, model) {
+                if let Some(from) = navigate::open(&mut self.view, &self.pins, model) {
                     self.came_from = Some(from);
                 }
             }
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                navigate::go(&mut self.view, model, action, self.drawn);
+                navigate::go(&mut self.view, &self.pins, model, action, self.drawn);
             }
             Action::Sort | Action::Reverse => navigate::sort(&mut self.view, action),
             Action::Pause => self.pause(),
@@ -257,6 +261,7 @@ impl State {
             Action::Slower => self.speed(-1),
             Action::Faster => self.speed(1),
         }
+        self.pin();
         Effect::Draw
     }
 
@@ -331,11 +336,13 @@ impl State {
         }
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         navigate::let_go(&mut self.view, model);
+        self.pin();
         self.status.asked = self.ask();
         self.status.hints = actions::hints(self.scene());
         let screen = Screen {
             model: shown(self.past.as_deref(), self.held.as_deref(), &self.model),
             view: &self.view,
+            pins: &self.pins,
             status: &self.status,
             theme: &self.theme,
             ascii: self.ascii,
@@ -343,21 +350,26 @@ impl State {
         self.drawn = ui::draw(buffer, area, &screen);
     }
 
+    /// Holds on to what is open.
+    fn pin(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        pins::refresh(&mut self.pins, &self.view, model);
+    }
+
     /// The flow that the user looks at.
-    fn looked_at(&self) -> Option<FlowKey> {
+    fn looked_at(&self) -> Option<&Flow> {
         let model = self.shown();
-        match navigate::open_packet(model, &self.view) {
-            Some(packet) => navigate::flow_at_cursor(&self.view, model, packet),
-            None if self.view.view == View::Flows => self.view.flows.selected,
-            None => None,
+        match self.view.view {
+            View::Flows if self.view.is_open() => self.pins.flow_of(&self.view).map(|(flow, _)| flow),
+            View::Flows => model.flow(self.view.flows.selected?),
+            _ => model.flow(navigate::flow_at_cursor(&self.view, &self.pins, model)?),
         }
     }
 
     /// Asks the daemon about the flow that is looked at, once for each of its generations as long as it is. At most
     /// once a frame, so that going through a list asks for what the eye rests on.
     fn ask(&mut self) -> Option<Asked> {
-        let flow = self.looked_at().and_then(|key| self.shown().flow(key));
-        let Some((flow, ufid)) = flow.and_then(|flow| Some((flow, flow.ufid?))) else {
+        let Some((flow, ufid)) = self.looked_at().and_then(|flow| Some((flow, flow.ufid?))) else {
             self.asked = None;
             return None;
         };

@@ -16,8 +16,8 @@ pub fn put_kind(kind: PutKind) -> &'static str {
     }
 }
 
-/// What was seen of the flow itself.
-pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
+/// What was seen of the flow itself; `kept` is whether the model still has it.
+pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
     let theme = screen.theme;
     let model = screen.model;
     let now = model.now();
@@ -31,6 +31,10 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     lines.push(vec![(" flow  ".to_owned(), theme.heading), (name, theme.strong)]);
     if !datapath.is_empty() {
         lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
+    }
+    if !kept {
+        let words = " held while it is open: let go, as newer flows took its room".to_owned();
+        lines.push(vec![(words, theme.quiet)]);
     }
     let mut field = |name: &str, value: String, style: Style| {
         lines.push(vec![(format!(" {name:<12}"), theme.quiet), (value, style)]);

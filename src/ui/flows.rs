@@ -37,9 +37,9 @@ fn column_of(sort: FlowSort) -> usize {
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if screen.view.is_open()
-        && let Some(flow) = screen.view.flows.selected.and_then(|key| screen.model.flow(key))
+        && let Some((flow, kept)) = screen.pins.flow_of(screen.view)
     {
-        return detail(pen, screen, flow, screen.view.scroll);
+        return detail(pen, screen, (flow, kept), screen.view.scroll);
     }
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high / 2 - 2 } else { 0 };
@@ -60,16 +60,16 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, flow), selected);
         if selected && preview > 0 {
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
-            detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, flow, 0);
+            detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, (flow, true), 0);
         }
     }
     Drawn { page, scroll_max: 0 }
 }
 
 /// Draws all that is known about a flow: below each other, or side by side where there is room.
-fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow, scroll: usize) -> Drawn {
+fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, (flow, kept): (&Flow, bool), scroll: usize) -> Drawn {
     let (wide, high) = (pen.width(), pen.height());
-    let figures = flow_text::figures(screen, flow);
+    let figures = flow_text::figures(screen, flow, kept);
     if wide < 116 {
         let mut lines = figures;
         lines.push(Vec::new());

@@ -15,6 +15,7 @@ mod overview;
 mod packet_text;
 mod packets;
 mod pen;
+mod pins;
 mod ports;
 mod probes;
 mod rates;
@@ -31,6 +32,7 @@ mod view;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
+pub use pins::{Pin, Pins};
 pub use status::{Asked, Ended, Held, Mode, Pace, Prompt, RecordState, Status};
 pub use text::clean;
 pub use theme::{Choice, Theme};
@@ -52,6 +54,8 @@ pub struct Screen<'a> {
     pub model: &'a Model,
     /// What is looked at.
     pub view: &'a ViewState,
+    /// What is open, as it was last known.
+    pub pins: &'a Pins,
     /// The program's own doings.
     pub status: &'a Status,
     /// The styles.

@@ -40,15 +40,8 @@ const PARTS: [(Stage, char); 6] = [
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let model = screen.model;
-    if screen.view.is_open()
-        && let Some(upcall) = screen.view.upcalls.selected.and_then(|id| model.upcall(id))
-    {
-        let Some(packet) = upcall.packet.and_then(|id| model.packet(id)) else {
-            let words = "Its packet is not known any more, or its beginning was not seen.";
-            pen.put(1, 1, words, pen.theme.text);
-            return Drawn::default();
-        };
-        return packets::draw_one(pen, screen, packet);
+    if screen.view.is_open() {
+        return packets::draw_one(pen, screen);
     }
     let ids = lists::upcalls(model);
     let (wide, high) = (pen.width(), pen.height());

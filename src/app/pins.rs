@@ -1,0 +1,38 @@
+//! Holds on to what is open, so that it can be read to its end: in a storm the model keeps a packet for seconds.
+
+use crate::{
+    model::{Model, PacketSnapshot},
+    ui::{Pin, Pins, View, ViewState},
+};
+
+/// Takes what is open anew from the model; what that has let go of stays as it was.
+pub fn refresh(pins: &mut Pins, view: &ViewState, model: &Model) {
+    let open = |of: View| view.opened[of.index()];
+    let flow = view.flows.selected.filter(|_| open(View::Flows));
+    hold(&mut pins.flow, flow, |key| model.flow(key).cloned(), |_, _| true);
+    let packet = view.packets.selected.filter(|_| open(View::Packets));
+    hold(&mut pins.packet, packet, |id| model.packet_snapshot(id), is_same);
+    let upcall = view.upcalls.selected.filter(|_| open(View::Upcalls));
+    hold(&mut pins.upcall, upcall, |id| model.packet_snapshot(model.upcall(id)?.packet?), is_same);
+}
+
+/// Whether these are one packet. Probes that are attached anew give the same identities again, and of a packet that was
+/// let go the model may have what came after that: neither is to take the place of what is read.
+fn is_same(now: &PacketSnapshot, before: &PacketSnapshot) -> bool {
+    now.packet.first <= before.packet.last && now.packet.last >= before.packet.first
+}
+
+fn hold<Id: Copy + PartialEq, T>(
+    pin: &mut Option<Pin<Id, T>>,
+    id: Option<Id>,
+    find: impl FnOnce(Id) -> Option<T>,
+    is_same: impl FnOnce(&T, &T) -> bool,
+) {
+    let before = pin.take().filter(|pin| Some(pin.id) == id);
+    let Some(id) = id else { return };
+    *pin = match (find(id), before) {
+        (Some(now), Some(before)) if !is_same(&now, &before.value) => Some(Pin { kept: false, ..before }),
+        (Some(value), _) => Some(Pin { id, value, kept: true }),
+        (None, before) => before.map(|before| Pin { kept: false, ..before }),
+    };
+}
