@@ -5,7 +5,7 @@ mod drawn;
 #[allow(dead_code, reason = "shared with other tests")]
 mod made_up;
 
-use drawn::{press, state, text};
+use drawn::{dump, press, state, text};
 use made_up::{BUSY, Host, QUIET, STORM, Weather};
 use ovscope::{
     app::source::FromSource,
@@ -48,7 +48,7 @@ fn an_open_packet_stays_when_newer_ones_take_its_room() {
 }
 
 #[test]
-fn an_open_upcall_and_an_open_flow_stay_too() {
+fn an_open_upcall_stays_too() {
     let mut host = Host::default();
     let mut events = host.begin();
     events.extend(host.seconds(3, STORM));
@@ -83,4 +83,132 @@ fn another_packet_with_the_same_identity_does_not_take_the_place_of_the_open_one
     let after = text(&mut state, 120, 40);
     assert!(after.contains("held while it is open"), "{after}");
     assert_eq!(body(&before)[3..12], body(&after)[3..12]);
+}
+
+/// The row numbers of a list's rows that have a word.
+fn rows_with<'a>(shown: &'a str, word: &str) -> Vec<&'a str> {
+    shown.lines().skip(5).filter(|line| line.contains(word)).collect()
+}
+
+fn storm() -> Vec<Event> {
+    let mut host = Host::default();
+    let mut events = host.begin();
+    events.extend(host.seconds(5, BUSY));
+    events.extend(host.seconds(5, STORM));
+    events
+}
+
+#[test]
+fn a_filter_shows_its_rows_as_it_is_written_and_says_what_it_hides() {
+    let mut state = state(Choice::Dark, false, storm());
+    press(&mut state, "4/P7");
+    let shown = text(&mut state, 120, 40);
+    assert!(shown.contains("show only rows with: P7") && shown.contains("/p7 hides"), "{shown}");
+    assert!(rows_with(&shown, "p1_l      172").is_empty() && !rows_with(&shown, "p7_l").is_empty(), "{shown}");
+    press(&mut state, "_l ud\n");
+    insta::assert_snapshot!("packets_filtered_80x24", dump(&mut state, 80, 24));
+    press(&mut state, "/x");
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("no row has «p7_l udx»: Esc shows all"), "{shown}");
+    press(&mut state, "\n");
+    assert!(!text(&mut state, 80, 24).contains("Enter"), "there is nothing to open");
+    press(&mut state, "\u{1b}");
+    let shown = text(&mut state, 80, 24);
+    assert!(!shown.contains("hides") && !rows_with(&shown, "p1_l").is_empty(), "{shown}");
+    press(&mut state, "/p7\u{1b}");
+    assert!(!text(&mut state, 80, 24).contains("hides"), "Esc while writing shows all again");
+}
+
+#[test]
+fn every_list_is_filtered_by_what_its_rows_show() {
+    let mut state = state(Choice::Dark, false, storm());
+    for (view, words, has, not) in [
+        ("2", "EEXIST", "▲ EEXIST", "new  "),
+        ("2", "02:00:00:00:00:01 172.200.0.7", "172.200.0.7", "172.200.0.1:"),
+        ("3", "handler4", "handler4", "handler3"),
+        ("3", "put failed", "PUT FAILED", "flow and packet"),
+        ("4", "p2_l p7", "p7_l", "p1_l      172"),
+        ("5", "handler4", "handler4", "handler3"),
+        ("6", "vxlan", "vxlan_sys_4789", "p1_l"),
+    ] {
+        press(&mut state, &format!("{view}/{words}\n"));
+        let shown = text(&mut state, 120, 40);
+        // What is below the list is of the selected row, which it takes too.
+        assert!(!rows_with(&shown, has).is_empty() && rows_with(&shown, not).is_empty(), "{words}:\n{shown}");
+        assert!(shown.contains("hides"), "{shown}");
+        press(&mut state, "\u{1b}");
+    }
+    // Each list has its own.
+    press(&mut state, "2/p7\n4");
+    assert!(!text(&mut state, 80, 24).contains("hides"));
+    press(&mut state, "2");
+    assert!(text(&mut state, 80, 24).contains("/p7 hides"));
+}
+
+#[test]
+fn a_filter_follows_what_changes() {
+    let mut host = Host::default();
+    let mut events = host.begin();
+    events.extend(host.seconds(3, STORM));
+    let mut state = state(Choice::Dark, false, events);
+    press(&mut state, "4/p7_l\n");
+    let count = |shown: &str| -> (usize, usize) {
+        let (of, hides) = shown.lines().nth(3).and_then(|title| title.split_once("hides")).expect("a filter");
+        let digits =
+            |words: &str| words.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("a number");
+        (digits(of.split('·').next().unwrap_or_default()), digits(hides.split('·').next().unwrap_or_default()))
+    };
+    let before = count(&text(&mut state, 80, 24));
+    state.take(FromSource::Events(host.seconds(3, STORM)));
+    let after = count(&text(&mut state, 80, 24));
+    assert_eq!(before.0 + before.1, 720);
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
+    // Enter opens what is marked, not what was selected before the filter hid it.
+    press(&mut state, "\u{1b}/p1_l\n\n");
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("in by p1_l"), "{shown}");
+    press(&mut state, "\u{1b}/p7_l\n\n");
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("in by p7_l"), "{shown}");
+}
+
+#[test]
+fn upcalls_are_sorted_by_any_stage_and_their_bars_have_a_scale() {
+    let mut state = state(Choice::Dark, false, storm());
+    press(&mut state, "3");
+    for (column, unit) in [
+        ("whole", "ms"),
+        ("lookup", "µs"),
+        ("enqueue", "µs"),
+        ("wait", "ms"),
+        ("translate", "µs"),
+        ("put", "µs"),
+        ("execute", "µs"),
+    ] {
+        press(&mut state, "s");
+        let shown = text(&mut state, 120, 40);
+        let heading = shown.lines().nth(4).expect("headings");
+        let end = heading.find(&format!("{column}▼")).unwrap_or_else(|| panic!("{column}: {shown}")) + column.len();
+        let end = heading[..end].chars().count();
+        let times: Vec<f64> = shown
+            .lines()
+            .skip(5)
+            .take(20)
+            .map(|row| {
+                let cell: String = row.chars().take(end).collect();
+                let mut words = cell.split_whitespace().rev();
+                let factor = match words.next() {
+                    Some("ms") => 1000.0,
+                    Some("µs") => 1.0,
+                    other => panic!("{other:?} in {row}"),
+                };
+                words.next().expect("a number").parse::<f64>().expect("a number") * factor
+            })
+            .collect();
+        assert!(times.is_sorted_by(|a, b| a >= b), "{column}: {times:?}");
+        assert!(shown.contains(unit) && heading.contains("0 ──"), "{shown}");
+    }
+    assert!(text(&mut state, 80, 24).contains("░░ wait"), "the legend");
+    insta::assert_snapshot!("upcalls_by_execute_80x24", dump(&mut state, 80, 24));
+    insta::assert_snapshot!("upcalls_by_execute_200x60", dump(&mut state, 200, 60));
 }

@@ -32,6 +32,8 @@ pub enum Action {
     Open,
     /// Back out.
     Close,
+    /// Show only rows with some words.
+    Filter,
     /// Sort by the next column.
     Sort,
     /// Sort the other way round.
@@ -131,6 +133,8 @@ pub enum Place {
     Openable,
     /// In what was opened, and in the help.
     Opened,
+    /// In lists that can be filtered.
+    Filterable,
     /// In tables with more than one order.
     Sortable,
     /// Where a recording can be made.
@@ -156,6 +160,8 @@ pub struct Scene {
     pub openable: bool,
     /// Something is open.
     pub opened: bool,
+    /// There is a list that can be filtered.
+    pub filterable: bool,
     /// The table has more than one order.
     pub sortable: bool,
     /// A recording can be made.
@@ -176,6 +182,7 @@ impl Place {
             Self::Rows => scene.rows,
             Self::Openable => scene.openable,
             Self::Opened => scene.opened,
+            Self::Filterable => scene.filterable,
             Self::Sortable => scene.sortable,
             Self::Recordable => scene.recordable,
             Self::Replay => scene.replay,
@@ -191,6 +198,7 @@ impl Place {
             Self::Rows => "in lists and long text",
             Self::Openable => "on what opens",
             Self::Opened => "in what is open",
+            Self::Filterable => "in lists",
             Self::Sortable => "in tables",
             Self::Recordable => "on a live datapath",
             Self::Replay => "in a replay, and looking back",
@@ -200,11 +208,12 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Everywhere,
         Self::Rows,
         Self::Openable,
         Self::Opened,
+        Self::Filterable,
         Self::Sortable,
         Self::Recordable,
         Self::Markable,
@@ -265,6 +274,7 @@ pub const ACTIONS: &[Entry] = {
         entry(A::PageDown, "page-down", "", &[key(K::PageDown)], P::Rows, "a screenful down"),
         entry(A::First, "first", "", &[char('g'), key(K::Home)], P::Rows, "to the first row, and stay with it"),
         entry(A::Last, "last", "", &[char('G'), key(K::End)], P::Rows, "to the last row"),
+        entry(A::Filter, "filter", "filter", &[char('/')], P::Filterable, "show only rows that have these words, as they are written; Esc shows all"),
         entry(A::Sort, "sort", "sort", &[char('s')], P::Sortable, "sort by the next column"),
         entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
         entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),
@@ -329,7 +339,7 @@ mod tests {
     use super::*;
 
     fn scenes() -> impl Iterator<Item = Scene> {
-        (0..=255u8).map(|bits| Scene {
+        (0..512u16).map(|bits| Scene {
             rows: bits & 1 != 0,
             openable: bits & 2 != 0,
             opened: bits & 4 != 0,
@@ -338,6 +348,7 @@ mod tests {
             replay: bits & 32 != 0,
             back: bits & 64 != 0,
             markable: bits & 128 != 0,
+            filterable: bits & 256 != 0,
         })
     }
 

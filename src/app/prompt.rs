@@ -18,12 +18,15 @@ pub enum Question {
     },
     /// A moment to go to.
     Time,
+    /// Words that rows must have.
+    Filter,
 }
 
 impl Question {
     fn label(self) -> &'static str {
         match self {
             Self::Mark { .. } => "mark this moment, with a note (may be empty)",
+            Self::Filter => "show only rows with",
             Self::Time => "go to 14:02, 14:02:11.5, +30s or -5m",
         }
     }
@@ -52,6 +55,16 @@ impl Prompt {
     /// Nothing written yet.
     pub fn new(question: Question) -> Self {
         Self { question, input: Input::default() }
+    }
+
+    /// With this written already.
+    pub fn with(question: Question, text: &str) -> Self {
+        Self { question, input: Input::new(text.to_owned()) }
+    }
+
+    /// What is written so far.
+    pub fn text(&self) -> &str {
+        self.input.value()
     }
 
     /// Takes a key.

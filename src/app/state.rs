@@ -23,7 +23,10 @@ use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
     model::{Flow, Limits, Model},
     ovs_rpc::Ask,
-    ui::{self, Asked, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState},
+    ui::{
+        self, Asked, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState,
+        filter::Filter, matches::Matches,
+    },
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -57,6 +60,7 @@ pub struct State {
     view: ViewState,
     /// What is open.
     pins: Pins,
+    matches: Matches,
     status: Status,
     drawn: Drawn,
     /// Where Esc goes from a flow that was opened from a packet.
@@ -85,6 +89,7 @@ impl State {
             departure: None,
             view: ViewState::default(),
             pins: Pins::default(),
+            matches: Matches::default(),
             status: Status { help: actions::help(), ..Status::new(mode) },
             drawn: Drawn::default(),
             came_from: None,
@@ -195,9 +200,10 @@ impl State {
         let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
             rows: help || self.view.view != View::Storm,
-            openable: navigate::can_open(&self.view, &self.pins, self.shown()),
-            opened: help || open || self.past.is_some(),
-            sortable: !help && !open && matches!(self.view.view, View::Flows | View::Handlers | View::Ports),
+            openable: navigate::can_open(&self.view, &self.pins, &self.matches, self.shown()),
+            opened: help || open || self.past.is_some() || (self.view.is_list() && !self.view.filter().is_empty()),
+            sortable: !help && self.view.is_list() && self.view.view != View::Packets,
+            filterable: !help && self.view.is_list(),
             recordable: self.recorder.is_some(),
             replay: in_time,
             back: in_time || self.flight.is_some(),
@@ -223,6 +229,8 @@ impl State {
     }
 
     fn one_key(&mut self, event: KeyEvent) -> Effect {
+        // A key is about the rows as they are now, which may be others than were drawn.
+        self.judge();
         let Some(action) = keys::action(event, self.scene()) else { return Effect::Nothing };
         self.status.note = None;
         match action {
@@ -234,15 +242,16 @@ impl State {
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
             Action::Open => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                if let Some(from) = navigate::open(&mut self.view, &self.pins, model) {
+                if let Some(from) = navigate::open(&mut self.view, &self.pins, &self.matches, model) {
                     self.came_from = Some(from);
                 }
             }
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                navigate::go(&mut self.view, &self.pins, model, action, self.drawn);
+                navigate::go(&mut self.view, &self.pins, &self.matches, model, action, self.drawn);
             }
+            Action::Filter => self.prompt = Some(Prompt::with(Question::Filter, self.view.filter().text())),
             Action::Sort | Action::Reverse => navigate::sort(&mut self.view, action),
             Action::Pause => self.pause(),
             Action::Record => self.record(),
@@ -270,13 +279,21 @@ impl State {
         let Some(prompt) = &mut self.prompt else { return Effect::Nothing };
         let question = prompt.question;
         match prompt.key(event) {
-            Answer::Writing => return Effect::Draw,
+            Answer::Writing => {
+                // The rows follow what is written as it is written.
+                if question == Question::Filter {
+                    self.view.filters[self.view.view.index()] = Filter::new(prompt.text());
+                }
+                return Effect::Draw;
+            }
+            Answer::Cancelled if question == Question::Filter => self.show_all(),
             Answer::Cancelled => {}
             Answer::Given(text) => {
                 self.prompt = None;
                 match question {
                     Question::Mark { at } => self.mark(Bookmark { at, note: text }),
                     Question::Time => return self.go_to(&text),
+                    Question::Filter => {}
                 }
             }
         }
@@ -296,6 +313,10 @@ impl State {
             self.view.help = None;
             return;
         }
+        if self.view.is_list() && !self.view.filter().is_empty() {
+            self.show_all();
+            return;
+        }
         if self.past.is_some() && !self.view.is_open() {
             self.past = None;
             return;
@@ -307,6 +328,11 @@ impl State {
             return;
         }
         self.view.set_open(false);
+    }
+
+    /// Shows all rows of the list again.
+    fn show_all(&mut self) {
+        self.view.filters[self.view.view.index()] = Filter::default();
     }
 
     fn record(&mut self) {
@@ -337,17 +363,25 @@ impl State {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         navigate::let_go(&mut self.view, model);
         self.pin();
+        self.judge();
         self.status.asked = self.ask();
         self.status.hints = actions::hints(self.scene());
         let screen = Screen {
             model: shown(self.past.as_deref(), self.held.as_deref(), &self.model),
             view: &self.view,
             pins: &self.pins,
+            matches: &self.matches,
             status: &self.status,
             theme: &self.theme,
             ascii: self.ascii,
         };
         self.drawn = ui::draw(buffer, area, &screen);
+    }
+
+    /// Judges the rows of the list by its filter.
+    fn judge(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        self.matches.look(&self.view, model);
     }
 
     /// Holds on to what is open.
@@ -394,9 +428,10 @@ impl State {
         }
     }
 
-    /// Whether another frame is needed although nothing happened: a question waits for room in the queue.
+    /// Whether another frame is needed although nothing happened: a question waits for room in the queue, or a filter
+    /// has more rows to go through.
     pub fn wants_another_frame(&self) -> bool {
-        self.status.asked == Some(Asked::Busy)
+        self.status.asked == Some(Asked::Busy) || self.matches.pending() > 0
     }
 }
 

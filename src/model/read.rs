@@ -1,7 +1,7 @@
 //! What the screen reads of a model.
 
 use super::{
-    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow,
+    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowOrder, FlowSort, HandlerRow,
     HeatColumn, Late, Limits, Metric, Model, Packet, PacketSnapshot, Percentiles, PortRow, Rates, Revalidators, SECOND,
     Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
@@ -237,14 +237,14 @@ impl Model {
         self.flows.iter()
     }
 
-    /// `n` flows from place `offset` of the order: quick also with very many flows. Equal ones keep one order.
-    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
-        self.top_flows_of(|_| true, sort, descending, offset, n).0
+    /// The flows that `keep` holds on to, in this order. It is asked about each of [`Model::flows`] once, in their order.
+    pub fn flow_order(&self, keep: impl FnMut(&Flow) -> bool, sort: FlowSort, descending: bool) -> FlowOrder<'_> {
+        self.flows.order(keep, (sort, descending), self.counted_at())
     }
 
-    /// The place of a flow in that order, from 0; none where it is not known.
-    pub fn flow_place(&self, key: FlowKey, sort: FlowSort, descending: bool) -> Option<usize> {
-        self.flows.place(key, (sort, descending), self.counted_at())
+    /// `n` flows from place `offset` of the order of all.
+    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
+        self.flow_order(|_| true, sort, descending).keys(offset, n)
     }
 
     /// The same among those that `keep` holds on to, and how many those are.
@@ -256,7 +256,8 @@ impl Model {
         offset: usize,
         n: usize,
     ) -> (Vec<FlowKey>, usize) {
-        self.flows.top(keep, (sort, descending), self.counted_at(), offset, n)
+        let mut order = self.flow_order(keep, sort, descending);
+        (order.keys(offset, n), order.len())
     }
 
     /// A flow's hits per second, over the last second or two.

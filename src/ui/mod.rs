@@ -1,6 +1,7 @@
 //! Draws a model on a terminal. Changes nothing: what keys change is in [`ViewState`], and `app` changes it.
 
 mod chart;
+pub mod filter;
 mod flow_text;
 mod flows;
 pub mod format;
@@ -11,6 +12,7 @@ mod help;
 pub mod label;
 pub mod lists;
 pub mod losses;
+pub mod matches;
 mod overview;
 mod packet_text;
 mod packets;
@@ -27,6 +29,7 @@ mod talkers;
 pub mod text;
 mod theme;
 mod timeline;
+mod title;
 mod upcalls;
 mod view;
 
@@ -37,9 +40,10 @@ pub use status::{Asked, Ended, Held, Mode, Pace, Prompt, RecordState, Status};
 pub use text::clean;
 pub use theme::{Choice, Theme};
 pub use timeline::line_flow;
-pub use view::{HandlerSort, ListState, Order, PortSort, View, ViewState, Window};
+pub use view::{HandlerSort, ListState, Order, PortSort, UpcallSort, View, ViewState, Window};
 
 use crate::model::Model;
+use matches::Matches;
 use pen::Pen;
 
 /// Columns that the screen needs at least.
@@ -56,6 +60,8 @@ pub struct Screen<'a> {
     pub view: &'a ViewState,
     /// What is open, as it was last known.
     pub pins: &'a Pins,
+    /// Which rows the filter takes.
+    pub matches: &'a Matches,
     /// The program's own doings.
     pub status: &'a Status,
     /// The styles.

@@ -1,11 +1,13 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Lines, Screen, flow_text, format, label, lists, packet_text,
+    Drawn, Lines, Screen, flow_text, format, label,
+    lists::{self, Shown},
+    packet_text,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
-    text, timeline,
+    text, timeline, title,
 };
 use crate::model::{Packet, PacketSnapshot};
 
@@ -26,12 +28,15 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if screen.view.is_open() {
         return draw_one(pen, screen);
     }
-    let ids = lists::packets(model);
+    let Shown { rows: ids, hidden } = lists::packets(model, screen.view, screen.matches);
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high * 3 / 5 } else { 0 };
     let table_high = high - preview;
     let page = usize::from(table_high.saturating_sub(2));
-    title(pen, screen, ids.len());
+    heading(pen, screen, ids.len(), hidden);
+    if title::hides_all(pen, screen, 2, ids.len(), hidden) {
+        return Drawn { page, scroll_max: 0 };
+    }
     if ids.is_empty() {
         empty(pen, screen);
         return Drawn { page, scroll_max: 0 };
@@ -55,11 +60,11 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     Drawn { page, scroll_max: 0 }
 }
 
-fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
+fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) {
     let theme = *pen.theme;
-    let x = pen.pieces(1, 0, &[("packets  ", theme.heading), (&format::count(count as u64), theme.strong)]);
+    let x = title::draw(pen, screen, "packets", count, hidden);
     let loss = screen.model.loss();
-    let mut words = " kept".to_owned();
+    let mut words = if screen.view.filter().is_empty() { " kept" } else { "" }.to_owned();
     for (n, what) in [
         (screen.model.evicted().packets, "older let go"),
         (loss.over_budget, "over budget"),

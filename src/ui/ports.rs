@@ -1,9 +1,11 @@
 //! The ports: which of them send upcalls, and why.
 
 use super::{
-    Drawn, PortSort, Screen, chart, format, lists,
+    Drawn, PortSort, Screen, chart, format,
+    lists::{self, Shown},
     pen::Pen,
     table::{Cell, Column, Layout},
+    title,
 };
 use crate::model::PortRow;
 
@@ -23,9 +25,12 @@ const COLUMNS: [Column; 9] = [
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let theme = *pen.theme;
     let page = usize::from(pen.height().saturating_sub(2));
-    let rows = lists::ports(screen.model, screen.view.port_order);
-    let x = pen.pieces(1, 0, &[("ports  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
+    let Shown { rows, hidden } = lists::ports(screen.model, screen.view);
+    let x = title::draw(pen, screen, "ports", rows.len(), hidden);
     pen.put(x, 0, " · upcalls since the probes were attached, exact", theme.text);
+    if title::hides_all(pen, screen, 2, rows.len(), hidden) {
+        return Drawn { page, scroll_max: 0 };
+    }
     if rows.is_empty() {
         let words = match screen.model.totals() {
             None => "waiting for the datapath's ports and the first counters",
