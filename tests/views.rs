@@ -5,13 +5,16 @@ mod drawn;
 #[allow(dead_code, reason = "shared with other tests")]
 mod made_up;
 
+use std::cell::RefCell;
+
 use drawn::{dump, press, state, text};
 use made_up::{BUSY, Host, QUIET, STORM, Weather};
 use ovscope::{
-    app::source::FromSource,
-    event::{Body, Event, Session},
+    app::{source::FromSource, state::State},
+    event::{Body, Capability, CapabilityState, Event, Session},
     ui::Choice,
 };
+use proptest::prelude::*;
 
 /// So many packets in a second that the model lets go of all that it had.
 const FLOOD: Weather = Weather { seen: 5500, hits: 6000, misses: 6000, ..STORM };
@@ -167,7 +170,7 @@ fn a_filter_follows_what_changes() {
     press(&mut state, "\u{1b}/p1_l\n\n");
     let shown = text(&mut state, 80, 24);
     assert!(shown.contains("in by p1_l"), "{shown}");
-    press(&mut state, "\u{1b}/p7_l\n\n");
+    press(&mut state, "\u{1b}\u{1b}/p7_l\n\n");
     let shown = text(&mut state, 80, 24);
     assert!(shown.contains("in by p7_l"), "{shown}");
 }
@@ -211,4 +214,160 @@ fn upcalls_are_sorted_by_any_stage_and_their_bars_have_a_scale() {
     assert!(text(&mut state, 80, 24).contains("░░ wait"), "the legend");
     insta::assert_snapshot!("upcalls_by_execute_80x24", dump(&mut state, 80, 24));
     insta::assert_snapshot!("upcalls_by_execute_200x60", dump(&mut state, 200, 60));
+}
+
+#[test]
+fn storm_leads_to_the_upcalls_of_whom_is_marked_and_esc_leads_back() {
+    let mut state = state(Choice::Auto, false, storm());
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("▸in port"), "the first is marked:\n{shown}");
+    press(&mut state, "\n");
+    let shown = text(&mut state, 120, 40);
+    assert!(shown.contains("/p1_l hides") && rows_with(&shown, "p7_l").is_empty(), "{shown}");
+    press(&mut state, "\n");
+    assert!(text(&mut state, 120, 40).contains("upcall_recv"), "its packet");
+    press(&mut state, "\u{1b}\u{1b}");
+    assert!(text(&mut state, 120, 40).contains("who makes them"), "back in Storm");
+    press(&mut state, "3");
+    assert!(!text(&mut state, 120, 40).contains("hides"), "the filter went with the way back");
+    // The marked one keeps its mark while the rows change, and another leads elsewhere.
+    press(&mut state, "1jj");
+    let shown = text(&mut state, 120, 40);
+    assert!(shown.contains("▸from     ") || shown.contains("▸from"), "{shown}");
+    press(&mut state, "\n");
+    assert!(text(&mut state, 120, 40).contains("/172.200.0.1 udp hides"));
+    press(&mut state, "\u{1b}jj\n");
+    assert!(text(&mut state, 120, 40).contains("these went well"), "of ok there is nothing to show");
+}
+
+#[test]
+fn storm_says_since_when_and_how_much_over_the_last_minutes() {
+    let mut host = Host::default();
+    let mut events = host.begin();
+    events.extend(host.seconds(130, BUSY));
+    events.extend(host.seconds(10, STORM));
+    let mut state = state(Choice::Auto, false, events);
+    insta::assert_snapshot!("storm_after_minutes_80x24", text(&mut state, 80, 24));
+    press(&mut state, "z");
+    let map = text(&mut state, 120, 40);
+    assert!(map.contains("p50 1.") && map.contains("last 10 s") && !map.contains("who makes"), "{map}");
+    press(&mut state, "z");
+    assert!(text(&mut state, 120, 40).contains("who makes"));
+}
+
+#[test]
+fn an_upcall_leads_to_its_packet_its_flow_and_its_handler() {
+    let mut state = state(Choice::Auto, false, storm());
+    for (key, there) in [("P", "total "), ("F", "flow  ufid"), ("H", "▸handler3/130")] {
+        press(&mut state, "3");
+        press(&mut state, key);
+        let shown = text(&mut state, 120, 40);
+        assert!(shown.contains(there), "{key}: {shown}");
+        press(&mut state, "\u{1b}");
+        assert!(text(&mut state, 120, 40).contains("upcalls  "), "Esc comes back from {key}");
+    }
+    // From a flow to its packet, on to its handler, and all the way back.
+    press(&mut state, "2jPH");
+    assert!(text(&mut state, 120, 40).contains("handlers  "));
+    press(&mut state, "\u{1b}");
+    assert!(text(&mut state, 120, 40).contains("flow_lookup"));
+    press(&mut state, "\u{1b}");
+    assert!(text(&mut state, 120, 40).contains("flows  "));
+    press(&mut state, "H");
+    assert!(text(&mut state, 120, 40).contains("no handler was seen to receive it"), "of a flow there is none");
+}
+
+#[test]
+fn a_packets_bytes_are_shown_on_demand() {
+    let mut state = state(Choice::Auto, false, storm());
+    press(&mut state, "4\n");
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("IPv4") && !shown.contains("0000  02 00") && shown.contains("x hex"), "{shown}");
+    press(&mut state, "x");
+    insta::assert_snapshot!("packet_hex_80x24", dump(&mut state, 80, 24));
+    press(&mut state, "x");
+    assert!(!text(&mut state, 80, 24).contains("0000  02 00"));
+}
+
+#[test]
+fn an_empty_list_says_why_and_what_to_do() {
+    let off = |name: &str| Capability {
+        name: name.to_owned(),
+        state: CapabilityState::Off,
+        probe: String::new(),
+        why: "--track off".to_owned(),
+        cost: None,
+    };
+    let mut host = Host::default();
+    let mut events = host.begin();
+    let capabilities = ["packet_end", "upcall", "upcall_recv"].map(off).to_vec();
+    events.push(Event::host(0, Body::Probes { capabilities }));
+    events.extend(host.seconds(3, STORM).into_iter().filter(|event| event.packet.is_none()));
+    let mut state = state(Choice::Auto, false, events);
+    for view in ["3", "4", "5"] {
+        press(&mut state, view);
+        let shown = text(&mut state, 80, 24);
+        assert!(shown.contains("because of --track off: start without it"), "{shown}");
+    }
+    let mut events = host.begin();
+    events.push(Event::host(u64::MAX / 4, Body::Datapaths { datapaths: Vec::new() }));
+    events.extend(host.seconds(1, QUIET).into_iter().filter(|event| matches!(event.body, Body::Counters(_))));
+    events.retain(|event| !matches!(event.body, Body::Datapaths { ref datapaths } if !datapaths.is_empty()));
+    let mut state = drawn::state(Choice::Auto, false, events);
+    press(&mut state, "4");
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("no datapath on this host"), "{shown}");
+}
+
+#[test]
+fn flows_are_sorted_by_any_column_and_what_failed_comes_first() {
+    let mut state = state(Choice::Auto, false, storm());
+    press(&mut state, "2");
+    let mut headings = Vec::new();
+    for _ in 0..13 {
+        let shown = text(&mut state, 80, 24);
+        let heading = shown.lines().nth(4).expect("headings").to_owned();
+        let (column, _) = heading.split_once('▼').unwrap_or_else(|| panic!("{shown}"));
+        let column = column.rsplit("  ").next().unwrap_or_default();
+        headings.push(column.trim().to_owned());
+        if column.contains("last put") {
+            let first = shown.lines().nth(5).expect("a row");
+            assert!(first.contains("▲ EEXIST"), "{shown}");
+            let last_first = {
+                press(&mut state, "S");
+                text(&mut state, 80, 24)
+            };
+            assert!(!last_first.contains("EEXIST") && last_first.contains("last put▲"), "{last_first}");
+            press(&mut state, "S");
+        }
+        press(&mut state, "s");
+    }
+    headings.sort();
+    headings.dedup();
+    assert_eq!(headings.len(), 13, "{headings:?}");
+    assert!(text(&mut state, 80, 24).contains("hits/s▼"), "around the end");
+}
+
+thread_local! {
+    static STATES: RefCell<Vec<State>> =
+        RefCell::new([storm(), Vec::new()].map(|events| state(Choice::Auto, false, events)).into());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_way_through_the_views_and_any_filter_draws_without_a_panic(
+        width in 60u16..=220,
+        height in 16u16..=70,
+        which in 0usize..2,
+        keys in "[1-7\n\u{1b}jkgGsSxzPFH/p_u0é\u{8}]{0,20}",
+    ) {
+        STATES.with_borrow_mut(|states| {
+            let state = &mut states[which];
+            press(state, &keys);
+            drawn::frame(state, width, height);
+            press(state, "\u{1b}\u{1b}\u{1b}1");
+        });
+    }
 }

@@ -32,6 +32,16 @@ pub enum Action {
     Open,
     /// Back out.
     Close,
+    /// To the packet of what is selected.
+    GoPacket,
+    /// To the flow of what is selected.
+    GoFlow,
+    /// To the handler of what is selected.
+    GoHandler,
+    /// Show an open packet's bytes, or not.
+    Hex,
+    /// The map of latency in the whole view, or back.
+    Latency,
     /// Show only rows with some words.
     Filter,
     /// Sort by the next column.
@@ -135,6 +145,12 @@ pub enum Place {
     Opened,
     /// In lists that can be filtered.
     Filterable,
+    /// On a flow, an upcall or a packet.
+    Related,
+    /// In an open packet.
+    Packet,
+    /// In Storm.
+    Storm,
     /// In tables with more than one order.
     Sortable,
     /// Where a recording can be made.
@@ -162,6 +178,12 @@ pub struct Scene {
     pub opened: bool,
     /// There is a list that can be filtered.
     pub filterable: bool,
+    /// It is about flows, upcalls or packets.
+    pub related: bool,
+    /// A packet is open.
+    pub packet: bool,
+    /// It is Storm.
+    pub storm: bool,
     /// The table has more than one order.
     pub sortable: bool,
     /// A recording can be made.
@@ -183,6 +205,9 @@ impl Place {
             Self::Openable => scene.openable,
             Self::Opened => scene.opened,
             Self::Filterable => scene.filterable,
+            Self::Related => scene.related,
+            Self::Packet => scene.packet,
+            Self::Storm => scene.storm,
             Self::Sortable => scene.sortable,
             Self::Recordable => scene.recordable,
             Self::Replay => scene.replay,
@@ -199,6 +224,9 @@ impl Place {
             Self::Openable => "on what opens",
             Self::Opened => "in what is open",
             Self::Filterable => "in lists",
+            Self::Related => "on a flow, an upcall or a packet",
+            Self::Packet => "in an open packet",
+            Self::Storm => "in Storm",
             Self::Sortable => "in tables",
             Self::Recordable => "on a live datapath",
             Self::Replay => "in a replay, and looking back",
@@ -208,11 +236,14 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Everywhere,
         Self::Rows,
         Self::Openable,
         Self::Opened,
+        Self::Storm,
+        Self::Related,
+        Self::Packet,
         Self::Filterable,
         Self::Sortable,
         Self::Recordable,
@@ -268,6 +299,11 @@ pub const ACTIONS: &[Entry] = {
         entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the view to the left"),
         entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected"),
         entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
+        entry(A::Latency, "latency", "latency", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
+        entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "to its packet: of a flow the last one"),
+        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Related, "to its flow: the one it put or hit"),
+        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it"),
+        entry(A::Hex, "hex", "hex", &[char('x')], P::Packet, "its first bytes in hex, or not"),
         entry(A::Up, "up", "", &[key(K::Up), char('k')], P::Rows, "one row up"),
         entry(A::Down, "down", "", &[key(K::Down), char('j')], P::Rows, "one row down"),
         entry(A::PageUp, "page-up", "", &[key(K::PageUp)], P::Rows, "a screenful up"),
@@ -339,7 +375,7 @@ mod tests {
     use super::*;
 
     fn scenes() -> impl Iterator<Item = Scene> {
-        (0..512u16).map(|bits| Scene {
+        (0..4096u16).map(|bits| Scene {
             rows: bits & 1 != 0,
             openable: bits & 2 != 0,
             opened: bits & 4 != 0,
@@ -349,6 +385,9 @@ mod tests {
             back: bits & 64 != 0,
             markable: bits & 128 != 0,
             filterable: bits & 256 != 0,
+            related: bits & 512 != 0,
+            packet: bits & 1024 != 0,
+            storm: bits & 2048 != 0,
         })
     }
 

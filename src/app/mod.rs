@@ -30,6 +30,7 @@ mod survey;
 mod tape;
 mod terminal;
 pub mod trigger;
+mod ways;
 
 use std::{
     io::{self, Write as _},

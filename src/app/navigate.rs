@@ -2,6 +2,7 @@
 
 use super::actions::Action;
 use crate::{
+    event::{PacketId, UpcallId},
     model::{FlowKey, FlowSort, Model, Stage},
     ui::{
         Drawn, HandlerSort, ListState, Order, Pins, PortSort, UpcallSort, View, ViewState, line_flow, lists,
@@ -52,7 +53,10 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, m
         return;
     }
     match view.view {
-        View::Storm => {}
+        View::Storm => {
+            let ids: Vec<_> = lists::talkers(model, drawn.page).iter().map(lists::TalkerRow::id).collect();
+            step(&mut view.talkers, &ids, motion, drawn.page);
+        }
         View::Flows if view.is_open() => view.scroll = scrolled(view.scroll, motion, drawn),
         View::Probes => view.scroll = scrolled(view.scroll, motion, drawn),
         View::Flows => step_flows(view, matches, model, motion, drawn.page),
@@ -122,7 +126,8 @@ pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model)
         return flow_at_cursor(view, pins, model).is_some();
     }
     match view.view {
-        View::Storm => true,
+        // Those who make upcalls; while the map of latency is open there are none to be seen.
+        View::Storm => model.rates().is_some_and(|rates| rates.upcalls > 0.0),
         View::Flows => model.flow_count() > 0 && (view.filter().is_empty() || matches.any_flow()),
         View::Upcalls => model.upcalls().len() > 0 && (view.filter().is_empty() || matches.upcalls().next().is_some()),
         View::Packets => model.packets().len() > 0 && (view.filter().is_empty() || matches.packets().next().is_some()),
@@ -136,38 +141,42 @@ pub fn flow_at_cursor(view: &ViewState, pins: &Pins, model: &Model) -> Option<Fl
     line_flow(model, packet, view.timeline.selected.unwrap_or(0))
 }
 
-/// Opens what is selected. What was only the first in its list is selected by its identity from now on. In an open
-/// packet it goes to the flow of the timeline's line, and gives the view to come back to.
-pub fn open(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model) -> Option<View> {
-    if view.is_open() {
-        let flow = flow_at_cursor(view, pins, model)?;
-        let from = view.view;
-        view.flows = ListState { selected: Some(flow), row: 0 };
-        view.view = View::Flows;
-        view.opened[View::Flows.index()] = true;
-        view.scroll = 0;
-        return Some(from);
-    }
+/// The flow that is marked: the selected one, or the first where none is, or the filter hides it.
+pub fn marked_flow(view: &ViewState, matches: &Matches, model: &Model) -> Option<FlowKey> {
+    let shown = lists::flows(model, view, matches, 1);
+    shown.keys.first().copied()
+}
+
+/// The upcall that is marked, likewise.
+pub fn marked_upcall(view: &ViewState, matches: &Matches, model: &Model) -> Option<UpcallId> {
+    let ids = lists::upcalls(model, view, matches).rows;
+    ids.get(lists::window(&ids, &view.upcalls, 1).selected).copied()
+}
+
+/// The packet that is marked, likewise.
+pub fn marked_packet(view: &ViewState, matches: &Matches, model: &Model) -> Option<PacketId> {
+    let ids = lists::packets(model, view, matches).rows;
+    ids.get(lists::window(&ids, &view.packets, 1).selected).copied()
+}
+
+/// Opens what is marked, which is selected by its identity from now on.
+pub fn open(view: &mut ViewState, matches: &Matches, model: &Model) {
     match view.view {
         View::Flows => {
-            let shown = lists::flows(model, view, matches, 1);
-            let selected = shown.keys.get(shown.window.selected - shown.window.first).copied();
-            choose(&mut view.flows, selected);
+            let marked = marked_flow(view, matches, model);
+            choose(&mut view.flows, marked);
         }
         View::Upcalls => {
-            let ids = lists::upcalls(model, view, matches).rows;
-            let selected = ids.get(lists::window(&ids, &view.upcalls, 1).selected).copied();
-            choose(&mut view.upcalls, selected);
+            let marked = marked_upcall(view, matches, model);
+            choose(&mut view.upcalls, marked);
         }
         View::Packets => {
-            let ids = lists::packets(model, view, matches).rows;
-            let selected = ids.get(lists::window(&ids, &view.packets, 1).selected).copied();
-            choose(&mut view.packets, selected);
+            let marked = marked_packet(view, matches, model);
+            choose(&mut view.packets, marked);
         }
-        _ => {}
+        _ => return,
     }
     view.set_open(true);
-    None
 }
 
 /// Selects the row that is marked: the first where nothing is selected, or what was is hidden by the filter.

@@ -36,3 +36,44 @@ fn hold<Id: Copy + PartialEq, T>(
         (None, before) => before.map(|before| Pin { kept: false, ..before }),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Body, DpIfindex, Event, FlowOp, FlowPut, PutKind, Ufid},
+        model::{FlowKey, Limits},
+    };
+
+    fn put(ts: u64, n: u32) -> Event {
+        let ufid = Some(Ufid([n, 0, 0, 0]));
+        let op = FlowOp { dp: DpIfindex(3), ret: 0, ufid, took_ns: 5, batch_ts: 0, batch_idx: 0, queue_id: 0 };
+        Event::host(ts, Body::FlowPut(FlowPut { kind: PutKind::New, op }))
+    }
+
+    #[test]
+    fn an_open_flow_stays_when_the_model_lets_go_of_it_and_goes_when_it_is_closed() {
+        let mut model = Model::new(Limits { flows: 2, ..Limits::default() });
+        model.apply(&put(10, 1));
+        let key = FlowKey::Ufid(DpIfindex(3), Ufid([1, 0, 0, 0]));
+        let mut view = ViewState { view: View::Flows, ..ViewState::default() };
+        view.flows.selected = Some(key);
+        let mut pins = Pins::default();
+        refresh(&mut pins, &view, &model);
+        assert_eq!(pins.flow_of(&view), None, "nothing is open");
+        view.set_open(true);
+        refresh(&mut pins, &view, &model);
+        assert_eq!(pins.flow_of(&view).map(|(flow, kept)| (flow.key, kept)), Some((key, true)));
+        (2..9).for_each(|n| model.apply(&put(u64::from(n) * 10, n)));
+        assert!(model.flow(key).is_none());
+        refresh(&mut pins, &view, &model);
+        assert_eq!(pins.flow_of(&view).map(|(flow, kept)| (flow.first_seen, kept)), Some((10, false)));
+        // It is met again.
+        model.apply(&put(100, 1));
+        refresh(&mut pins, &view, &model);
+        assert_eq!(pins.flow_of(&view).map(|(flow, kept)| (flow.first_seen, kept)), Some((100, true)));
+        view.set_open(false);
+        refresh(&mut pins, &view, &model);
+        assert_eq!(pins, Pins::default());
+    }
+}

@@ -1,5 +1,6 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
+mod lists;
 mod time;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -13,11 +14,11 @@ use super::{
     marks::MarkKeeper,
     moment, navigate,
     past::{Departure, LookBack},
-    pins,
     playback::{PlaybackCommand, Until},
     prompt::{Answer, Prompt, Question},
     screen::RecordControl,
     source::FromSource,
+    ways::{Step, To},
 };
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
@@ -63,8 +64,8 @@ pub struct State {
     matches: Matches,
     status: Status,
     drawn: Drawn,
-    /// Where Esc goes from a flow that was opened from a packet.
-    came_from: Option<View>,
+    /// The steps from view to view that Esc takes back.
+    trail: Vec<Step>,
     /// The last question put to the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
     asks: Option<Sender<Ask>>,
@@ -92,7 +93,7 @@ impl State {
             matches: Matches::default(),
             status: Status { help: actions::help(), ..Status::new(mode) },
             drawn: Drawn::default(),
-            came_from: None,
+            trail: Vec::new(),
             asked: None,
             asks: None,
             playback: None,
@@ -199,11 +200,18 @@ impl State {
         let open = self.view.is_open();
         let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
-            rows: help || self.view.view != View::Storm,
+            rows: help || self.view.view != View::Storm || !open,
             openable: navigate::can_open(&self.view, &self.pins, &self.matches, self.shown()),
-            opened: help || open || self.past.is_some() || (self.view.is_list() && !self.view.filter().is_empty()),
+            opened: help
+                || open
+                || !self.trail.is_empty()
+                || self.past.is_some()
+                || (self.view.is_list() && !self.view.filter().is_empty()),
             sortable: !help && self.view.is_list() && self.view.view != View::Packets,
             filterable: !help && self.view.is_list(),
+            related: !help && matches!(self.view.view, View::Flows | View::Upcalls | View::Packets),
+            packet: !help && open && matches!(self.view.view, View::Upcalls | View::Packets),
+            storm: !help && self.view.view == View::Storm,
             recordable: self.recorder.is_some(),
             replay: in_time,
             back: in_time || self.flight.is_some(),
@@ -240,12 +248,12 @@ impl State {
             Action::NextView => self.show(self.view.view.turned(1)),
             Action::PreviousView => self.show(self.view.view.turned(-1)),
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
-            Action::Open => {
-                let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                if let Some(from) = navigate::open(&mut self.view, &self.pins, &self.matches, model) {
-                    self.came_from = Some(from);
-                }
-            }
+            Action::Open => self.open(),
+            Action::GoPacket => self.go(To::Packet),
+            Action::GoFlow => self.go(To::Flow),
+            Action::GoHandler => self.go(To::Handler),
+            Action::Hex => self.view.hex = !self.view.hex,
+            Action::Latency => self.view.set_open(!self.view.is_open()),
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
@@ -305,12 +313,16 @@ impl State {
         self.view.help = None;
         self.view.view = view;
         self.view.scroll = 0;
-        self.came_from = None;
+        self.trail.clear();
     }
 
     fn close(&mut self) {
         if self.view.help.is_some() {
             self.view.help = None;
+            return;
+        }
+        if self.trail.last().is_some_and(|step| step.back(&mut self.view)) {
+            self.trail.pop();
             return;
         }
         if self.view.is_list() && !self.view.filter().is_empty() {
@@ -321,18 +333,7 @@ impl State {
             self.past = None;
             return;
         }
-        // Back in the packet, its timeline stands where it was left.
-        if let (View::Flows, Some(from)) = (self.view.view, self.came_from.take()) {
-            self.view.opened[View::Flows.index()] = false;
-            self.view.view = from;
-            return;
-        }
         self.view.set_open(false);
-    }
-
-    /// Shows all rows of the list again.
-    fn show_all(&mut self) {
-        self.view.filters[self.view.view.index()] = Filter::default();
     }
 
     fn record(&mut self) {
@@ -376,18 +377,6 @@ impl State {
             ascii: self.ascii,
         };
         self.drawn = ui::draw(buffer, area, &screen);
-    }
-
-    /// Judges the rows of the list by its filter.
-    fn judge(&mut self) {
-        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-        self.matches.look(&self.view, model);
-    }
-
-    /// Holds on to what is open.
-    fn pin(&mut self) {
-        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-        pins::refresh(&mut self.pins, &self.view, model);
     }
 
     /// The flow that the user looks at.

@@ -144,6 +144,16 @@ impl Model {
         self.counting.series(metric)
     }
 
+    /// The mean of the last whole seconds' values, at most so many, and of how many it is; none before there is one.
+    pub fn mean(&self, metric: Metric, seconds: usize) -> Option<(f64, usize)> {
+        let (sum, count) = self
+            .series(metric)
+            .rev()
+            .take(seconds)
+            .fold((0u64, 0), |(sum, n), value| (sum.saturating_add(value), n + 1));
+        (count > 0).then(|| (sum as f64 / count as f64, count))
+    }
+
     /// The monotonic second (`ts / 1_000_000_000`) of the last value of every series; none while they are empty.
     pub fn series_end(&self) -> Option<u64> {
         self.counting.series_end()
@@ -272,6 +282,11 @@ impl Model {
 
     /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
     pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
+        self.answered(flow, query).map(|(_, answer)| answer)
+    }
+
+    /// The same with when it came.
+    pub fn answered(&self, flow: &Flow, query: Query) -> Option<(Nanos, &DaemonAnswer)> {
         let ufid = flow.ufid?;
         // One may have been asked before the actions were known.
         let unknown = || self.answers.get(ufid, None, query, flow.since);

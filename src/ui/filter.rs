@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::label;
 use crate::{
-    event::{PutKind, task_name},
-    model::{Flow, HandlerRow, Model, Packet, PacketSummary, PortRow, Upcall},
+    event::{Body, PutKind, Why, task_name},
+    model::{Flow, HandlerRow, Model, Packet, PacketSummary, PortRow, TalkerKey, Upcall},
 };
 
 /// Words that a row must have, all of them, wherever they stand in it; ASCII letters large or small.
@@ -119,6 +119,9 @@ impl Row {
             self.field(&label::cmd(cmd));
         }
         self.field(upcall.made_by.unwrap_or_default());
+        if let Some(cookie) = upcall.made_by.and_then(|_| rule_cookie(model, upcall)) {
+            self.field(&label::talker(model, TalkerKey::Cookie(cookie)));
+        }
         if let Some(recv) = upcall.recv {
             self.field(&task_name(recv.comm, recv.tid));
         }
@@ -153,6 +156,19 @@ impl Row {
         self.field(&task_name(handler.comm, handler.tid));
         self.field(&handler.port.to_string());
     }
+}
+
+/// The cookie of the OpenFlow rule that punts an upcall's packet to a controller.
+fn rule_cookie(model: &Model, upcall: &Upcall) -> Option<u64> {
+    let packet = model.packet(upcall.packet?)?;
+    let mut own = model.timeline(packet).filter(|event| event.upcall == Some(upcall.id));
+    own.find_map(|event| match &event.body {
+        Body::Upcall(begun) => match begun.cookie.as_ref()?.why {
+            Why::Controller { rule_cookie, .. } => Some(rule_cookie),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The flows: a table, and one of them with all that is known about it.
 
 use super::{
-    Drawn, Screen, flow_text, format, label,
+    Drawn, Screen, empty, flow_text, format, label,
     lists::{self, ShownFlows},
     pen::Pen,
     scrolled,
@@ -70,7 +70,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         return drawn;
     }
     if keys.is_empty() {
-        empty(pen, screen);
+        nothing(pen, screen);
         return drawn;
     }
     let layout = Layout::new(&columns, wide);
@@ -126,7 +126,11 @@ fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) 
     pen.put(x, 0, &format!("{kept}{now}"), theme.text);
 }
 
-fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    if let Some(words) = empty::because(screen.model, &["flow_hit", "flow_lookup"]) {
+        pen.paragraph(1, 2, &words, pen.theme.text);
+        return;
+    }
     let words = if screen.model.totals().is_none() {
         "waiting for the first counters"
     } else {

@@ -1,7 +1,7 @@
 //! The handlers: the daemon's threads that take upcalls, how much each takes and how long it lets them wait.
 
 use super::{
-    Drawn, HandlerSort, Screen, format,
+    Drawn, HandlerSort, Screen, empty, format,
     lists::{self, Shown},
     pen::Pen,
     table::{Cell, Column, Layout},
@@ -39,15 +39,23 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let note = match screen.model.loss().upcalls_are() {
         Some("filtered") => " seen · waits and batches are of filtered upcalls, counts of all are exact",
         Some(_) => " seen · waits and batches are of a sample, counts are exact",
-        None => " seen to receive upcalls · waits are of the last 10 to 20 s",
+        None => " seen to receive upcalls · rates of the last 2 s, waits of the last 10 to 20 s",
     };
     pen.put(x, 0, note, theme.text);
     if title::hides_all(pen, screen, top + 1, rows.len(), hidden) {
         return Drawn { page, scroll_max: 0 };
     }
     if rows.is_empty() {
-        let words = "no handler was seen to receive an upcall so far";
-        pen.paragraph(1, top + 1, words, theme.text);
+        let words = empty::because(screen.model, &["upcall_recv"]).unwrap_or_else(|| match screen.model.totals() {
+            Some(totals) if totals.upcalls > 0 => {
+                "upcalls were counted, and no handler was seen to receive one: is ovs-vswitchd \
+                 running, or are they left out by the event budget or a filter? 7 Probes tells"
+                    .to_owned()
+            }
+            Some(_) => "no handler was seen to receive an upcall so far: there was no upcall".to_owned(),
+            None => "waiting for the first counters".to_owned(),
+        });
+        pen.paragraph(1, top + 1, &words, theme.text);
         return Drawn { page, scroll_max: 0 };
     }
     let ids: Vec<u32> = rows.iter().map(|row| row.tid).collect();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::{PacketId, UpcallId},
-    model::{Flow, FlowKey, FlowOrder, HandlerRow, Model, PortRow},
+    model::{Dimension, Flow, FlowKey, FlowOrder, HandlerRow, Model, PortRow, Talker, TalkerKey},
 };
 
 /// The rows that are shown, and how many the filter hides.
@@ -92,6 +92,79 @@ fn flow_order<'a>(model: &'a Model, state: &ViewState, matches: &Matches) -> Flo
     model.flow_order(keep, by, largest_first)
 }
 
+/// The dimensions in the order of their use to somebody who looks for a culprit.
+const DIMENSIONS: [(Dimension, &str); 8] = [
+    (Dimension::InPort, "in port"),
+    (Dimension::Source, "from"),
+    (Dimension::Errno, "outcome"),
+    (Dimension::Cookie, "punted by"),
+    (Dimension::Handler, "handler"),
+    (Dimension::Destination, "to"),
+    (Dimension::Cmd, "reason"),
+    (Dimension::Cpu, "made on"),
+];
+
+/// One of those who make upcalls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TalkerRow {
+    /// By what they are told apart.
+    pub dimension: Dimension,
+    /// The dimension's name, in its first row.
+    pub name: Option<&'static str>,
+    /// Who.
+    pub talker: Talker,
+    /// Its place in its dimension, from 0.
+    pub place: usize,
+    /// Whether its numbers are of all upcalls; else of those seen in detail.
+    pub exact: bool,
+}
+
+impl TalkerRow {
+    /// Its identity in the list: who sends may also be who is sent to.
+    pub fn id(&self) -> (Dimension, TalkerKey) {
+        (self.dimension, self.talker.key)
+    }
+}
+
+/// The biggest of each dimension in so many rows: one each where there is little room, more of the first where there is
+/// more. What went wrong is never hidden behind what went well.
+pub fn talkers(model: &Model, rows: usize) -> Vec<TalkerRow> {
+    let found = DIMENSIONS.map(|(dimension, name)| {
+        let mut talkers = model.talkers(dimension, rows.max(8));
+        talkers.top.sort_by_key(|talker| !matches!(talker.key, TalkerKey::Errno(ret) if ret != 0));
+        (dimension, name, talkers)
+    });
+    let counts = shares_of_room(&found.each_ref().map(|(.., talkers)| talkers.top.len()), rows);
+    let rows_of = |((dimension, name, talkers), count): (&(Dimension, &'static str, crate::model::Talkers), usize)| {
+        let (dimension, name, exact) = (*dimension, *name, talkers.exact);
+        let row = move |(place, talker): (usize, &Talker)| TalkerRow {
+            dimension,
+            name: (place == 0).then_some(name),
+            talker: *talker,
+            place,
+            exact,
+        };
+        talkers.top.iter().take(count).enumerate().map(row).collect::<Vec<_>>()
+    };
+    found.iter().zip(counts).flat_map(rows_of).collect()
+}
+
+/// How many rows each dimension gets: one each in their order, then a second each, and so on.
+fn shares_of_room(wanted: &[usize], rows: usize) -> Vec<usize> {
+    let mut given = vec![0; wanted.len()];
+    let mut left = rows;
+    // More than a handful of one kind pushes the others out of sight.
+    for round in 1..=5 {
+        for (given, wanted) in given.iter_mut().zip(wanted) {
+            if left > 0 && *wanted >= round {
+                *given = round;
+                left -= 1;
+            }
+        }
+    }
+    given
+}
+
 /// The handlers in the order asked for; equal ones by thread.
 pub fn handlers(model: &Model, state: &ViewState) -> Shown<HandlerRow> {
     let order = state.handler_order;
@@ -149,4 +222,16 @@ fn sort<T>(rows: &mut [T], largest_first: bool, by: impl Fn(&T, &T) -> Ordering)
 pub fn window<Id: Copy + PartialEq>(ids: &[Id], state: &ListState<Id>, height: usize) -> Window {
     let index = state.selected.and_then(|id| ids.iter().position(|other| *other == id));
     state.window(index, ids.len(), height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_gets_a_row_before_anyone_gets_two() {
+        assert_eq!(shares_of_room(&[9, 9, 1], 2), [1, 1, 0]);
+        assert_eq!(shares_of_room(&[9, 0, 1], 4), [3, 0, 1]);
+        assert_eq!(shares_of_room(&[9], 40), [5]);
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Rows that are judged in one look at most: a few milliseconds. The others' turn comes with the next frames.
-const AT_ONCE: usize = 20_000;
+const AT_ONCE: usize = 10_000;
 
 /// Of a flow's words what may change.
 type FlowStamp = (Option<PacketId>, bool, Option<PortNo>, Option<(i32, PutKind)>, bool, Option<DelReason>);
@@ -72,16 +72,16 @@ impl<Id: Copy + PartialEq, Stamp: PartialEq> Verdicts<Id, Stamp> {
         }
     }
 
-    fn judge(&mut self, rows: impl ExactSizeIterator<Item = (Id, Stamp)>, mut judge: impl FnMut(usize) -> bool) {
+    fn judge<T>(&mut self, rows: impl ExactSizeIterator<Item = (Id, Stamp, T)>, mut judge: impl FnMut(T) -> bool) {
         let mut left = AT_ONCE;
         self.pending = 0;
         self.rows.truncate(rows.len());
-        for (at, (id, stamp)) in rows.enumerate() {
+        for (at, (id, stamp, row)) in rows.enumerate() {
             let known = self.rows.get_mut(at);
             if known.as_ref().is_some_and(|row| row.id == id && row.stamp == stamp && row.taken.is_some()) {
                 continue;
             }
-            let taken = (left > 0).then(|| judge(at));
+            let taken = (left > 0).then(|| judge(row));
             left = left.saturating_sub(1);
             self.pending += usize::from(taken.is_none());
             match known {
@@ -108,15 +108,14 @@ impl Matches {
         let mut row = Row::new(filter);
         if of(View::Flows) {
             self.flows.begin(filter, names(model));
-            let flows: Vec<_> = model.flows().collect();
-            let stamps = flows.iter().map(|flow| {
+            let stamped = model.flows().map(|flow| {
                 let put = flow.last_put.map(|put| (put.ret, put.kind));
                 let gone = flow.deleted.is_some();
                 let seen = flow.summary.is_some();
-                (flow.key, (flow.last_packet, seen, flow.in_port, put, gone, flow.deleted_because))
+                (flow.key, (flow.last_packet, seen, flow.in_port, put, gone, flow.deleted_because), flow)
             });
-            self.flows.judge(stamps, |at| {
-                row.flow(model, flows[at]);
+            self.flows.judge(stamped, |flow| {
+                row.flow(model, flow);
                 row.take(|words| filter.takes(words))
             });
         } else {
@@ -124,16 +123,15 @@ impl Matches {
         }
         if of(View::Upcalls) {
             self.upcalls.begin(filter, names(model));
-            let upcalls: Vec<_> = model.upcalls().collect();
-            self.upcalls.drop_before(upcalls.first().map(|upcall| upcall.id));
-            let stamps = upcalls.iter().map(|upcall| {
+            self.upcalls.drop_before(model.upcalls().next().map(|upcall| upcall.id));
+            let stamped = model.upcalls().map(|upcall| {
                 let packet = upcall.packet.and_then(|id| model.packet(id));
                 let seen = packet.is_some_and(|packet| packet.summary.is_some());
                 let by = upcall.recv.map(|recv| recv.tid);
-                (upcall.id, (model.upcall_end(upcall), seen, upcall.in_port, upcall.cmd, by))
+                (upcall.id, (model.upcall_end(upcall), seen, upcall.in_port, upcall.cmd, by), upcall)
             });
-            self.upcalls.judge(stamps, |at| {
-                row.upcall(model, upcalls[at]);
+            self.upcalls.judge(stamped, |upcall| {
+                row.upcall(model, upcall);
                 row.take(|words| filter.takes(words))
             });
         } else {
@@ -141,15 +139,14 @@ impl Matches {
         }
         if of(View::Packets) {
             self.packets.begin(filter, names(model));
-            let packets: Vec<_> = model.packets().collect();
-            self.packets.drop_before(packets.first().map(|packet| packet.id));
-            let stamps = packets.iter().map(|packet| {
+            self.packets.drop_before(model.packets().next().map(|packet| packet.id));
+            let stamped = model.packets().map(|packet| {
                 let outputs = packet.outputs.len();
                 let seen = packet.summary.is_some();
-                (packet.id, (model.fate(packet), seen, packet.in_port, outputs, packet.upcalls.is_empty()))
+                (packet.id, (model.fate(packet), seen, packet.in_port, outputs, packet.upcalls.is_empty()), packet)
             });
-            self.packets.judge(stamps, |at| {
-                row.packet(model, packets[at]);
+            self.packets.judge(stamped, |packet| {
+                row.packet(model, packet);
                 row.take(|words| filter.takes(words))
             });
         } else {

@@ -1,6 +1,7 @@
 //! Draws a model on a terminal. Changes nothing: what keys change is in [`ViewState`], and `app` changes it.
 
 mod chart;
+mod empty;
 pub mod filter;
 mod flow_text;
 mod flows;
@@ -13,6 +14,7 @@ pub mod label;
 pub mod lists;
 pub mod losses;
 pub mod matches;
+mod megaflow;
 mod overview;
 mod packet_text;
 mod packets;
@@ -21,6 +23,7 @@ mod pins;
 mod ports;
 mod probes;
 mod rates;
+mod rules;
 mod stages;
 mod status;
 mod storm;

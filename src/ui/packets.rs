@@ -1,7 +1,7 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Lines, Screen, flow_text, format, label,
+    Drawn, Lines, Screen, empty, flow_text, format, label,
     lists::{self, Shown},
     packet_text,
     pen::Pen,
@@ -38,7 +38,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         return Drawn { page, scroll_max: 0 };
     }
     if ids.is_empty() {
-        empty(pen, screen);
+        nothing(pen, screen);
         return Drawn { page, scroll_max: 0 };
     }
     let window = lists::window(&ids, &screen.view.packets, page);
@@ -78,7 +78,11 @@ fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) 
     pen.put(x, 0, &words, theme.text);
 }
 
-fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    if let Some(words) = empty::because(screen.model, &["packet_end"]) {
+        pen.paragraph(1, 2, &words, pen.theme.text);
+        return;
+    }
     let loss = screen.model.loss();
     let words = match screen.model.totals() {
         None => "waiting for the first counters",
@@ -162,7 +166,12 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let top = 3;
     let room = high.saturating_sub(top);
     // The timeline takes what it needs, but for some rows that belong to what is below it.
-    let below_least = if room >= 30 { 14 } else { 7 };
+    let below_least = match (room >= 30, screen.view.hex) {
+        (true, true) => 22,
+        (true, false) => 14,
+        (false, true) => 9,
+        (false, false) => 7,
+    };
     let lines = (events as u16).min(room.saturating_sub(below_least + 1)).max(3);
     let cursor = screen.view.timeline;
     timeline::draw(&mut pen.part(0, top, wide, lines), screen, whole, Some(&cursor));
@@ -185,7 +194,11 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if !about.is_empty() {
         about.push(Vec::new());
     }
-    about.extend(packet_text::whole(screen, &whole.packet));
+    // Who asks for the bytes wants to see them first.
+    if screen.view.hex {
+        about.splice(0..0, packet_text::hex(screen, &whole.packet).into_iter().chain([Vec::new()]));
+    }
+    about.extend(packet_text::headers(screen, &whole.packet));
     scrolled(&mut below, &about, 0);
     Drawn { page: usize::from(lines), scroll_max: 0 }
 }

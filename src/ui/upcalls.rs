@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::{
-    Drawn, Order, Screen, Theme, UpcallSort, chart, format, label,
+    Drawn, Order, Screen, Theme, UpcallSort, chart, empty, format, label,
     lists::{self, Shown},
     packets,
     pen::Pen,
@@ -74,7 +74,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         return drawn;
     }
     if ids.is_empty() {
-        empty(pen, screen);
+        nothing(pen, screen);
         return drawn;
     }
     let window = lists::window(&ids, &screen.view.upcalls, page);
@@ -148,7 +148,11 @@ fn part_style(theme: &Theme, stage: Stage) -> Style {
     }
 }
 
-fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    if let Some(words) = empty::because(screen.model, &["packet_end", "upcall"]) {
+        pen.paragraph(1, 2, &words, pen.theme.text);
+        return;
+    }
     let words = match screen.model.totals() {
         None => "waiting for the first counters",
         Some(totals) if totals.upcalls > 0 => {

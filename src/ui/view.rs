@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallId},
-    model::{FlowKey, FlowSort, Stage},
+    model::{Dimension, FlowKey, FlowSort, Stage, TalkerKey},
 };
 
 /// A view.
@@ -146,6 +146,8 @@ pub enum PortSort {
 pub struct ViewState {
     /// The view.
     pub view: View,
+    /// In Storm: one of those who make upcalls.
+    pub talkers: ListState<(Dimension, TalkerKey)>,
     /// In Flows.
     pub flows: ListState<FlowKey>,
     /// The order of Flows.
@@ -172,6 +174,8 @@ pub struct ViewState {
     pub filters: [Filter; 7],
     /// Lines that the text of an open flow, or of Probes, is scrolled by.
     pub scroll: usize,
+    /// Whether an open packet shows its bytes in hex.
+    pub hex: bool,
     /// Lines that the help is scrolled by, while it is shown.
     pub help: Option<usize>,
 }
@@ -180,6 +184,7 @@ impl Default for ViewState {
     fn default() -> Self {
         Self {
             view: View::Storm,
+            talkers: ListState::default(),
             flows: ListState::default(),
             flow_order: Order { by: FlowSort::HitRate, largest_first: true },
             upcalls: ListState::default(),
@@ -193,6 +198,7 @@ impl Default for ViewState {
             opened: [false; 7],
             filters: Default::default(),
             scroll: 0,
+            hex: false,
             help: None,
         }
     }
