@@ -7,6 +7,7 @@ mod made_up;
 
 use std::cell::RefCell;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use drawn::{dump, press, state, text};
 use made_up::{BUSY, Host, QUIET, STORM, Weather};
 use ovscope::{
@@ -88,7 +89,7 @@ fn another_packet_with_the_same_identity_does_not_take_the_place_of_the_open_one
     assert_eq!(body(&before)[3..12], body(&after)[3..12]);
 }
 
-/// The row numbers of a list's rows that have a word.
+/// The rows of a list that have a word.
 fn rows_with<'a>(shown: &'a str, word: &str) -> Vec<&'a str> {
     shown.lines().skip(5).filter(|line| line.contains(word)).collect()
 }
@@ -120,6 +121,17 @@ fn a_filter_shows_its_rows_as_it_is_written_and_says_what_it_hides() {
     assert!(!shown.contains("hides") && !rows_with(&shown, "p1_l").is_empty(), "{shown}");
     press(&mut state, "/p7\u{1b}");
     assert!(!text(&mut state, 80, 24).contains("hides"), "Esc while writing shows all again");
+}
+
+#[test]
+fn esc_and_a_key_that_come_together_leave_a_filter_and_are_that_key() {
+    let mut state = state(Choice::Dark, false, storm());
+    press(&mut state, "4/p7");
+    state.key(KeyEvent::new(KeyCode::Char('6'), KeyModifiers::ALT));
+    let shown = text(&mut state, 80, 24);
+    assert!(shown.contains("ports  ") && !shown.contains("show only"), "{shown}");
+    press(&mut state, "4");
+    assert!(!text(&mut state, 80, 24).contains("hides"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::actions::Action;
 use crate::{
     event::{PacketId, UpcallId},
-    model::{FlowKey, FlowSort, Model, Stage},
+    model::{Dimension, FlowKey, FlowSort, Model, Stage},
     ui::{
         Drawn, HandlerSort, ListState, Order, Pins, PortSort, UpcallSort, View, ViewState, line_flow, lists,
         matches::Matches,
@@ -126,8 +126,8 @@ pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model)
         return flow_at_cursor(view, pins, model).is_some();
     }
     match view.view {
-        // Those who make upcalls; while the map of latency is open there are none to be seen.
-        View::Storm => model.rates().is_some_and(|rates| rates.upcalls > 0.0),
+        // Those who make upcalls: every one of those came in by a port.
+        View::Storm => !model.talkers(Dimension::InPort, 1).top.is_empty(),
         View::Flows => model.flow_count() > 0 && (view.filter().is_empty() || matches.any_flow()),
         View::Upcalls => model.upcalls().len() > 0 && (view.filter().is_empty() || matches.upcalls().next().is_some()),
         View::Packets => model.packets().len() > 0 && (view.filter().is_empty() || matches.packets().next().is_some()),

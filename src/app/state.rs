@@ -1,11 +1,12 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
+mod ask;
 mod lists;
 mod time;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
-use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tokio::sync::mpsc::Sender;
 
 use super::{
     actions::{self, Action, Scene},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
-    model::{Flow, Limits, Model},
+    model::{Limits, Model},
     ovs_rpc::Ask,
     ui::{
         self, Asked, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState,
@@ -222,9 +223,6 @@ impl State {
     /// Does what a key asks for. A key with Alt is Esc and that key: so they look when they come quickly, as over a
     /// slow line, and no key has a meaning with Alt.
     pub fn key(&mut self, event: KeyEvent) -> Effect {
-        if self.prompt.is_some() {
-            return self.write(event);
-        }
         if !event.modifiers.contains(KeyModifiers::ALT) {
             return self.one_key(event);
         }
@@ -237,6 +235,9 @@ impl State {
     }
 
     fn one_key(&mut self, event: KeyEvent) -> Effect {
+        if self.prompt.is_some() {
+            return self.write(event);
+        }
         // A key is about the rows as they are now, which may be others than were drawn.
         self.judge();
         let Some(action) = keys::action(event, self.scene()) else { return Effect::Nothing };
@@ -377,50 +378,6 @@ impl State {
             ascii: self.ascii,
         };
         self.drawn = ui::draw(buffer, area, &screen);
-    }
-
-    /// The flow that the user looks at.
-    fn looked_at(&self) -> Option<&Flow> {
-        let model = self.shown();
-        match self.view.view {
-            View::Flows if self.view.is_open() => self.pins.flow_of(&self.view).map(|(flow, _)| flow),
-            View::Flows => model.flow(self.view.flows.selected?),
-            _ => model.flow(navigate::flow_at_cursor(&self.view, &self.pins, model)?),
-        }
-    }
-
-    /// Asks the daemon about the flow that is looked at, once for each of its generations as long as it is. At most
-    /// once a frame, so that going through a list asks for what the eye rests on.
-    fn ask(&mut self) -> Option<Asked> {
-        let Some((flow, ufid)) = self.looked_at().and_then(|flow| Some((flow, flow.ufid?))) else {
-            self.asked = None;
-            return None;
-        };
-        let question = (ufid, flow.sf_acts);
-        // Of a deleted flow the daemon knows nothing any more.
-        if flow.deleted.is_some() {
-            self.asked = None;
-            return None;
-        }
-        let Some(asks) = &self.asks else { return Some(Asked::Nobody) };
-        if self.asked == Some(question) {
-            return Some(Asked::Waiting(ufid));
-        }
-        let datapath = self.shown().datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-        match asks.try_send(Ask { ufid, datapath, sf_acts: flow.sf_acts }) {
-            Ok(()) => {
-                self.asked = Some(question);
-                Some(Asked::Waiting(ufid))
-            }
-            Err(TrySendError::Full(_)) => Some(Asked::Busy),
-            Err(TrySendError::Closed(_)) => Some(Asked::Nobody),
-        }
-    }
-
-    /// Whether another frame is needed although nothing happened: a question waits for room in the queue, or a filter
-    /// has more rows to go through.
-    pub fn wants_another_frame(&self) -> bool {
-        self.status.asked == Some(Asked::Busy) || self.matches.pending() > 0
     }
 }
 

@@ -123,7 +123,7 @@ fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) 
         Some(n) if !screen.model.datapaths().is_empty() => format!(" · {} in the datapath now", format::count(n)),
         _ => String::new(),
     };
-    pen.put(x, 0, &format!("{kept}{now}"), theme.text);
+    pen.put(x, 0, &format!("{kept}{now} · rates of the last 2 s"), theme.text);
 }
 
 fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {

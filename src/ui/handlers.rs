@@ -37,9 +37,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let Shown { rows, hidden } = lists::handlers(screen.model, screen.view);
     let x = title::draw(pen, screen, "handlers", rows.len(), hidden);
     let note = match screen.model.loss().upcalls_are() {
-        Some("filtered") => " seen · waits and batches are of filtered upcalls, counts of all are exact",
-        Some(_) => " seen · waits and batches are of a sample, counts are exact",
-        None => " seen to receive upcalls · rates of the last 2 s, waits of the last 10 to 20 s",
+        Some("filtered") => " seen · rates of the last 2 s; waits and batches of filtered upcalls alone",
+        Some(_) => " seen · rates of the last 2 s; waits and batches of a sample",
+        None => " seen · rates of the last 2 s; waits of the last 10 to 20 s",
     };
     pen.put(x, 0, note, theme.text);
     if title::hides_all(pen, screen, top + 1, rows.len(), hidden) {

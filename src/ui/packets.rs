@@ -162,6 +162,8 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     };
     let (wide, high) = (pen.width(), pen.height());
     headline(pen, screen, whole, kept);
+    let cursor = screen.view.timeline;
+    let about = about(screen, whole, timeline::cursor(&cursor), usize::from(wide));
     let events = whole.events.len() + usize::from(whole.packet.events_cut > 0);
     let top = 3;
     let room = high.saturating_sub(top);
@@ -172,8 +174,8 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         (false, true) => 9,
         (false, false) => 7,
     };
+    let below_least = below_least.min(about.len() as u16);
     let lines = (events as u16).min(room.saturating_sub(below_least + 1)).max(3);
-    let cursor = screen.view.timeline;
     timeline::draw(&mut pen.part(0, top, wide, lines), screen, whole, Some(&cursor));
     let below = events.saturating_sub(timeline::first(screen, whole, usize::from(lines)) + usize::from(lines));
     if below > 0 {
@@ -181,24 +183,33 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     }
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
-    let line = timeline::cursor(&cursor);
-    let flow = timeline::line_flow(screen.model, whole, line).and_then(|key| screen.model.flow(key));
-    let mut about = flow.map_or_else(Lines::new, |flow| flow_text::answers(screen, flow, usize::from(wide)));
-    if let Some((name, words)) = timeline::line_arguments(whole, line) {
-        let rows = text::wrap(&words, usize::from(wide).saturating_sub(12)).into_iter().zip(0..);
-        about.extend(rows.map(|(row, i)| {
-            let name = if i == 0 { name } else { "" };
-            vec![(format!(" {name:<9} "), screen.theme.quiet), (row, screen.theme.text)]
-        }));
-    }
-    if !about.is_empty() {
-        about.push(Vec::new());
-    }
-    // Who asks for the bytes wants to see them first.
-    if screen.view.hex {
-        about.splice(0..0, packet_text::hex(screen, &whole.packet).into_iter().chain([Vec::new()]));
-    }
-    about.extend(packet_text::headers(screen, &whole.packet));
     scrolled(&mut below, &about, 0);
     Drawn { page: usize::from(lines), scroll_max: 0 }
+}
+
+/// What the timeline's line is about, the packet's headers, and its bytes where they are asked for.
+fn about(screen: &Screen<'_>, whole: &PacketSnapshot, line: usize, columns: usize) -> Lines {
+    let theme = screen.theme;
+    let mut about = Lines::new();
+    // Who asks for the bytes wants to see them first.
+    if screen.view.hex {
+        about.extend(packet_text::hex(screen, &whole.packet));
+        about.push(Vec::new());
+    }
+    let before = about.len();
+    if let Some(flow) = timeline::line_flow(screen.model, whole, line).and_then(|key| screen.model.flow(key)) {
+        about.extend(flow_text::answers(screen, flow, columns));
+    }
+    if let Some((name, words)) = timeline::line_arguments(whole, line) {
+        let rows = text::wrap(&words, columns.saturating_sub(12)).into_iter().zip(0..);
+        about.extend(rows.map(|(row, i)| {
+            let name = if i == 0 { name } else { "" };
+            vec![(format!(" {name:<9} "), theme.quiet), (row, theme.text)]
+        }));
+    }
+    if about.len() > before {
+        about.push(Vec::new());
+    }
+    about.extend(packet_text::headers(screen, &whole.packet));
+    about
 }

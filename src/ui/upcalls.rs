@@ -31,7 +31,7 @@ const COLUMNS: [Column; 15] = [
     Column::number("put", 7, 9),
     Column::number("execute", 7, 10),
     Column::words("", 19, 40, 0),
-    Column::words("packet", 30, 64, 6),
+    Column::words("packet", 38, 64, 6),
 ];
 const TIME: usize = 0;
 const WHOLE: usize = 6;
