@@ -26,8 +26,8 @@ use crate::{
     model::{Limits, Model},
     ovs_rpc::Ask,
     ui::{
-        self, Asked, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState,
-        filter::Filter, matches::Matches,
+        self, Drawn, Ended, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState, filter::Filter,
+        matches::Matches,
     },
 };
 
