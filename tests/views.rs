@@ -360,6 +360,24 @@ fn flows_are_sorted_by_any_column_and_what_failed_comes_first() {
     assert!(text(&mut state, 80, 24).contains("hits/s▼"), "around the end");
 }
 
+#[test]
+fn every_list_at_every_size_with_its_styles() {
+    for (choice, name, sizes) in [
+        (Choice::Dark, "dark", &[(80, 24), (120, 40), (200, 60)][..]),
+        (Choice::Light, "light", &[(80, 24)]),
+        (Choice::Mono, "mono", &[(80, 24)]),
+    ] {
+        let mut state = state(choice, false, storm());
+        for (key, view) in [("2", "flows"), ("3", "upcalls"), ("4", "packets"), ("5", "handlers"), ("6", "ports")] {
+            press(&mut state, key);
+            for (width, height) in sizes {
+                let shown = dump(&mut state, *width, *height);
+                insta::assert_snapshot!(format!("{view}_{name}_{width}x{height}"), shown);
+            }
+        }
+    }
+}
+
 thread_local! {
     static STATES: RefCell<Vec<State>> =
         RefCell::new([storm(), Vec::new()].map(|events| state(Choice::Auto, false, events)).into());
