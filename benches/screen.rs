@@ -47,18 +47,41 @@ fn counters(round: u64) -> Event {
     Event::host(round * 250_000_000, Body::Counters(Box::new(Counters { flows, ..Counters::default() })))
 }
 
-/// A frame of the view behind each key; `2j` has a flow selected, `4\n` a packet open.
-#[divan::bench(args = ["1", "2", "2j", "3", "4", "4\n", "5", "6", "7"])]
+fn press(state: &mut State, buffer: &mut Buffer, keys: &str) {
+    for c in keys.chars() {
+        state.draw(buffer, AREA, None);
+        let code = if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
+        state.key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+}
+
+/// A frame of the view behind each key; `2j` has a flow selected, `4\n` a packet open, behind `/` is a filter, and `s`
+/// sorts by the next column.
+#[divan::bench(args = ["1", "2", "2j", "2/10.0.7 udp", "3", "3ssss", "3/p1_l", "4", "4\n", "4/9 udp", "5", "6", "7"])]
 fn frame(bencher: Bencher<'_, '_>, keys: &str) {
     let mut state = full();
     let mut buffer = Buffer::empty(AREA);
-    for c in keys.chars() {
+    press(&mut state, &mut buffer, keys);
+    // A new filter goes through many rows in several frames.
+    while state.wants_another_frame() {
         state.draw(&mut buffer, AREA, None);
-        let code = if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
-        state.key(KeyEvent::new(code, KeyModifiers::NONE));
     }
     bencher.bench_local(|| {
         buffer.reset();
         state.draw(&mut buffer, AREA, None);
+    });
+}
+
+/// A frame after each letter of a filter of the flows: none of its rows is judged yet.
+#[divan::bench(args = ["u", "10.0", "07"])]
+fn typing(bencher: Bencher<'_, '_>, words: &str) {
+    let mut state = full();
+    let mut buffer = Buffer::empty(AREA);
+    press(&mut state, &mut buffer, "2/");
+    bencher.bench_local(|| {
+        press(&mut state, &mut buffer, words);
+        state.draw(&mut buffer, AREA, None);
+        state.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        state.key(KeyEvent::new(KeyCode::Char('/'), KeyModifiers::NONE));
     });
 }

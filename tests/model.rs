@@ -334,8 +334,9 @@ fn read_everything(model: &Model) {
     for sort in SORTS {
         for descending in [false, true] {
             let all = model.top_flows(sort, descending, 0, usize::MAX);
+            let order = model.flow_order(|_| true, sort, descending);
             for (place, key) in all.iter().enumerate() {
-                assert_eq!(model.flow_place(*key, sort, descending), Some(place));
+                assert_eq!(order.place(*key), Some(place));
             }
             assert_eq!(all.len(), model.flow_count());
             assert_eq!(
@@ -361,7 +362,7 @@ fn read_everything(model: &Model) {
     let _ = (model.condition(), model.series(Metric::Flows).len(), model.running(Metric::Flows), model.series_end());
 }
 
-const SORTS: [FlowSort; 8] = [
+const SORTS: [FlowSort; 13] = [
     FlowSort::Hits,
     FlowSort::HitRate,
     FlowSort::Upcalls,
@@ -370,6 +371,11 @@ const SORTS: [FlowSort; 8] = [
     FlowSort::LastPut,
     FlowSort::MasksTried,
     FlowSort::Deleted,
+    FlowSort::Bytes,
+    FlowSort::Generations,
+    FlowSort::InPort,
+    FlowSort::LastPacket,
+    FlowSort::Ufid,
 ];
 
 const DIMENSIONS: [Dimension; 6] = [

@@ -120,6 +120,10 @@ fn a_flow_of_an_unknown_datapath_is_of_the_only_one() {
     assert_eq!((model.flow_count(), flow(&model, 1).masks_tried), (1, Some(3)));
 }
 
+fn asked_first(model: &Model) -> FlowKey {
+    model.flows().next().expect("a flow").key
+}
+
 #[test]
 fn flows_are_sorted_and_cut_as_asked() {
     let mut model = Model::default();
@@ -133,6 +137,19 @@ fn flows_are_sorted_and_cut_as_asked() {
     let odd = |flow: &Flow| flow.hits() % 2 == 1;
     let (keys, count) = model.top_flows_of(odd, FlowSort::Hits, true, 1, 2);
     assert_eq!((numbers(keys), count), (vec![99, 94], 50));
+    // Each is asked about once and in the order of all, so that what is known of them can lie beside them.
+    let mut asked = Vec::new();
+    let order = model.flow_order(
+        |flow| {
+            asked.push(flow.key);
+            false
+        },
+        FlowSort::Ufid,
+        false,
+    );
+    assert!(order.is_empty() && order.place(asked_first(&model)).is_none());
+    assert_eq!(asked, model.flows().map(|flow| flow.key).collect::<Vec<_>>());
+    assert_eq!(numbers(model.top_flows(FlowSort::Ufid, false, 0, 3)), [0, 1, 2]);
 }
 
 #[test]

@@ -31,6 +31,18 @@ pub enum Action {
     Open,
     /// Back out.
     Close,
+    /// To the packet of what is selected.
+    GoPacket,
+    /// To the flow of what is selected.
+    GoFlow,
+    /// To the handler of what is selected.
+    GoHandler,
+    /// Show an open packet's bytes, or not.
+    Hex,
+    /// The map of latency in the whole view, or back.
+    Latency,
+    /// Show only rows with some words.
+    Filter,
     /// Sort by the next column.
     Sort,
     /// Sort the other way round.
@@ -92,6 +104,14 @@ pub enum Place {
     Openable,
     /// In what was opened, and in the help.
     Opened,
+    /// In lists that can be filtered.
+    Filterable,
+    /// On a flow, an upcall or a packet.
+    Related,
+    /// In an open packet.
+    Packet,
+    /// In Storm.
+    Storm,
     /// In tables with more than one order.
     Sortable,
     /// Where a recording can be made.
@@ -117,6 +137,14 @@ pub struct Scene {
     pub openable: bool,
     /// Something is open.
     pub opened: bool,
+    /// There is a list that can be filtered.
+    pub filterable: bool,
+    /// It is about flows, upcalls or packets.
+    pub related: bool,
+    /// A packet is open.
+    pub packet: bool,
+    /// It is Storm.
+    pub storm: bool,
     /// The table has more than one order.
     pub sortable: bool,
     /// A recording can be made.
@@ -137,6 +165,10 @@ impl Place {
             Self::Rows => scene.rows,
             Self::Openable => scene.openable,
             Self::Opened => scene.opened,
+            Self::Filterable => scene.filterable,
+            Self::Related => scene.related,
+            Self::Packet => scene.packet,
+            Self::Storm => scene.storm,
             Self::Sortable => scene.sortable,
             Self::Recordable => scene.recordable,
             Self::Replay => scene.replay,
@@ -152,6 +184,10 @@ impl Place {
             Self::Rows => "in lists and long text",
             Self::Openable => "on what opens",
             Self::Opened => "in what is open",
+            Self::Filterable => "in lists",
+            Self::Related => "on a flow, an upcall or a packet",
+            Self::Packet => "in an open packet",
+            Self::Storm => "in Storm",
             Self::Sortable => "in tables",
             Self::Recordable => "on a live datapath",
             Self::Replay => "in a replay, and looking back",
@@ -161,11 +197,15 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Everywhere,
         Self::Rows,
         Self::Openable,
         Self::Opened,
+        Self::Storm,
+        Self::Related,
+        Self::Packet,
+        Self::Filterable,
         Self::Sortable,
         Self::Recordable,
         Self::Markable,
@@ -220,12 +260,18 @@ pub const ACTIONS: &[Entry] = {
         entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the view to the left"),
         entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected"),
         entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
+        entry(A::Latency, "latency", "latency", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
+        entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "to its packet: of a flow the last one"),
+        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Related, "to its flow: the one it put or hit"),
+        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it"),
+        entry(A::Hex, "hex", "hex", &[char('x')], P::Packet, "its first bytes in hex, or not"),
         entry(A::Up, "up", "", &[key(K::Up), char('k')], P::Rows, "one row up"),
         entry(A::Down, "down", "", &[key(K::Down), char('j')], P::Rows, "one row down"),
         entry(A::PageUp, "page-up", "", &[key(K::PageUp)], P::Rows, "a screenful up"),
         entry(A::PageDown, "page-down", "", &[key(K::PageDown)], P::Rows, "a screenful down"),
         entry(A::First, "first", "", &[char('g'), key(K::Home)], P::Rows, "to the first row, and stay with it"),
         entry(A::Last, "last", "", &[char('G'), key(K::End)], P::Rows, "to the last row"),
+        entry(A::Filter, "filter", "filter", &[char('/')], P::Filterable, "show only rows that have these words; Esc shows all"),
         entry(A::Sort, "sort", "sort", &[char('s')], P::Sortable, "sort by the next column"),
         entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
         entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),

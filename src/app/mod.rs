@@ -18,6 +18,7 @@ mod navigate;
 mod output;
 mod palette;
 pub mod past;
+mod pins;
 pub mod playback;
 mod prompt;
 mod pump;
@@ -35,6 +36,7 @@ mod survey;
 mod tape;
 mod terminal;
 pub mod trigger;
+mod ways;
 
 use std::{
     io::{self, Write as _},

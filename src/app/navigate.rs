@@ -2,59 +2,78 @@
 
 use super::actions::Action;
 use crate::{
-    model::{FlowSort, Model, Packet},
-    ui::{Drawn, HandlerSort, ListState, Order, PortSort, View, ViewState, line_flow, lists},
+    event::{PacketId, UpcallId},
+    model::{Dimension, FlowKey, FlowSort, Model, Stage},
+    ui::{
+        Drawn, HandlerSort, ListState, Order, Pins, PortSort, UpcallSort, View, ViewState, line_flow, lists,
+        matches::Matches,
+    },
 };
 
 /// Orders of the table of flows, in the order of its columns.
-const FLOW_SORTS: [FlowSort; 7] = [
+const FLOW_SORTS: [FlowSort; 13] = [
     FlowSort::HitRate,
     FlowSort::Hits,
+    FlowSort::Bytes,
     FlowSort::Upcalls,
     FlowSort::LastPut,
-    FlowSort::MasksTried,
     FlowSort::LastHit,
     FlowSort::FirstSeen,
+    FlowSort::MasksTried,
+    FlowSort::Generations,
+    FlowSort::Deleted,
+    FlowSort::InPort,
+    FlowSort::LastPacket,
+    FlowSort::Ufid,
+];
+/// Orders of the table of upcalls, in the order of its columns and of the stages.
+const UPCALL_SORTS: [UpcallSort; 8] = [
+    UpcallSort::Time,
+    UpcallSort::Stage(Stage::Whole),
+    UpcallSort::Stage(Stage::Lookup),
+    UpcallSort::Stage(Stage::Enqueue),
+    UpcallSort::Stage(Stage::Wait),
+    UpcallSort::Stage(Stage::Translate),
+    UpcallSort::Stage(Stage::Put),
+    UpcallSort::Stage(Stage::Execute),
 ];
 const HANDLER_SORTS: [HandlerSort; 3] = [HandlerSort::Rate, HandlerSort::Wait, HandlerSort::Name];
 const PORT_SORTS: [PortSort; 3] = [PortSort::Rate, PortSort::Lost, PortSort::Number];
 
-/// The packet that is open in the current view, in Packets or through its upcall.
-pub fn open_packet<'a>(model: &'a Model, view: &ViewState) -> Option<&'a Packet> {
-    if !view.is_open() {
-        return None;
-    }
-    match view.view {
-        View::Packets => model.packet(view.packets.selected?),
-        View::Upcalls => model.packet(model.upcall(view.upcalls.selected?)?.packet?),
-        _ => None,
-    }
-}
-
 /// Moves in the current list or text.
-pub fn go(view: &mut ViewState, model: &Model, motion: Action, drawn: Drawn) {
+pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, motion: Action, drawn: Drawn) {
     if let Some(scroll) = view.help {
         view.help = Some(scrolled(scroll, motion, drawn));
         return;
     }
-    if let Some(packet) = open_packet(model, view) {
-        let lines: Vec<usize> = (0..model.timeline(packet).len()).collect();
+    if view.is_open() && matches!(view.view, View::Packets | View::Upcalls) {
+        let lines: Vec<usize> =
+            pins.packet_of(view).map_or_else(Vec::new, |(packet, _)| (0..packet.events.len()).collect());
         step(&mut view.timeline, &lines, motion, drawn.page);
         return;
     }
     match view.view {
-        View::Storm => {}
+        View::Storm => {
+            let ids: Vec<_> = lists::talkers(model, drawn.page).iter().map(lists::TalkerRow::id).collect();
+            step(&mut view.talkers, &ids, motion, drawn.page);
+        }
         View::Flows if view.is_open() => view.scroll = scrolled(view.scroll, motion, drawn),
         View::Probes => view.scroll = scrolled(view.scroll, motion, drawn),
-        View::Flows => step_flows(view, model, motion, drawn.page),
-        View::Upcalls => step(&mut view.upcalls, &lists::upcalls(model), motion, drawn.page),
-        View::Packets => step(&mut view.packets, &lists::packets(model), motion, drawn.page),
+        View::Flows => step_flows(view, matches, model, motion, drawn.page),
+        View::Upcalls => {
+            let ids = lists::upcalls(model, view, matches).rows;
+            step(&mut view.upcalls, &ids, motion, drawn.page);
+        }
+        View::Packets => {
+            let ids = lists::packets(model, view, matches).rows;
+            step(&mut view.packets, &ids, motion, drawn.page);
+        }
         View::Handlers => {
-            let ids: Vec<u32> = lists::handlers(model, view.handler_order).iter().map(|row| row.tid).collect();
+            let ids: Vec<u32> = lists::handlers(model, view).rows.iter().map(|row| row.tid).collect();
             step(&mut view.handlers, &ids, motion, drawn.page);
         }
         View::Ports => {
-            let ids: Vec<_> = lists::ports(model, view.port_order).iter().map(|row| (row.dp, row.port)).collect();
+            let ids: Vec<_> = lists::ports(model, view).rows.iter().map(|row| (row.dp, row.port)).collect();
             step(&mut view.ports, &ids, motion, drawn.page);
         }
     }
@@ -71,12 +90,11 @@ fn step<Id: Copy + PartialEq>(list: &mut ListState<Id>, ids: &[Id], motion: Acti
 }
 
 /// As [`step`], without making the whole order.
-fn step_flows(view: &mut ViewState, model: &Model, motion: Action, page: usize) {
-    let (_, window, count) = lists::flow_window(model, view, page);
-    let to = moved(window.selected, motion, page).min(count.saturating_sub(1));
-    let order = view.flow_order;
-    match model.top_flows(order.by, order.largest_first, to, 1).first() {
-        Some(id) if motion != Action::First => view.flows.select(*id, to, window, page),
+fn step_flows(view: &mut ViewState, matches: &Matches, model: &Model, motion: Action, page: usize) {
+    let shown = lists::flows(model, view, matches, page);
+    let to = moved(shown.window.selected, motion, page).min(shown.count.saturating_sub(1));
+    match lists::flow_at(model, view, matches, to) {
+        Some(id) if motion != Action::First => view.flows.select(id, to, shown.window, page),
         _ => view.flows = ListState::default(),
     }
 }
@@ -100,52 +118,71 @@ fn moved(from: usize, motion: Action, page: usize) -> usize {
 }
 
 /// Whether there is something that opens.
-pub fn can_open(view: &ViewState, model: &Model) -> bool {
+pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model) -> bool {
     if view.help.is_some() {
         return false;
     }
     if view.is_open() {
-        return open_packet(model, view).is_some_and(|packet| flow_at_cursor(view, model, packet).is_some());
+        return flow_at_cursor(view, pins, model).is_some();
     }
     match view.view {
-        View::Storm => true,
-        View::Flows => model.flow_count() > 0,
-        View::Upcalls => model.upcalls().len() > 0,
-        View::Packets => model.packets().len() > 0,
+        // Those who make upcalls: every one of those came in by a port.
+        View::Storm => !model.talkers(Dimension::InPort, 1).top.is_empty(),
+        View::Flows => model.flow_count() > 0 && (view.filter().is_empty() || matches.any_flow()),
+        View::Upcalls => model.upcalls().len() > 0 && (view.filter().is_empty() || matches.upcalls().next().is_some()),
+        View::Packets => model.packets().len() > 0 && (view.filter().is_empty() || matches.packets().next().is_some()),
         View::Handlers | View::Ports | View::Probes => false,
     }
 }
 
-/// The flow that the timeline's cursor is on.
-pub fn flow_at_cursor(view: &ViewState, model: &Model, packet: &Packet) -> Option<crate::model::FlowKey> {
+/// The flow that the cursor in an open packet's timeline is on.
+pub fn flow_at_cursor(view: &ViewState, pins: &Pins, model: &Model) -> Option<FlowKey> {
+    let (packet, _) = pins.packet_of(view)?;
     line_flow(model, packet, view.timeline.selected.unwrap_or(0))
 }
 
-/// Opens what is selected. What was only the first in its list is selected by its identity from now on. In an open
-/// packet it goes to the flow of the timeline's line, and gives the view to come back to.
-pub fn open(view: &mut ViewState, model: &Model) -> Option<View> {
-    if let Some(packet) = open_packet(model, view) {
-        let flow = flow_at_cursor(view, model, packet)?;
-        let from = view.view;
-        view.flows = ListState { selected: Some(flow), row: 0 };
-        view.view = View::Flows;
-        view.opened[View::Flows.index()] = true;
-        view.scroll = 0;
-        return Some(from);
-    }
-    match view.view {
-        View::Flows => pin(&mut view.flows, model.top_flows(view.flow_order.by, view.flow_order.largest_first, 0, 1)),
-        View::Upcalls => pin(&mut view.upcalls, model.upcalls().next_back().map(|upcall| upcall.id)),
-        View::Packets => pin(&mut view.packets, model.packets().next_back().map(|packet| packet.id)),
-        _ => {}
-    }
-    view.set_open(true);
-    None
+/// The flow that is marked: the selected one, or the first where none is, or the filter hides it.
+pub fn marked_flow(view: &ViewState, matches: &Matches, model: &Model) -> Option<FlowKey> {
+    let shown = lists::flows(model, view, matches, 1);
+    shown.keys.first().copied()
 }
 
-fn pin<Id>(list: &mut ListState<Id>, first: impl IntoIterator<Item = Id>) {
-    if list.selected.is_none() {
-        list.selected = first.into_iter().next();
+/// The upcall that is marked, likewise.
+pub fn marked_upcall(view: &ViewState, matches: &Matches, model: &Model) -> Option<UpcallId> {
+    let ids = lists::upcalls(model, view, matches).rows;
+    ids.get(lists::window(&ids, &view.upcalls, 1).selected).copied()
+}
+
+/// The packet that is marked, likewise.
+pub fn marked_packet(view: &ViewState, matches: &Matches, model: &Model) -> Option<PacketId> {
+    let ids = lists::packets(model, view, matches).rows;
+    ids.get(lists::window(&ids, &view.packets, 1).selected).copied()
+}
+
+/// Opens what is marked, which is selected by its identity from now on.
+pub fn open(view: &mut ViewState, matches: &Matches, model: &Model) {
+    match view.view {
+        View::Flows => {
+            let marked = marked_flow(view, matches, model);
+            choose(&mut view.flows, marked);
+        }
+        View::Upcalls => {
+            let marked = marked_upcall(view, matches, model);
+            choose(&mut view.upcalls, marked);
+        }
+        View::Packets => {
+            let marked = marked_packet(view, matches, model);
+            choose(&mut view.packets, marked);
+        }
+        _ => return,
+    }
+    view.set_open(true);
+}
+
+/// Selects the row that is marked: the first where nothing is selected, or what was is hidden by the filter.
+fn choose<Id: PartialEq>(list: &mut ListState<Id>, marked: Option<Id>) {
+    if list.selected != marked && marked.is_some() {
+        *list = ListState { selected: marked, row: 0 };
     }
 }
 
@@ -172,6 +209,10 @@ pub fn sort(view: &mut ViewState, action: Action) {
         View::Flows => {
             turn(&mut view.flow_order, &FLOW_SORTS, action);
             view.flows = ListState::default();
+        }
+        View::Upcalls => {
+            turn(&mut view.upcall_order, &UPCALL_SORTS, action);
+            view.upcalls = ListState::default();
         }
         View::Handlers => {
             turn(&mut view.handler_order, &HANDLER_SORTS, action);

@@ -18,12 +18,15 @@ pub enum Question {
     },
     /// A moment to go to.
     Time,
+    /// Words that rows must have.
+    Filter,
 }
 
 impl Question {
     fn label(self) -> &'static str {
         match self {
             Self::Mark { .. } => "mark this moment, with a note (may be empty)",
+            Self::Filter => "show only rows with",
             Self::Time => "go to 14:02, 14:02:11.5, +30s or -5m",
         }
     }
@@ -47,6 +50,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// With this written already.
+    pub fn with(text: &str) -> Self {
+        Self { input: Input::new(text.to_owned()) }
+    }
+
     /// Takes a key.
     pub fn key(&mut self, key: KeyEvent) -> Answer {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -85,6 +93,16 @@ impl Prompt {
     /// Nothing written yet.
     pub fn new(question: Question) -> Self {
         Self { question, line: Line::default() }
+    }
+
+    /// With this written already.
+    pub fn with(question: Question, text: &str) -> Self {
+        Self { question, line: Line::with(text) }
+    }
+
+    /// What is written so far.
+    pub fn text(&self) -> &str {
+        self.line.text()
     }
 
     /// Takes a key.

@@ -1,11 +1,13 @@
 //! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
 
+mod ask;
+mod lists;
 mod pointing;
 mod time;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect};
-use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tokio::sync::mpsc::Sender;
 
 use super::{
     actions::{self, Action, Scene},
@@ -19,12 +21,16 @@ use super::{
     prompt::{Answer, Prompt, Question},
     screen::RecordControl,
     source::FromSource,
+    ways::{Step, To},
 };
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
-    model::{FlowKey, Limits, Model},
+    model::{Limits, Model},
     ovs_rpc::Ask,
-    ui::{self, Asked, Drawn, Ended, Hits, Mode, Pace, RecordState, Screen, Status, Theme, View, ViewState},
+    ui::{
+        self, Drawn, Ended, Hits, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState,
+        filter::Filter, matches::Matches,
+    },
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -58,13 +64,16 @@ pub struct State {
     past: Option<Box<LookBack>>,
     departure: Option<Departure>,
     view: ViewState,
+    /// What is open.
+    pins: Pins,
+    matches: Matches,
     status: Status,
     drawn: Drawn,
     hits: Hits,
     /// What is to be copied.
     copied: Option<String>,
-    /// Where Esc goes from a flow that was opened from a packet.
-    came_from: Option<View>,
+    /// The steps from view to view that Esc takes back.
+    trail: Vec<Step>,
     /// The last question put to the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
     asks: Option<Sender<Ask>>,
@@ -90,11 +99,13 @@ impl State {
             past: None,
             departure: None,
             view: ViewState::default(),
+            pins: Pins::default(),
+            matches: Matches::default(),
             status: Status::new(mode),
             drawn: Drawn::default(),
             hits: Hits::default(),
             copied: None,
-            came_from: None,
+            trail: Vec::new(),
             asked: None,
             asks: None,
             playback: None,
@@ -209,10 +220,18 @@ impl State {
         let open = self.view.is_open();
         let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
-            rows: help || self.view.view != View::Storm,
-            openable: navigate::can_open(&self.view, self.shown()),
-            opened: help || open || self.past.is_some(),
-            sortable: !help && !open && matches!(self.view.view, View::Flows | View::Handlers | View::Ports),
+            rows: help || self.view.view != View::Storm || !open,
+            openable: navigate::can_open(&self.view, &self.pins, &self.matches, self.shown()),
+            opened: help
+                || open
+                || !self.trail.is_empty()
+                || self.past.is_some()
+                || (self.view.is_list() && !self.view.filter().is_empty()),
+            sortable: !help && self.view.is_list() && self.view.view != View::Packets,
+            filterable: !help && self.view.is_list(),
+            related: !help && matches!(self.view.view, View::Flows | View::Upcalls | View::Packets),
+            packet: !help && open && matches!(self.view.view, View::Upcalls | View::Packets),
+            storm: !help && self.view.view == View::Storm,
             recordable: self.recorder.is_some(),
             replay: in_time,
             back: in_time || self.flight.is_some(),
@@ -223,12 +242,6 @@ impl State {
     /// Does what a key asks for. A key with Alt is Esc and that key: so they look when they come quickly, as over a
     /// slow line, and no key has a meaning with Alt.
     pub fn key(&mut self, event: KeyEvent) -> Effect {
-        if self.prompt.is_some() {
-            return self.write(event);
-        }
-        if self.palette.is_some() {
-            return self.choose(event);
-        }
         if !event.modifiers.contains(KeyModifiers::ALT) {
             return self.one_key(event);
         }
@@ -241,6 +254,14 @@ impl State {
     }
 
     fn one_key(&mut self, event: KeyEvent) -> Effect {
+        if self.prompt.is_some() {
+            return self.write(event);
+        }
+        if self.palette.is_some() {
+            return self.choose(event);
+        }
+        // A key is about the rows as they are now, which may be others than were drawn.
+        self.judge();
         match self.keymap.action(event, self.scene()) {
             Some(action) => self.act(action),
             None => Effect::Nothing,
@@ -258,17 +279,18 @@ impl State {
             Action::PreviousView => self.show(self.view.view.turned(-1)),
             Action::Palette => self.palette = Some(Palette::default()),
             Action::Help => self.view.help = if self.view.help.is_some() { None } else { Some(0) },
-            Action::Open => {
-                let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                if let Some(from) = navigate::open(&mut self.view, model) {
-                    self.came_from = Some(from);
-                }
-            }
+            Action::Open => self.open(),
+            Action::GoPacket => self.go(To::Packet),
+            Action::GoFlow => self.go(To::Flow),
+            Action::GoHandler => self.go(To::Handler),
+            Action::Hex => self.view.hex = !self.view.hex,
+            Action::Latency => self.view.set_open(!self.view.is_open()),
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
-                navigate::go(&mut self.view, model, action, self.drawn);
+                navigate::go(&mut self.view, &self.pins, &self.matches, model, action, self.drawn);
             }
+            Action::Filter => self.prompt = Some(Prompt::with(Question::Filter, self.view.filter().text())),
             Action::Sort | Action::Reverse => navigate::sort(&mut self.view, action),
             Action::Pause => self.pause(),
             Action::Record => self.record(),
@@ -287,6 +309,7 @@ impl State {
             Action::Slower => self.speed(-1),
             Action::Faster => self.speed(1),
         }
+        self.pin();
         Effect::Draw
     }
 
@@ -295,13 +318,21 @@ impl State {
         let Some(prompt) = &mut self.prompt else { return Effect::Nothing };
         let question = prompt.question;
         match prompt.key(event) {
-            Answer::Writing => return Effect::Draw,
+            Answer::Writing => {
+                // The rows follow what is written as it is written.
+                if question == Question::Filter {
+                    self.view.filters[self.view.view.index()] = Filter::new(prompt.text());
+                }
+                return Effect::Draw;
+            }
+            Answer::Cancelled if question == Question::Filter => self.show_all(),
             Answer::Cancelled => {}
             Answer::Given(text) => {
                 self.prompt = None;
                 match question {
                     Question::Mark { at } => self.mark(Bookmark { at, note: text }),
                     Question::Time => return self.go_to(&text),
+                    Question::Filter => {}
                 }
             }
         }
@@ -311,6 +342,7 @@ impl State {
 
     /// A key while the user chooses an action.
     fn choose(&mut self, event: KeyEvent) -> Effect {
+        self.judge();
         let scene = self.scene();
         let Some(palette) = &mut self.palette else { return Effect::Nothing };
         match palette.key(event, &self.keymap, scene) {
@@ -330,7 +362,7 @@ impl State {
         self.view.help = None;
         self.view.view = view;
         self.view.scroll = 0;
-        self.came_from = None;
+        self.trail.clear();
     }
 
     fn close(&mut self) {
@@ -338,14 +370,16 @@ impl State {
             self.view.help = None;
             return;
         }
-        if self.past.is_some() && !self.view.is_open() {
-            self.past = None;
+        if self.trail.last().is_some_and(|step| step.back(&mut self.view)) {
+            self.trail.pop();
             return;
         }
-        // Back in the packet, its timeline stands where it was left.
-        if let (View::Flows, Some(from)) = (self.view.view, self.came_from.take()) {
-            self.view.opened[View::Flows.index()] = false;
-            self.view.view = from;
+        if self.view.is_list() && !self.view.filter().is_empty() {
+            self.show_all();
+            return;
+        }
+        if self.past.is_some() && !self.view.is_open() {
+            self.past = None;
             return;
         }
         self.view.set_open(false);
@@ -378,6 +412,8 @@ impl State {
         }
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         navigate::let_go(&mut self.view, model);
+        self.pin();
+        self.judge();
         self.status.asked = self.ask();
         let scene = self.scene();
         self.status.hints = actions::hints(&self.keymap, scene);
@@ -386,55 +422,13 @@ impl State {
         let screen = Screen {
             model: shown(self.past.as_deref(), self.held.as_deref(), &self.model),
             view: &self.view,
+            pins: &self.pins,
+            matches: &self.matches,
             status: &self.status,
             theme: &self.theme,
             ascii: self.ascii,
         };
         (self.drawn, self.hits) = ui::draw(buffer, area, &screen);
-    }
-
-    /// The flow that the user looks at.
-    fn looked_at(&self) -> Option<FlowKey> {
-        let model = self.shown();
-        match navigate::open_packet(model, &self.view) {
-            Some(packet) => navigate::flow_at_cursor(&self.view, model, packet),
-            None if self.view.view == View::Flows => self.view.flows.selected,
-            None => None,
-        }
-    }
-
-    /// Asks the daemon about the flow that is looked at, once for each of its generations as long as it is. At most
-    /// once a frame, so that going through a list asks for what the eye rests on.
-    fn ask(&mut self) -> Option<Asked> {
-        let flow = self.looked_at().and_then(|key| self.shown().flow(key));
-        let Some((flow, ufid)) = flow.and_then(|flow| Some((flow, flow.ufid?))) else {
-            self.asked = None;
-            return None;
-        };
-        let question = (ufid, flow.sf_acts);
-        // Of a deleted flow the daemon knows nothing any more.
-        if flow.deleted.is_some() {
-            self.asked = None;
-            return None;
-        }
-        let Some(asks) = &self.asks else { return Some(Asked::Nobody) };
-        if self.asked == Some(question) {
-            return Some(Asked::Waiting(ufid));
-        }
-        let datapath = self.shown().datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-        match asks.try_send(Ask { ufid, datapath, sf_acts: flow.sf_acts }) {
-            Ok(()) => {
-                self.asked = Some(question);
-                Some(Asked::Waiting(ufid))
-            }
-            Err(TrySendError::Full(_)) => Some(Asked::Busy),
-            Err(TrySendError::Closed(_)) => Some(Asked::Nobody),
-        }
-    }
-
-    /// Whether another frame is needed although nothing happened: a question waits for room in the queue.
-    pub fn wants_another_frame(&self) -> bool {
-        self.status.asked == Some(Asked::Busy)
     }
 }
 

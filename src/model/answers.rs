@@ -48,7 +48,13 @@ impl Answers {
     }
 
     /// What was said since a time: what is older is of another generation, whose actions may have lain at this address too.
-    pub fn get(&self, ufid: Ufid, sf_acts: Option<FlowPtr>, query: Query, since: Nanos) -> Option<&DaemonAnswer> {
-        self.answers.peek(&(ufid, sf_acts, query)).filter(|(ts, _)| *ts >= since).map(|(_, answer)| answer)
+    pub fn get(
+        &self,
+        ufid: Ufid,
+        sf_acts: Option<FlowPtr>,
+        query: Query,
+        since: Nanos,
+    ) -> Option<(Nanos, &DaemonAnswer)> {
+        self.answers.peek(&(ufid, sf_acts, query)).filter(|(ts, _)| *ts >= since).map(|(ts, answer)| (*ts, answer))
     }
 }

@@ -272,9 +272,19 @@ impl Flow {
             FlowSort::Upcalls => self.upcalls,
             FlowSort::LastHit => self.last_hit.unwrap_or(0),
             FlowSort::FirstSeen => self.first_seen,
-            FlowSort::LastPut => self.last_put.map_or(0, |put| put.ts),
+            FlowSort::Bytes => self.bytes().map_or(0, |bytes| bytes.saturating_add(1)),
+            // Times of the monotonic clock leave the highest bit to what failed.
+            FlowSort::LastPut => {
+                self.last_put.map_or(0, |put| put.ts & !FAILED | if put.ret == 0 { 0 } else { FAILED })
+            }
             FlowSort::MasksTried => self.masks_tried.map_or(0, |masks| u64::from(masks) + 1),
             FlowSort::Deleted => self.deleted.unwrap_or(0),
+            FlowSort::Generations => u64::from(self.generations),
+            FlowSort::InPort => self.in_port.map_or(0, |port| u64::from(port.0) + 1),
+            FlowSort::LastPacket => self.packet_at,
+            FlowSort::Ufid => {
+                self.ufid.map_or(0, |Ufid([first, second, ..])| u64::from(first) << 32 | u64::from(second))
+            }
         }
     }
 
@@ -303,10 +313,23 @@ pub enum FlowSort {
     LastHit,
     /// When it was first seen.
     FirstSeen,
-    /// When it was last put.
+    /// Bytes of the packets that hit it; where they are not counted they come as the smallest.
+    Bytes,
+    /// When it was last put, those of which that failed before all others.
     LastPut,
     /// Masks tried at its last recorded hit.
     MasksTried,
     /// When it was deleted; those that were not come as the smallest.
     Deleted,
+    /// Generations before this one.
+    Generations,
+    /// The number of the port that its last recorded packet came in by.
+    InPort,
+    /// When its last recorded packet hit it or made it.
+    LastPacket,
+    /// Its UFID, by the first half of it.
+    Ufid,
 }
+
+/// The bit of a rank by which a put that failed comes behind all that went well.
+const FAILED: u64 = 1 << 63;

@@ -174,43 +174,62 @@ impl Flows {
         self.hand = 0;
     }
 
-    /// The place of a flow in the order of [`Flows::top`].
-    pub fn place(&self, key: FlowKey, (sort, descending): (FlowSort, bool), now: Nanos) -> Option<usize> {
-        let rank = |flow: &Flow| {
-            let rank = flow.rank(sort, now);
-            (if descending { !rank } else { rank }, flow.serial)
-        };
-        let own = rank(self.by_key.get(&key)?);
-        Some(self.by_key.values().filter(|flow| rank(flow) < own).count())
-    }
-
-    pub fn top(
+    pub fn order(
         &self,
-        keep: impl Fn(&Flow) -> bool,
+        mut keep: impl FnMut(&Flow) -> bool,
         (sort, descending): (FlowSort, bool),
         now: Nanos,
-        offset: usize,
-        n: usize,
-    ) -> (Vec<FlowKey>, usize) {
-        let ranked = self.by_key.values().enumerate().filter(|(_, flow)| keep(flow));
-        let mut order: Vec<(u64, u64, usize)> = ranked
-            .map(|(at, flow)| {
-                let rank = flow.rank(sort, now);
-                (if descending { !rank } else { rank }, flow.serial, at)
-            })
-            .collect();
-        let count = order.len();
+    ) -> FlowOrder<'_> {
+        let kept = self.by_key.values().enumerate().filter(|(_, flow)| keep(flow));
+        let ranked = kept.map(|(at, flow)| {
+            let rank = flow.rank(sort, now);
+            (if descending { !rank } else { rank }, flow.serial, at)
+        });
+        FlowOrder { flows: self, order: ranked.collect() }
+    }
+}
+
+/// Flows in an order, of which only the part that is asked for is put in place: quick also with very many. Equal ones
+/// keep one order.
+#[derive(Debug)]
+pub struct FlowOrder<'a> {
+    flows: &'a Flows,
+    /// Rank, serial and place in the map.
+    order: Vec<(u64, u64, usize)>,
+}
+
+impl FlowOrder<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The place of a flow, from 0; none where it is not among them.
+    pub fn place(&self, key: FlowKey) -> Option<usize> {
+        let at = self.flows.by_key.get_index_of(&key)?;
+        let own = self.order.iter().find(|(.., place)| *place == at)?;
+        Some(self.order.iter().filter(|other| *other < own).count())
+    }
+
+    /// `n` of them from place `offset` on.
+    pub fn keys(&mut self, offset: usize, n: usize) -> Vec<FlowKey> {
+        let count = self.order.len();
         let (offset, end) = (offset.min(count), offset.saturating_add(n).min(count));
         // Only what is shown is put in order: the rest is parted off.
         if end < count {
-            order.select_nth_unstable(end);
+            self.order.select_nth_unstable(end);
         }
-        let order = &mut order[..end];
+        let order = &mut self.order[..end];
         if offset > 0 && offset < end {
             order.select_nth_unstable(offset);
         }
         let shown = &mut order[offset..];
         shown.sort_unstable();
-        (shown.iter().filter_map(|&(.., at)| Some(*self.by_key.get_index(at)?.0)).collect(), count)
+        shown.iter().filter_map(|&(.., at)| Some(*self.flows.by_key.get_index(at)?.0)).collect()
     }
 }

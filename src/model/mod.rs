@@ -45,6 +45,7 @@ pub use condition::{
 };
 pub use drops::DropRow;
 pub use flow::{Flow, FlowKey, FlowSort, LastPut};
+pub use flows::FlowOrder;
 pub use follow::Late;
 pub use generation::Generation;
 pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Window, heat_bound};

@@ -1,7 +1,7 @@
 //! What the screen reads of a model.
 
 use super::{
-    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowSort, HandlerRow,
+    Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowOrder, FlowSort, HandlerRow,
     HeatColumn, Late, Limits, Metric, Model, Packet, PacketSnapshot, Percentiles, PortRow, Rates, Revalidators, SECOND,
     Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
@@ -144,6 +144,16 @@ impl Model {
         self.counting.series(metric)
     }
 
+    /// The mean of the last whole seconds' values, at most so many, and of how many it is; none before there is one.
+    pub fn mean(&self, metric: Metric, seconds: usize) -> Option<(f64, usize)> {
+        let (sum, count) = self
+            .series(metric)
+            .rev()
+            .take(seconds)
+            .fold((0u64, 0), |(sum, n), value| (sum.saturating_add(value), n + 1));
+        (count > 0).then(|| (sum as f64 / count as f64, count))
+    }
+
     /// The monotonic second (`ts / 1_000_000_000`) of the last value of every series; none while they are empty.
     pub fn series_end(&self) -> Option<u64> {
         self.counting.series_end()
@@ -237,14 +247,14 @@ impl Model {
         self.flows.iter()
     }
 
-    /// `n` flows from place `offset` of the order: quick also with very many flows. Equal ones keep one order.
-    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
-        self.top_flows_of(|_| true, sort, descending, offset, n).0
+    /// The flows that `keep` holds on to, in this order. It is asked about each of [`Model::flows`] once, in their order.
+    pub fn flow_order(&self, keep: impl FnMut(&Flow) -> bool, sort: FlowSort, descending: bool) -> FlowOrder<'_> {
+        self.flows.order(keep, (sort, descending), self.counted_at())
     }
 
-    /// The place of a flow in that order, from 0; none where it is not known.
-    pub fn flow_place(&self, key: FlowKey, sort: FlowSort, descending: bool) -> Option<usize> {
-        self.flows.place(key, (sort, descending), self.counted_at())
+    /// `n` flows from place `offset` of the order of all.
+    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
+        self.flow_order(|_| true, sort, descending).keys(offset, n)
     }
 
     /// The same among those that `keep` holds on to, and how many those are.
@@ -256,7 +266,8 @@ impl Model {
         offset: usize,
         n: usize,
     ) -> (Vec<FlowKey>, usize) {
-        self.flows.top(keep, (sort, descending), self.counted_at(), offset, n)
+        let mut order = self.flow_order(keep, sort, descending);
+        (order.keys(offset, n), order.len())
     }
 
     /// A flow's hits per second, over the last second or two.
@@ -271,6 +282,11 @@ impl Model {
 
     /// What the daemon said about this generation of a flow; none where it was not asked, or asked about another.
     pub fn answer(&self, flow: &Flow, query: Query) -> Option<&DaemonAnswer> {
+        self.answered(flow, query).map(|(_, answer)| answer)
+    }
+
+    /// The same with when it came.
+    pub fn answered(&self, flow: &Flow, query: Query) -> Option<(Nanos, &DaemonAnswer)> {
         let ufid = flow.ufid?;
         // One may have been asked before the actions were known.
         let unknown = || self.answers.get(ufid, None, query, flow.since);

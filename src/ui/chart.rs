@@ -40,6 +40,14 @@ pub fn bar(part: f64, columns: usize) -> String {
     out
 }
 
+/// The end of a scale that has room for `value`: the next of 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000 … that
+/// is not below it; 100 at least.
+pub fn round_up(value: u64) -> u64 {
+    const STEPS: [u64; 11] = [10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100];
+    let tenth = 10u64.pow(value.max(100).ilog10() - 1);
+    STEPS.iter().map(|n| tenth.saturating_mul(*n)).find(|end| *end >= value).unwrap_or(u64::MAX)
+}
+
 /// How dark a heat map's cell is: 0 (nothing) to 4, on a logarithmic scale against the darkest.
 pub fn shade(count: u64, most: u64) -> usize {
     if count == 0 || most == 0 {
@@ -80,6 +88,12 @@ mod tests {
         assert_eq!(bar(0.0001, 3), "╸");
         assert_eq!(bar(0.5, 3), "━╸");
         assert_eq!(bar(f64::NAN, 3), "");
+    }
+
+    #[test]
+    fn a_scale_has_room_and_a_round_end() {
+        assert_eq!([0, 100, 101, 480, 501, 2_100_000].map(round_up), [100, 100, 120, 500, 600, 2_500_000]);
+        assert_eq!(round_up(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub struct Copied {
 /// What is selected, or what a view without rows shows; `None` where the list is empty. `opened` is the same screen with
 /// the selected thing open, if it opens.
 pub fn copy(screen: &Screen<'_>, opened: &Screen<'_>) -> Option<Copied> {
-    let model = screen.model;
     let view = opened.view;
     let (what, text) = match view.view {
         View::Storm | View::Probes => {
@@ -33,7 +32,7 @@ pub fn copy(screen: &Screen<'_>, opened: &Screen<'_>) -> Option<Copied> {
             (what, plain(screen, if view.view == View::Probes { OPEN } else { WHOLE }).0)
         }
         View::Flows => {
-            let flow = model.flow(view.flows.selected?)?;
+            let flow = &opened.pins.flow.as_ref()?.value;
             let what =
                 flow.ufid.map_or_else(|| "the flow, which has no ufid".to_owned(), |ufid| format!("flow {ufid}"));
             (what, plain(opened, OPEN).0)

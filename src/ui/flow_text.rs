@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Asked, Lines, Screen, format, label, text};
+use super::{Asked, Lines, Screen, format, label, megaflow, rules, text};
 use crate::{
     event::{DaemonAnswer, DaemonState, PutKind, Query},
     model::Flow,
@@ -16,8 +16,8 @@ pub fn put_kind(kind: PutKind) -> &'static str {
     }
 }
 
-/// What was seen of the flow itself.
-pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
+/// What was seen of the flow itself; `kept` is whether the model still has it.
+pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
     let theme = screen.theme;
     let model = screen.model;
     let now = model.now();
@@ -32,13 +32,21 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
     if !datapath.is_empty() {
         lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
     }
+    if !kept {
+        let words = " held while it is open: let go, as newer flows took its room".to_owned();
+        lines.push(vec![(words, theme.quiet)]);
+    }
     let mut field = |name: &str, value: String, style: Style| {
         lines.push(vec![(format!(" {name:<12}"), theme.quiet), (value, style)]);
     };
-    let rate = format!("{}   {}/s", format::count(flow.hits()), format::rate(model.hit_rate(flow)));
+    let rate = format!("{} · {}/s in the last 2 s", format::count(flow.hits()), format::rate(model.hit_rate(flow)));
     field("hits", rate, theme.text);
-    if let (Some(bytes), Some(rate)) = (flow.bytes(), model.byte_rate(flow)) {
-        field("bytes", format!("{}   {}/s", format::bytes(bytes), format::bytes(rate as u64)), theme.text);
+    match (flow.bytes(), model.byte_rate(flow)) {
+        (Some(bytes), Some(rate)) => {
+            let words = format!("{} · {}/s in the last 2 s", format::bytes(bytes), format::bytes(rate as u64));
+            field("bytes", words, theme.text);
+        }
+        _ => field("bytes", "not counted".to_owned(), theme.quiet),
     }
     let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
     field("last hit", format!("{hit}, first seen {}", ago(flow.first_seen)), theme.text);
@@ -63,9 +71,8 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow) -> Lines {
         let why = flow.deleted_because.map_or_else(String::new, |reason| format!(": {reason}"));
         field("deleted", format!("{}{why}", ago(deleted)), theme.strong);
     }
-    if flow.generations > 0 {
-        field("actions", format!("changed {} times", flow.generations), theme.text);
-    }
+    let since = if flow.generations > 0 { format!(", since {}", ago(flow.since)) } else { String::new() };
+    field("generation", format!("{}{since}", u64::from(flow.generations) + 1), theme.text);
     if let Some(masks) = flow.masks_tried {
         field("masks", format!("{masks} tried at the last hit seen in detail"), theme.text);
     }
@@ -100,7 +107,7 @@ pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
 fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: usize, lines: &mut Lines) {
     let theme = screen.theme;
     let mut head = vec![(format!(" {title}  "), theme.heading)];
-    let Some(DaemonAnswer { answer, took_ns, .. }) = screen.model.answer(flow, query) else {
+    let Some((at, DaemonAnswer { answer, took_ns, .. })) = screen.model.answered(flow, query) else {
         let (words, style) = unanswered(screen, flow);
         head.push((words, style));
         lines.push(head);
@@ -110,7 +117,13 @@ fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: 
         Query::GetFlow => "dpctl/get-flow",
         Query::Detrace => "ofproto/detrace",
     };
-    head.push((format!("{command}, answered in {}", format::duration(*took_ns).trim_end()), theme.quiet));
+    let age = match format::age(screen.model.now().saturating_sub(at)) {
+        age if age == "now" => age,
+        age => format!("{age} ago"),
+    };
+    let gone = if flow.deleted.is_some() { "; the flow is deleted since" } else { "" };
+    let took = format::duration(*took_ns);
+    head.push((format!("{command}, answered {age} in {}{gone}", took.trim_end()), theme.quiet));
     lines.push(head);
     match (answer, query) {
         (Err(_), _) if flow.deleted.is_some() => {
@@ -118,8 +131,8 @@ fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: 
         }
         (Err(why), _) => push_wrapped(lines, &format!("▲ {why}"), columns, theme.bad),
         (Ok(words), _) if words.trim().is_empty() => push_wrapped(lines, "nothing", columns, theme.quiet),
-        (Ok(words), Query::GetFlow) => megaflow(screen, words, columns, lines),
-        (Ok(words), Query::Detrace) => rules(screen, words, columns, lines),
+        (Ok(words), Query::GetFlow) => lines.extend(megaflow::lines(theme, words, columns)),
+        (Ok(words), Query::Detrace) => lines.extend(rules::lines(theme, words, columns)),
     }
 }
 
@@ -143,95 +156,10 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
     }
 }
 
-/// `dpctl/get-flow`'s line: the match, a field a line where they are many, then counts, then actions.
-fn megaflow(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines) {
-    let theme = screen.theme;
-    for line in words.lines().filter(|line| !line.trim().is_empty()) {
-        let fields = split_top(line.trim());
-        let is_count = |field: &&String| {
-            ["packets:", "bytes:", "used:", "flags:", "dp:", "offloaded:"].iter().any(|key| field.starts_with(key))
-        };
-        let at = fields.iter().position(|field| field.starts_with("actions:")).unwrap_or(fields.len());
-        let (matched, actions) = fields.split_at(at);
-        let is_ufid = |field: &&String| field.starts_with("ufid:");
-        let is_open = |field: &&String| field.ends_with("(0/0)") || field.ends_with("(0/0x0)");
-        for field in matched.iter().filter(|field| !is_count(field) && !is_ufid(field) && !is_open(field)) {
-            push_wrapped(lines, field, columns, theme.text);
-        }
-        let open: Vec<&str> = matched.iter().filter(is_open).map(|field| name_of(field)).collect();
-        if !open.is_empty() {
-            push_wrapped(lines, &format!("any {}", open.join(", ")), columns, theme.quiet);
-        }
-        let counts: Vec<&str> = matched.iter().filter(is_count).map(String::as_str).collect();
-        if !counts.is_empty() {
-            push_wrapped(lines, &counts.join("  "), columns, theme.quiet);
-        }
-        if !actions.is_empty() {
-            push_wrapped(lines, &actions.join(","), columns, theme.strong);
-        }
-    }
-}
-
-/// `ofproto/detrace`'s lines; those with a cookie or a table, which are rules, are stressed.
-fn rules(screen: &Screen<'_>, words: &str, columns: usize, lines: &mut Lines) {
-    let theme = screen.theme;
-    for line in words.lines() {
-        let rule = line.contains("cookie=") || line.contains("table=") || line.contains("priority=");
-        push_wrapped(lines, line, columns, if rule { theme.strong } else { theme.text });
-    }
-}
-
-/// A field without what it matches: `skb_mark` of `skb_mark(0/0)`.
-fn name_of(field: &str) -> &str {
-    field.split('(').next().unwrap_or(field)
-}
-
-/// Parts of a flow's text between the commas that stand in no parentheses.
-fn split_top(words: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut depth = 0i32;
-    for c in words.chars() {
-        depth += match c {
-            '(' | '{' | '[' => 1,
-            ')' | '}' | ']' => -1,
-            _ => 0,
-        };
-        match parts.last_mut() {
-            Some(part) if c != ',' || depth > 0 => part.push(c),
-            _ => parts.push(String::new()),
-        }
-    }
-    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
-}
-
 fn push_wrapped(lines: &mut Lines, words: &str, columns: usize, style: Style) {
     let indent = words.len() - words.trim_start().len();
     for (i, line) in text::wrap(words, columns.saturating_sub(6 + indent)).into_iter().enumerate() {
         let hang = if i > 0 { indent + 2 } else { 0 };
         lines.push(vec![(format!("   {:hang$}{line}", ""), style)]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_megaflow_falls_into_its_fields() {
-        let words =
-            "recirc_id(0),in_port(2),ipv4(src=1.2.3.4/0.0.0.0,frag=no), packets:0, used:never, actions:set(a(b,c)),3";
-        assert_eq!(
-            split_top(words),
-            [
-                "recirc_id(0)",
-                "in_port(2)",
-                "ipv4(src=1.2.3.4/0.0.0.0,frag=no)",
-                "packets:0",
-                "used:never",
-                "actions:set(a(b,c))",
-                "3"
-            ]
-        );
-        assert_eq!(split_top(")),a"), ["))", "a"]);
     }
 }

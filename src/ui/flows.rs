@@ -1,75 +1,97 @@
 //! The flows: a table, and one of them with all that is known about it.
 
 use super::{
-    Drawn, Screen, flow_text, format, label, lists,
+    Drawn, Screen, empty, flow_text, format, label,
+    lists::{self, ShownFlows},
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
+    title,
 };
 use crate::model::{Flow, FlowSort, LastPut};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 13] = [
     Column::number("hits/s", 7, 0),
     Column::number("hits", 7, 0),
+    Column::number("bytes", 7, 4),
     Column::number("upcalls", 7, 1),
     Column::words("last put", 8, 10, 2),
-    Column::number("masks", 5, 4),
-    Column::number("last hit", 8, 3),
-    Column::number("age", 6, 5),
-    Column::words("in port", 8, 15, 6),
-    Column::words("last packet", 37, 64, 0),
-    Column::words("ufid", 8, 36, 7),
+    Column::number("last hit", 8, 5),
+    Column::number("age", 6, 6),
+    Column::number("masks", 5, 7),
+    Column::number("gen", 4, 9),
+    Column::words("deleted", 8, 22, 8),
+    Column::words("in port", 7, 15, 3),
+    Column::words("last packet", 38, 64, 0),
+    Column::words("ufid", 8, 36, 10),
 ];
+/// The column of the end: where there is no room for it, the last put's says that there was one.
+const DELETED: usize = 9;
 
 /// The column that an order shows itself in.
 fn column_of(sort: FlowSort) -> usize {
     match sort {
         FlowSort::HitRate => 0,
         FlowSort::Hits => 1,
-        FlowSort::Upcalls => 2,
-        FlowSort::LastPut | FlowSort::Deleted => 3,
-        FlowSort::MasksTried => 4,
+        FlowSort::Bytes => 2,
+        FlowSort::Upcalls => 3,
+        FlowSort::LastPut => 4,
         FlowSort::LastHit => 5,
         FlowSort::FirstSeen => 6,
+        FlowSort::MasksTried => 7,
+        FlowSort::Generations => 8,
+        FlowSort::Deleted => DELETED,
+        FlowSort::InPort => 10,
+        FlowSort::LastPacket => 11,
+        FlowSort::Ufid => 12,
     }
 }
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     if screen.view.is_open()
-        && let Some(flow) = screen.view.flows.selected.and_then(|key| screen.model.flow(key))
+        && let Some((flow, kept)) = screen.pins.flow_of(screen.view)
     {
-        return detail(pen, screen, flow, screen.view.scroll);
+        return detail(pen, screen, (flow, kept), screen.view.scroll);
     }
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high / 2 - 2 } else { 0 };
     let table_high = high - preview;
     let page = usize::from(table_high.saturating_sub(2));
-    let (keys, window, count) = lists::flow_window(screen.model, screen.view, page);
-    title(pen, screen, count);
-    if keys.is_empty() {
-        empty(pen, screen);
-        return Drawn { page, scroll_max: 0 };
-    }
-    let layout = Layout::new(&COLUMNS, wide);
+    let ShownFlows { keys, window, count, hidden } = lists::flows(screen.model, screen.view, screen.matches, page);
+    let drawn = Drawn { page, scroll_max: 0 };
     let order = screen.view.flow_order;
-    layout.head(pen, 1, &COLUMNS, Some((column_of(order.by), order.largest_first)));
+    let sorted = column_of(order.by);
+    // The column that is sorted by is always there.
+    let mut columns = COLUMNS;
+    columns[sorted].spare = 0;
+    heading(pen, screen, count, hidden);
+    if title::hides_all(pen, screen, 2, count, hidden) {
+        return drawn;
+    }
+    if keys.is_empty() {
+        nothing(pen, screen);
+        return drawn;
+    }
+    let layout = Layout::new(&columns, wide);
+    layout.head(pen, 1, &columns, Some((sorted, order.largest_first)));
+    let says_end = layout.place(DELETED).is_some();
     for (key, i) in keys.iter().zip(0..page) {
         let Some(flow) = screen.model.flow(*key) else { continue };
         let selected = window.first + i == window.selected;
-        layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, flow), selected);
+        layout.row(pen, i as u16 + 2, &columns, &row(screen, flow, says_end), selected);
         if selected && preview > 0 {
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
-            detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, flow, 0);
+            detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, (flow, true), 0);
         }
     }
-    Drawn { page, scroll_max: 0 }
+    drawn
 }
 
 /// Draws all that is known about a flow: below each other, or side by side where there is room.
-fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow, scroll: usize) -> Drawn {
+fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, (flow, kept): (&Flow, bool), scroll: usize) -> Drawn {
     let (wide, high) = (pen.width(), pen.height());
-    let figures = flow_text::figures(screen, flow);
+    let figures = flow_text::figures(screen, flow, kept);
     if wide < 116 {
         let mut lines = figures;
         lines.push(Vec::new());
@@ -82,11 +104,15 @@ fn detail(pen: &mut Pen<'_>, screen: &Screen<'_>, flow: &Flow, scroll: usize) ->
     scrolled(&mut pen.part(middle, 0, wide - middle, high), &lines, scroll)
 }
 
-fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
+fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) {
     let theme = *pen.theme;
-    let x = pen.pieces(1, 0, &[("flows  ", theme.heading), (&format::count(count as u64), theme.strong)]);
+    let x = title::draw(pen, screen, "flows", count, hidden);
     let evicted = screen.model.evicted().flows;
-    let kept = if evicted > 0 { format!(" kept, {} let go", format::count(evicted)) } else { " seen".to_owned() };
+    let kept = match (evicted, screen.view.filter().is_empty()) {
+        (1.., _) => format!(" kept, {} let go", format::count(evicted)),
+        (0, true) => " seen".to_owned(),
+        (0, false) => String::new(),
+    };
     let kernel: Option<u64> = screen
         .model
         .datapaths()
@@ -97,10 +123,14 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
         Some(n) if !screen.model.datapaths().is_empty() => format!(" · {} in the datapath now", format::count(n)),
         _ => String::new(),
     };
-    pen.put(x, 0, &format!("{kept}{now}"), theme.text);
+    pen.put(x, 0, &format!("{kept}{now} · rates of the last 2 s"), theme.text);
 }
 
-fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    if let Some(words) = empty::because(screen.model, &["flow_hit", "flow_lookup"]) {
+        pen.paragraph(1, 2, &words, pen.theme.text);
+        return;
+    }
     let words = if screen.model.totals().is_none() {
         "waiting for the first counters"
     } else {
@@ -109,7 +139,7 @@ fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     pen.paragraph(1, 2, words, pen.theme.text);
 }
 
-fn row(screen: &Screen<'_>, flow: &Flow) -> Vec<Cell> {
+fn row(screen: &Screen<'_>, flow: &Flow, says_end: bool) -> Vec<Cell> {
     let theme = screen.theme;
     let model = screen.model;
     let gone = flow.deleted.is_some();
@@ -117,21 +147,30 @@ fn row(screen: &Screen<'_>, flow: &Flow) -> Vec<Cell> {
     let now = model.now();
     let rate = model.hit_rate(flow);
     let (put, put_style) = match (flow.deleted, flow.last_put) {
-        (Some(_), _) => ("deleted".to_owned(), theme.quiet),
-        (None, Some(LastPut { ret: 0, kind, .. })) => (flow_text::put_kind(kind).to_owned(), plain),
-        (None, Some(LastPut { ret, .. })) => (format!("▲ {}", label::outcome(ret)), theme.bad),
-        (None, None) => ("–".to_owned(), theme.quiet),
+        (Some(_), _) if !says_end => ("deleted".to_owned(), theme.quiet),
+        (_, Some(LastPut { ret: 0, kind, .. })) => (flow_text::put_kind(kind).to_owned(), plain),
+        (_, Some(LastPut { ret, .. })) => (format!("▲ {}", label::outcome(ret)), theme.bad),
+        (_, None) => ("–".to_owned(), theme.quiet),
     };
     let dash = || "–".to_owned();
     let age = |at: u64| format::age(now.saturating_sub(at));
+    let end = match (flow.deleted, flow.deleted_because) {
+        (None, _) => dash(),
+        (Some(at), None) => age(at),
+        (Some(at), Some(reason)) => format!("{} {reason}", age(at)),
+    };
     vec![
         (format::rate(rate), if rate > 0.0 && !gone { theme.strong } else { theme.quiet }),
         (format::short_count(flow.hits()), plain),
+        (flow.bytes().map_or_else(dash, format::bytes), plain),
         (format::short_count(flow.upcalls), plain),
         (put, put_style),
-        (flow.masks_tried.map_or_else(dash, |n| n.to_string()), plain),
         (flow.last_hit.map_or_else(dash, age), plain),
         (age(flow.first_seen), plain),
+        (flow.masks_tried.map_or_else(dash, |n| n.to_string()), plain),
+        // The first one is number 1.
+        (format::short_count(u64::from(flow.generations) + 1), plain),
+        (end, theme.quiet),
         (flow.in_port.map_or_else(dash, |port| label::port(model, Some(flow.dp), port)), plain),
         (flow.summary.as_ref().map_or_else(dash, ToString::to_string), plain),
         (flow.ufid.map_or_else(|| "by key".to_owned(), |ufid| ufid.to_string()), theme.quiet),

@@ -1,9 +1,11 @@
 //! The handlers: the daemon's threads that take upcalls, how much each takes and how long it lets them wait.
 
 use super::{
-    Drawn, HandlerSort, Screen, format, lists,
+    Drawn, HandlerSort, Screen, empty, format,
+    lists::{self, Shown},
     pen::Pen,
     table::{Cell, Column, Layout},
+    title,
 };
 use crate::{
     event::task_name,
@@ -32,17 +34,28 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let theme = *pen.theme;
     let top = 1 + revalidators(pen, screen, 1);
     let page = usize::from(pen.height().saturating_sub(top + 1));
-    let rows = lists::handlers(screen.model, screen.view.handler_order);
-    let x = pen.pieces(1, 0, &[("handlers  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
+    let Shown { rows, hidden } = lists::handlers(screen.model, screen.view);
+    let x = title::draw(pen, screen, "handlers", rows.len(), hidden);
     let note = match screen.model.loss().upcalls_are() {
-        Some("filtered") => " seen · waits and batches are of filtered upcalls, counts of all are exact",
-        Some(_) => " seen · waits and batches are of a sample, counts are exact",
-        None => " seen to receive upcalls · waits are of the last 10 to 20 s",
+        Some("filtered") => " seen · rates of the last 2 s; waits and batches of filtered upcalls alone",
+        Some(_) => " seen · rates of the last 2 s; waits and batches of a sample",
+        None => " seen · rates of the last 2 s; waits of the last 10 to 20 s",
     };
     pen.put(x, 0, note, theme.text);
+    if title::hides_all(pen, screen, top + 1, rows.len(), hidden) {
+        return Drawn { page, scroll_max: 0 };
+    }
     if rows.is_empty() {
-        let words = "no handler was seen to receive an upcall so far";
-        pen.paragraph(1, top + 1, words, theme.text);
+        let words = empty::because(screen.model, &["upcall_recv"]).unwrap_or_else(|| match screen.model.totals() {
+            Some(totals) if totals.upcalls > 0 => {
+                "upcalls were counted, and no handler was seen to receive one: is ovs-vswitchd \
+                 running, or are they left out by the event budget or a filter? 7 Probes tells"
+                    .to_owned()
+            }
+            Some(_) => "no handler was seen to receive an upcall so far: there was no upcall".to_owned(),
+            None => "waiting for the first counters".to_owned(),
+        });
+        pen.paragraph(1, top + 1, &words, theme.text);
         return Drawn { page, scroll_max: 0 };
     }
     let ids: Vec<u32> = rows.iter().map(|row| row.tid).collect();

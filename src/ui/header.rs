@@ -194,7 +194,7 @@ fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
         parts.push((format!("kept {}", format::clock_span(held.seconds)), theme.quiet));
     }
     if let Some(percent) = screen.status.own_cpu {
-        parts.push((format!("own {percent:.1} %"), theme.quiet));
+        parts.push((format!("own CPU {percent:.1} %"), theme.quiet));
     }
     parts
 }

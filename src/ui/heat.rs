@@ -1,19 +1,19 @@
 //! The heat map: how long upcalls took the whole way, second by second.
 
 use super::{Screen, chart, format, pen::Pen};
-use crate::model::{HEAT_BUCKETS, HeatColumn, heat_bound};
+use crate::model::{HEAT_BUCKETS, HeatColumn, Stage, Window, heat_bound};
 
 /// Columns at the left for the scale.
 const SCALE: u16 = 8;
 
-/// Rows it can use, heading and times included.
-pub const MOST_ROWS: u16 = HEAT_BUCKETS as u16 + 2;
+/// Rows it can use, heading, times and values included.
+pub const MOST_ROWS: u16 = HEAT_BUCKETS as u16 + 3;
 
-/// Draws the map into the whole area: a heading, the cells, and times of day below them.
+/// Draws the map into the whole area: a heading, the cells, times of day below them, and the last values in figures.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let theme = *pen.theme;
     pen.put(1, 0, "upcall time, the whole way", theme.heading);
-    let rows = usize::from(pen.height().saturating_sub(2));
+    let rows = usize::from(pen.height().saturating_sub(3));
     let columns = usize::from(pen.width().saturating_sub(SCALE + 2));
     let heat = screen.model.heat();
     let (Some(last), true) = (heat.last(), rows >= 3 && columns >= 10) else {
@@ -53,12 +53,31 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         }
     }
     let y = used as u16 + 1;
+    values(pen, screen, y + 1);
     let Some(clock) = screen.model.clock() else { return };
     let at = |second: u64| format::time_of_day(clock, second.saturating_mul(1_000_000_000)).unwrap_or_default();
     pen.put_right(SCALE + 1 + columns as u16, y, &at(last.second), theme.quiet);
     let span = columns as u64 * per_column;
     if columns >= 24 {
         pen.put(SCALE + 1, y, &at(last.second.saturating_sub(span - 1)), theme.quiet);
+    }
+}
+
+/// What the map's last ten seconds are in figures.
+fn values(pen: &mut Pen<'_>, screen: &Screen<'_>, y: u16) {
+    let theme = *pen.theme;
+    let Some(last) = screen.model.latency(Stage::Whole, Window::Last10) else { return };
+    let mut x = 1;
+    for (name, ns) in [("p50", last.p50), ("p90", last.p90), ("p99", last.p99), ("max", last.max)] {
+        x = pen.pieces(
+            x,
+            y,
+            &[(name, theme.quiet), (" ", theme.text), (format::duration(ns).trim_end(), theme.strong)],
+        ) + 2;
+    }
+    // Whole or not at all.
+    if x + 9 <= pen.width() {
+        pen.put(x, y, "last 10 s", theme.quiet);
     }
 }
 

@@ -97,8 +97,8 @@ pub fn packet_summary(packet: Option<&Packet>) -> String {
 }
 
 /// What became of a packet, and whether that is bad.
-pub fn fate(model: &Model, packet: &Packet) -> (String, bool) {
-    match model.fate(packet) {
+pub fn fate(model: &Model, packet: &Packet, fate: Fate) -> (String, bool) {
+    match fate {
         Fate::Forwarded => {
             let names: Vec<String> = packet.outputs.iter().map(|out| port(model, packet.dp, *out)).collect();
             let more = if packet.outputs_cut > 0 { format!(" +{}", packet.outputs_cut) } else { String::new() };

@@ -2,6 +2,8 @@
 
 mod chart;
 mod copy;
+mod empty;
+pub mod filter;
 mod flow_text;
 mod flows;
 pub mod format;
@@ -12,14 +14,18 @@ mod help;
 pub mod label;
 pub mod lists;
 pub mod losses;
+pub mod matches;
+mod megaflow;
 mod overview;
 mod packet_text;
 mod packets;
 mod palette;
 mod pen;
+mod pins;
 mod ports;
 mod probes;
 mod rates;
+mod rules;
 mod stages;
 mod status;
 mod storm;
@@ -28,6 +34,7 @@ mod talkers;
 pub mod text;
 mod theme;
 mod timeline;
+mod title;
 mod upcalls;
 mod view;
 
@@ -36,13 +43,15 @@ use std::cell::Cell;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 pub use copy::{Copied, copy};
+pub use pins::{Pin, Pins};
 pub use status::{Asked, Ended, Held, HelpLine, Mode, Output, Pace, Palette, PaletteRow, Prompt, RecordState, Status};
 pub use text::clean;
 pub use theme::{Choice, Depth, Theme};
 pub use timeline::line_flow;
-pub use view::{HandlerSort, ListState, Order, PortSort, View, ViewState, Window};
+pub use view::{HandlerSort, ListState, Order, PortSort, UpcallSort, View, ViewState, Window};
 
 use crate::model::Model;
+use matches::Matches;
 use pen::Pen;
 
 /// Columns that the screen needs at least.
@@ -57,6 +66,10 @@ pub struct Screen<'a> {
     pub model: &'a Model,
     /// What is looked at.
     pub view: &'a ViewState,
+    /// What is open, as it was last known.
+    pub pins: &'a Pins,
+    /// Which rows the filter takes.
+    pub matches: &'a Matches,
     /// The program's own doings.
     pub status: &'a Status,
     /// The styles.

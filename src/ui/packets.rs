@@ -1,13 +1,15 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Lines, Screen, flow_text, format, label, lists, packet_text,
+    Drawn, Lines, Screen, empty, flow_text, format, label,
+    lists::{self, Shown},
+    packet_text,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
-    text, timeline,
+    text, timeline, title,
 };
-use crate::model::Packet;
+use crate::model::{Packet, PacketSnapshot};
 
 const COLUMNS: [Column; 8] = [
     Column::words("time", 8, 8, 3),
@@ -23,24 +25,20 @@ const COLUMNS: [Column; 8] = [
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let model = screen.model;
-    let selected = screen.view.packets.selected;
-    if screen.view.is_open()
-        && let Some(id) = selected
-    {
-        let Some(packet) = model.packet(id) else {
-            pen.put(1, 1, "This packet is not kept any more: newer ones took its room. Space holds the screen, to read one in a storm.", pen.theme.text);
-            return Drawn::default();
-        };
-        return draw_one(pen, screen, packet);
+    if screen.view.is_open() {
+        return draw_one(pen, screen);
     }
-    let ids = lists::packets(model);
+    let Shown { rows: ids, hidden } = lists::packets(model, screen.view, screen.matches);
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high * 3 / 5 } else { 0 };
     let table_high = high - preview;
     let page = usize::from(table_high.saturating_sub(2));
-    title(pen, screen, ids.len());
+    heading(pen, screen, ids.len(), hidden);
+    if title::hides_all(pen, screen, 2, ids.len(), hidden) {
+        return Drawn { page, scroll_max: 0 };
+    }
     if ids.is_empty() {
-        empty(pen, screen);
+        nothing(pen, screen);
         return Drawn { page, scroll_max: 0 };
     }
     let window = lists::window(&ids, &screen.view.packets, page);
@@ -51,21 +49,22 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         let selected = window.first + i == window.selected;
         layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, packet), selected);
         if selected && preview > 0 {
+            let Some(whole) = model.packet_snapshot(*id) else { continue };
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
             let mut below = pen.part(0, table_high + 1, wide, preview - 1);
-            headline(&mut below, screen, packet);
-            let gap = u16::from(model.timeline(packet).len() + 4 <= usize::from(preview));
-            timeline::draw(&mut below.part(0, 2 + gap, wide, preview - 3 - gap), screen, packet, None);
+            headline(&mut below, screen, &whole, true);
+            let gap = u16::from(whole.events.len() + 4 <= usize::from(preview));
+            timeline::draw(&mut below.part(0, 2 + gap, wide, preview - 3 - gap), screen, &whole, None);
         }
     }
     Drawn { page, scroll_max: 0 }
 }
 
-fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
+fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) {
     let theme = *pen.theme;
-    let x = pen.pieces(1, 0, &[("packets  ", theme.heading), (&format::count(count as u64), theme.strong)]);
+    let x = title::draw(pen, screen, "packets", count, hidden);
     let loss = screen.model.loss();
-    let mut words = " kept".to_owned();
+    let mut words = if screen.view.filter().is_empty() { " kept" } else { "" }.to_owned();
     for (n, what) in [
         (screen.model.evicted().packets, "older let go"),
         (loss.over_budget, "over budget"),
@@ -79,7 +78,11 @@ fn title(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize) {
     pen.put(x, 0, &words, theme.text);
 }
 
-fn empty(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
+    if let Some(words) = empty::because(screen.model, &["packet_end"]) {
+        pen.paragraph(1, 2, &words, pen.theme.text);
+        return;
+    }
     let loss = screen.model.loss();
     let words = match screen.model.totals() {
         None => "waiting for the first counters",
@@ -98,7 +101,7 @@ fn row(screen: &Screen<'_>, packet: &Packet) -> Vec<Cell> {
     let theme = screen.theme;
     let model = screen.model;
     let dash = || "–".to_owned();
-    let (fate, bad) = label::fate(model, packet);
+    let (fate, bad) = label::fate(model, packet, model.fate(packet));
     let upcalls = packet.upcalls.len();
     vec![
         (model.clock().and_then(|clock| format::time_of_day(clock, packet.first)).unwrap_or_else(dash), theme.quiet),
@@ -112,13 +115,18 @@ fn row(screen: &Screen<'_>, packet: &Packet) -> Vec<Cell> {
     ]
 }
 
-/// The packet in two rows: what it is, and what became of it.
-fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
+/// The packet in two rows: what it is, how long ago, and what became of it; in a third where the model let go of it.
+fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, whole: &PacketSnapshot, kept: bool) {
     let theme = *pen.theme;
+    let packet = &whole.packet;
     let end = pen.width() - 1;
+    let ago = match format::age(screen.model.now().saturating_sub(packet.first)) {
+        age if age == "now" => age,
+        age => format!("{age} ago"),
+    };
     let total = format!("total {}", format::duration(packet.total()).trim_end());
-    pen.put_right(end, 0, &total, theme.strong);
-    let room = end.saturating_sub(total.chars().count() as u16 + 3);
+    let first = pen.pieces_right(end, 0, &[(&total, theme.strong), (" · ", theme.quiet), (&ago, theme.text)]);
+    let room = first.saturating_sub(3);
     let x = pen.put(1, 0, &label::packet(packet.id), theme.heading) + 2;
     let len = packet.len.map_or_else(String::new, |len| format!("  {len} B"));
     let what = match &packet.summary {
@@ -127,7 +135,7 @@ fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
     };
     pen.put_in(x, 0, room.saturating_sub(x), &what, theme.strong);
 
-    let (fate, bad) = label::fate(screen.model, packet);
+    let (fate, bad) = label::fate(screen.model, packet, whole.fate);
     let mut parts = Vec::new();
     if let Some(port) = packet.in_port {
         parts.push(format!("in by {}", label::port(screen.model, packet.dp, port)));
@@ -140,45 +148,68 @@ fn headline(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) {
     let x = pen.put(1, 1, &format!("{}, ", parts.join(", ")), theme.text);
     let style = if bad { theme.bad } else { theme.text };
     pen.put(x, 1, &if bad { format!("▲ {fate}") } else { fate }, style);
+    if !kept {
+        pen.put(1, 2, "held while it is open: the list has let go of it, as newer packets took its room", theme.quiet);
+    }
 }
 
-/// Draws one packet: what it is, its timeline with a cursor, and below it what the line at the cursor is about.
-pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet) -> Drawn {
+/// Draws the packet that is open: what it is, its timeline with a cursor, and below it what the line at the cursor is about.
+pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
+    let Some((whole, kept)) = screen.pins.packet_of(screen.view) else {
+        let words = "Nothing is known of its packet: its beginning was not seen, or newer packets took its room.";
+        pen.paragraph(1, 1, words, pen.theme.text);
+        return Drawn::default();
+    };
     let (wide, high) = (pen.width(), pen.height());
-    headline(pen, screen, packet);
-    let events = screen.model.timeline(packet).len() + usize::from(packet.events_cut > 0);
+    headline(pen, screen, whole, kept);
+    let cursor = screen.view.timeline;
+    let about = about(screen, whole, timeline::cursor(&cursor), usize::from(wide));
+    let events = whole.events.len() + usize::from(whole.packet.events_cut > 0);
     let top = 3;
     let room = high.saturating_sub(top);
     // The timeline takes what it needs, but for some rows that belong to what is below it.
-    let below_least = if room >= 30 { 14 } else { 7 };
+    let below_least = match (room >= 30, screen.view.hex) {
+        (true, true) => 22,
+        (true, false) => 14,
+        (false, true) => 9,
+        (false, false) => 7,
+    };
+    let below_least = below_least.min(about.len() as u16);
     let lines = (events as u16).min(room.saturating_sub(below_least + 1)).max(3);
-    let cursor = screen.view.timeline;
-    timeline::draw(&mut pen.part(0, top, wide, lines), screen, packet, Some(&cursor));
-    let below = events.saturating_sub(timeline::first(screen, packet, usize::from(lines)) + usize::from(lines));
+    timeline::draw(&mut pen.part(0, top, wide, lines), screen, whole, Some(&cursor));
+    let below = events.saturating_sub(timeline::first(screen, whole, usize::from(lines)) + usize::from(lines));
     if below > 0 {
         pen.put(4, top + lines, &format!("↓ {below} more"), pen.theme.quiet);
     }
     let y = top + lines + 1;
     let mut below = pen.part(0, y, wide, high.saturating_sub(y));
-    let flow = line_flow(screen, packet).and_then(|key| screen.model.flow(key));
-    let mut about = flow.map_or_else(Lines::new, |flow| flow_text::answers(screen, flow, usize::from(wide)));
-    let line = timeline::cursor(&screen.view.timeline);
-    if let Some((name, words)) = timeline::line_arguments(screen.model, packet, line) {
-        let rows = text::wrap(&words, usize::from(wide).saturating_sub(12)).into_iter().zip(0..);
-        about.extend(rows.map(|(row, i)| {
-            let name = if i == 0 { name } else { "" };
-            vec![(format!(" {name:<9} "), screen.theme.quiet), (row, screen.theme.text)]
-        }));
-    }
-    if !about.is_empty() {
-        about.push(Vec::new());
-    }
-    about.extend(packet_text::whole(screen, packet));
     scrolled(&mut below, &about, 0);
     Drawn { page: usize::from(lines), scroll_max: 0 }
 }
 
-/// The flow of the line at the cursor.
-fn line_flow(screen: &Screen<'_>, packet: &Packet) -> Option<crate::model::FlowKey> {
-    timeline::line_flow(screen.model, packet, timeline::cursor(&screen.view.timeline))
+/// What the timeline's line is about, the packet's headers, and its bytes where they are asked for.
+fn about(screen: &Screen<'_>, whole: &PacketSnapshot, line: usize, columns: usize) -> Lines {
+    let theme = screen.theme;
+    let mut about = Lines::new();
+    // Who asks for the bytes wants to see them first.
+    if screen.view.hex {
+        about.extend(packet_text::hex(screen, &whole.packet));
+        about.push(Vec::new());
+    }
+    let before = about.len();
+    if let Some(flow) = timeline::line_flow(screen.model, whole, line).and_then(|key| screen.model.flow(key)) {
+        about.extend(flow_text::answers(screen, flow, columns));
+    }
+    if let Some((name, words)) = timeline::line_arguments(whole, line) {
+        let rows = text::wrap(&words, columns.saturating_sub(12)).into_iter().zip(0..);
+        about.extend(rows.map(|(row, i)| {
+            let name = if i == 0 { name } else { "" };
+            vec![(format!(" {name:<9} "), theme.quiet), (row, theme.text)]
+        }));
+    }
+    if about.len() > before {
+        about.push(Vec::new());
+    }
+    about.extend(packet_text::headers(screen, &whole.packet));
+    about
 }

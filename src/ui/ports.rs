@@ -1,9 +1,11 @@
 //! The ports: which of them send upcalls, and why.
 
 use super::{
-    Drawn, PortSort, Screen, chart, format, lists,
+    Drawn, PortSort, Screen, chart, empty, format,
+    lists::{self, Shown},
     pen::Pen,
     table::{Cell, Column, Layout},
+    title,
 };
 use crate::model::PortRow;
 
@@ -23,15 +25,18 @@ const COLUMNS: [Column; 9] = [
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let theme = *pen.theme;
     let page = usize::from(pen.height().saturating_sub(2));
-    let rows = lists::ports(screen.model, screen.view.port_order);
-    let x = pen.pieces(1, 0, &[("ports  ", theme.heading), (&rows.len().to_string(), theme.strong)]);
-    pen.put(x, 0, " · upcalls since the probes were attached, exact", theme.text);
+    let Shown { rows, hidden } = lists::ports(screen.model, screen.view);
+    let x = title::draw(pen, screen, "ports", rows.len(), hidden);
+    pen.put(x, 0, " · upcalls since the probes were attached, exact; rates of the last 2 s", theme.text);
+    if title::hides_all(pen, screen, 2, rows.len(), hidden) {
+        return Drawn { page, scroll_max: 0 };
+    }
     if rows.is_empty() {
-        let words = match screen.model.totals() {
-            None => "waiting for the datapath's ports and the first counters",
-            Some(_) => "no datapath has a port",
-        };
-        pen.paragraph(1, 2, words, theme.text);
+        let words = empty::because(screen.model, &[]).unwrap_or_else(|| match screen.model.totals() {
+            None => "waiting for the datapath's ports and the first counters".to_owned(),
+            Some(_) => "no datapath has a port".to_owned(),
+        });
+        pen.paragraph(1, 2, &words, theme.text);
         return Drawn { page, scroll_max: 0 };
     }
     let all: f64 = rows.iter().map(lists::port_rate).sum();

@@ -31,6 +31,7 @@ fn lines(screen: &Screen<'_>, columns: usize) -> Lines {
     for capability in capabilities {
         push_capability(screen, capability, columns, &mut lines);
     }
+    push_cost(screen, columns, &mut lines);
     lines.push(Vec::new());
     push_losses(screen, columns, &mut lines);
     lines.push(Vec::new());
@@ -64,6 +65,31 @@ fn push_capability(screen: &Screen<'_>, capability: &Capability, columns: usize,
     lines.push(line);
     if !capability.why.is_empty() {
         push_wrapped(lines, &capability.why, columns, theme.text);
+    }
+}
+
+/// What looking costs: in the kernel, and of this program.
+fn push_cost(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
+    let theme = screen.theme;
+    let costs = screen.model.capabilities().iter().filter_map(|capability| capability.cost);
+    let (runs, ns) =
+        costs.fold((0u64, 0u64), |(runs, ns), cost| (runs.saturating_add(cost.runs), ns.saturating_add(cost.ns)));
+    let mut words = Vec::new();
+    if runs > 0 {
+        let time = format::duration(ns);
+        words.push(format!("probes in the kernel {} in {} runs", time.trim_end(), format::short_count(runs)));
+    }
+    if let Some(percent) = screen.status.own_cpu {
+        words.push(format!("this program {percent:.1} % of one CPU in the last second, the probes not counted"));
+    }
+    if !words.is_empty() {
+        lines.push(Vec::new());
+        lines.push(vec![(" what it costs".to_owned(), theme.heading)]);
+    }
+    for words in words {
+        for line in text::wrap(&words, columns.saturating_sub(4)) {
+            lines.push(vec![(format!("   {line}"), theme.text)]);
+        }
     }
 }
 

@@ -63,7 +63,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let per_column = known.div_ceil(curve_wide.max(1));
 
     pen.put(1, 0, "per second", theme.heading);
-    pen.put_right(number_end, 0, "now", theme.quiet);
+    // Levels are as they are now.
+    pen.put_right(number_end, 0, "last 2 s", theme.quiet);
     let ago = format!("{} s ago", per_column * curve_wide);
     if curve_wide >= text::width(&ago) {
         pen.put(curve_x, 0, &ago, theme.quiet);

@@ -1,17 +1,21 @@
 //! The first view: what is happening in plain words, the shape of the last minutes, and who makes it.
 
+use ratatui::style::Style;
+
 use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text};
-use crate::model::{Dimension, Model, Rates, Stage, State, TalkerKey, Window};
+use crate::model::{AnomalyKind, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
+
+/// Rows of the condition, with a free one below it.
+const TOP: u16 = 4;
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     // The last row is left free: it parts the tables from the keys.
     let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
     condition(pen, screen.model);
-    let top = 3;
-    let room = high.saturating_sub(top);
+    let room = high.saturating_sub(TOP);
     if screen.view.is_open() {
-        heat::draw(&mut pen.part(0, top, wide, room), screen);
+        heat::draw(&mut pen.part(0, TOP, wide, room), screen);
         return Drawn::default();
     }
     // The second column begins in the middle, with a gap before it.
@@ -20,21 +24,23 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     // Beside the heat map rates may take more rows than the stages do; but the map comes first.
     let spare = room.saturating_sub(stages::ROWS + 1 + heat::MOST_ROWS.min(16));
     let rates_rows = if with_heat { (stages::ROWS + spare).min(rates::MOST_ROWS + 1) } else { stages::ROWS.min(room) };
-    rates::draw(&mut pen.part(0, top, middle - 2, rates_rows), screen);
-    stages::draw(&mut pen.part(middle, top, wide - middle - 1, stages::ROWS), screen);
-    let below = top + rates_rows + 1;
+    rates::draw(&mut pen.part(0, TOP, middle - 2, rates_rows), screen);
+    stages::draw(&mut pen.part(middle, TOP, wide - middle - 1, stages::ROWS), screen);
+    let below = TOP + rates_rows + 1;
     let left = high.saturating_sub(below);
     if with_heat {
         heat::draw(&mut pen.part(0, below, middle - 2, left), screen);
-        let beside = top + stages::ROWS + 1;
-        talkers::draw(&mut pen.part(middle, beside, wide - middle, high.saturating_sub(beside)), screen);
-    } else if left >= 2 {
-        talkers::draw(&mut pen.part(0, below, wide, left), screen);
+        let beside = TOP + stages::ROWS + 1;
+        return talkers::draw(&mut pen.part(middle, beside, wide - middle, high.saturating_sub(beside)), screen);
+    }
+    if left >= 2 {
+        return talkers::draw(&mut pen.part(0, below, wide, left), screen);
     }
     Drawn::default()
 }
 
-/// The line that the eye lands on: the state in a word, and what it is based on.
+/// The lines that the eye lands on: the state in a word and the rates it is based on, what they were over the last
+/// minutes, and who and where.
 fn condition(pen: &mut Pen<'_>, model: &Model) {
     let theme = *pen.theme;
     let condition = model.condition();
@@ -63,17 +69,53 @@ fn condition(pen: &mut Pen<'_>, model: &Model) {
         _ if rates.upcalls > 0.0 => format!("{}; {misses}", per(rates.upcalls, "upcalls")),
         _ => misses,
     };
-    pen.put(x, 0, &words, if style == theme.bad { theme.strong } else { theme.text });
+    let x = pen.put(x, 0, &words, if style == theme.bad { theme.strong } else { theme.text });
+    let over = format!("last {:.0} s", (rates.span as f64 / 1e9).max(1.0));
+    if x + text::width(&over) as u16 + 2 < pen.width() {
+        pen.put_right(pen.width() - 1, 0, &over, theme.quiet);
+    }
+    parts(pen, 1, &before(model), theme.text);
+    parts(pen, 2, &culprit(model, &rates), theme.text);
+}
+
+/// Only whole parts, as many as there is room for: half a number would mislead.
+fn parts(pen: &mut Pen<'_>, y: u16, parts: &[String], style: Style) {
     let room = usize::from(pen.width()).saturating_sub(4);
-    let mut detail = String::new();
-    // Only whole parts: half a number would mislead.
-    for part in culprit(model, &rates) {
-        let longer = if detail.is_empty() { part } else { format!("{detail} · {part}") };
+    let mut shown = String::new();
+    for part in parts {
+        let longer = if shown.is_empty() { part.clone() } else { format!("{shown} · {part}") };
         if text::width(&longer) <= room {
-            detail = longer;
+            shown = longer;
         }
     }
-    pen.put(3, 1, &detail, theme.text);
+    pen.put(3, y, &shown, style);
+}
+
+/// Since when it is so, and how much there was over the last minutes.
+fn before(model: &Model) -> Vec<String> {
+    let mut parts = Vec::new();
+    let state = model.condition().state;
+    let began = model.anomalies().rev().find_map(|anomaly| match anomaly.kind {
+        AnomalyKind::Condition(_, to) => Some((anomaly.ts, to)),
+        _ => None,
+    });
+    if let Some((ts, _)) = began.filter(|(_, to)| *to == state)
+        && let Some(time) = model.clock().and_then(|clock| format::time_of_day(clock, ts))
+    {
+        parts.push(format!("since {time}"));
+    }
+    let mut shown = 0;
+    for seconds in [60, 600] {
+        let Some((upcalls, known)) = model.mean(Metric::Upcalls, seconds).filter(|(_, known)| *known > shown) else {
+            continue;
+        };
+        shown = known;
+        let over = if known % 60 == 0 { format!("{} min", known / 60) } else { format!("{known} s") };
+        let lost = model.mean(Metric::UpcallsLost, seconds).map_or(0.0, |(lost, _)| lost);
+        let lost = if lost > 0.0 { format!(", {} lost/s", format::rate(lost)) } else { String::new() };
+        parts.push(format!("over {over} {} upcalls/s{lost}", format::rate(upcalls)));
+    }
+    parts
 }
 
 /// Who and where, as far as the counters and the upcalls seen say.
@@ -99,7 +141,7 @@ fn culprit(model: &Model, rates: &Rates) -> Vec<String> {
         }
         if let Some(whole) = model.latency(Stage::Whole, Window::Last10) {
             let (half, most) = (format::duration(whole.p50), format::duration(whole.p99));
-            parts.push(format!("they take {}, 1 % over {}", half.trim_end(), most.trim_end()));
+            parts.push(format!("they take {}, 1 % over {}, last 10 s", half.trim_end(), most.trim_end()));
         }
     }
     parts

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::{Screen, chart, format, label, pen::Pen, text, view::ListState};
 use crate::{
     event::{Action, Body, Event, Nanos, UpcallId, UpcallRecv, task_name},
-    model::{FlowKey, Model, Packet},
+    model::{FlowKey, Model, PacketSnapshot},
 };
 
 /// The column that a line's details begin in.
@@ -17,8 +17,8 @@ pub fn cursor(state: &ListState<usize>) -> usize {
 }
 
 /// The flow that a line of a packet's timeline is about: one that was hit, or put.
-pub fn line_flow(model: &Model, packet: &Packet, line: usize) -> Option<FlowKey> {
-    let key = match &model.timeline(packet).nth(line)?.body {
+pub fn line_flow(model: &Model, packet: &PacketSnapshot, line: usize) -> Option<FlowKey> {
+    let key = match &packet.events.get(line)?.body {
         Body::FlowLookup(lookup) => match (lookup.ufid, lookup.flow) {
             (Some(ufid), _) => FlowKey::Ufid(lookup.dp, ufid),
             (None, Some(flow)) => FlowKey::Ptr(lookup.dp, flow),
@@ -31,8 +31,8 @@ pub fn line_flow(model: &Model, packet: &Packet, line: usize) -> Option<FlowKey>
 }
 
 /// All that a line's action, or what made its upcall, says: on the line itself there may be no room for it.
-pub fn line_arguments(model: &Model, packet: &Packet, line: usize) -> Option<(&'static str, String)> {
-    match &model.timeline(packet).nth(line)?.body {
+pub fn line_arguments(packet: &PacketSnapshot, line: usize) -> Option<(&'static str, String)> {
+    match &packet.events.get(line)?.body {
         Body::ActionExecute(executed) => Some(("action", executed.action.to_string())),
         Body::Upcall(upcall) => upcall.cookie.as_ref().map(|cookie| ("because", cookie.to_string())),
         _ => None,
@@ -40,25 +40,25 @@ pub fn line_arguments(model: &Model, packet: &Packet, line: usize) -> Option<(&'
 }
 
 /// The first line of the window of `height` lines around the cursor.
-pub fn first(screen: &Screen<'_>, packet: &Packet, height: usize) -> usize {
-    let lines = screen.model.timeline(packet).len();
+pub fn first(screen: &Screen<'_>, packet: &PacketSnapshot, height: usize) -> usize {
+    let lines = packet.events.len();
     let state = &screen.view.timeline;
     state.window(Some(cursor(state).min(lines.saturating_sub(1))), lines, height).first
 }
 
 /// Draws the lines around the cursor; without one, from the first on.
-pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet, state: Option<&ListState<usize>>) {
-    let events: Vec<&Event> = screen.model.timeline(packet).collect();
+pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &PacketSnapshot, state: Option<&ListState<usize>>) {
+    let events = &packet.events;
     let high = usize::from(pen.height());
-    let cut = packet.events_cut > 0;
+    let cut = packet.packet.events_cut;
     let lines = events.len();
     let window = state.map_or_else(Default::default, |state| {
         state.window(Some(cursor(state).min(lines.saturating_sub(1))), lines, high)
     });
-    let brackets = brackets(&events);
+    let brackets = brackets(events);
     for (i, y) in (window.first..lines).zip(0..high) {
         let before = i.checked_sub(1).map(|before| events[before].ts);
-        line(pen, screen, packet, y as u16, events[i], before, brackets[i]);
+        line(pen, screen, packet, y as u16, &events[i], before, brackets[i]);
         if state.is_some() {
             pen.list_row(y as u16, i == window.selected);
         }
@@ -68,8 +68,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>, packet: &Packet, state: Opti
         }
     }
     let last = lines.saturating_sub(window.first);
-    if cut && last < high {
-        let words = format!("{} more events of this packet are not kept", packet.events_cut);
+    if cut > 0 && last < high {
+        let words = format!("{cut} more events of this packet are not kept");
         pen.put(24, last as u16, &words, pen.theme.bad);
     } else if last > high && high > 0 && state.is_none() {
         let words = format!("↓ {} more lines: Enter", last - high + 1);
@@ -96,7 +96,7 @@ fn in_bracket(event: &Event) -> Option<UpcallId> {
 }
 
 /// The bracket's glyph for each line: from an upcall's first step to its last, whatever stands between.
-fn brackets(events: &[&Event]) -> Vec<char> {
+fn brackets(events: &[Event]) -> Vec<char> {
     let mut glyphs = vec![' '; events.len()];
     let mut done: Vec<UpcallId> = Vec::new();
     for (first, event) in events.iter().enumerate() {
@@ -128,15 +128,15 @@ fn offset(ns: Nanos, total: Nanos) -> String {
 fn line(
     pen: &mut Pen<'_>,
     screen: &Screen<'_>,
-    packet: &Packet,
+    packet: &PacketSnapshot,
     y: u16,
     event: &Event,
     before: Option<Nanos>,
     bracket: char,
 ) {
     let theme = *pen.theme;
-    let total = packet.total();
-    pen.put_right(12, y, &offset(event.ts.saturating_sub(packet.first), total), theme.quiet);
+    let total = packet.packet.total();
+    pen.put_right(12, y, &offset(event.ts.saturating_sub(packet.packet.first), total), theme.quiet);
     if let Some(before) = before {
         let step = event.ts.saturating_sub(before);
         // A step that is a good part of the whole is where to look.
@@ -187,7 +187,7 @@ fn task(event: &Event) -> String {
 }
 
 /// What a line says after the event's name.
-fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Style) {
+fn details(screen: &Screen<'_>, packet: &PacketSnapshot, event: &Event) -> (String, Style) {
     let theme = screen.theme;
     let model = screen.model;
     let good_or_bad = |ret: i32| if ret == 0 { theme.text } else { theme.bad };
@@ -195,7 +195,7 @@ fn details(screen: &Screen<'_>, packet: &Packet, event: &Event) -> (String, Styl
     match &event.body {
         Body::Dev(step) => {
             let failed = if step.ret == 0 { String::new() } else { format!("  ▲ returned {}", step.ret) };
-            let names = screen.model.timeline(packet).filter_map(|event| match &event.body {
+            let names = packet.events.iter().filter_map(|event| match &event.body {
                 Body::Dev(step) => Some(text::width(&step.dev.to_string())),
                 _ => None,
             });

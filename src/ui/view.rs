@@ -1,8 +1,9 @@
 //! What is looked at: the view, what is selected in it, its order. Follows identities, never rows.
 
+use super::filter::Filter;
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallId},
-    model::{FlowKey, FlowSort},
+    model::{Dimension, FlowKey, FlowSort, Stage, TalkerKey},
 };
 
 /// A view.
@@ -109,6 +110,15 @@ pub struct Order<Sort> {
     pub largest_first: bool,
 }
 
+/// Orders of the table of upcalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpcallSort {
+    /// When they were made.
+    Time,
+    /// What they took in a stage.
+    Stage(Stage),
+}
+
 /// Orders of the table of handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandlerSort {
@@ -136,12 +146,16 @@ pub enum PortSort {
 pub struct ViewState {
     /// The view.
     pub view: View,
+    /// In Storm: one of those who make upcalls.
+    pub talkers: ListState<(Dimension, TalkerKey)>,
     /// In Flows.
     pub flows: ListState<FlowKey>,
     /// The order of Flows.
     pub flow_order: Order<FlowSort>,
     /// In Upcalls.
     pub upcalls: ListState<UpcallId>,
+    /// The order of Upcalls.
+    pub upcall_order: Order<UpcallSort>,
     /// In Packets.
     pub packets: ListState<PacketId>,
     /// In Handlers, by thread id.
@@ -156,8 +170,12 @@ pub struct ViewState {
     pub timeline: ListState<usize>,
     /// What is open, by view.
     pub opened: [bool; 7],
+    /// What is shown only, by view.
+    pub filters: [Filter; 7],
     /// Lines that the text of an open flow, or of Probes, is scrolled by.
     pub scroll: usize,
+    /// Whether an open packet shows its bytes in hex.
+    pub hex: bool,
     /// Lines that the help is scrolled by, while it is shown.
     pub help: Option<usize>,
 }
@@ -166,9 +184,11 @@ impl Default for ViewState {
     fn default() -> Self {
         Self {
             view: View::Storm,
+            talkers: ListState::default(),
             flows: ListState::default(),
             flow_order: Order { by: FlowSort::HitRate, largest_first: true },
             upcalls: ListState::default(),
+            upcall_order: Order { by: UpcallSort::Time, largest_first: true },
             packets: ListState::default(),
             handlers: ListState::default(),
             handler_order: Order { by: HandlerSort::Rate, largest_first: true },
@@ -176,7 +196,9 @@ impl Default for ViewState {
             port_order: Order { by: PortSort::Rate, largest_first: true },
             timeline: ListState::default(),
             opened: [false; 7],
+            filters: Default::default(),
             scroll: 0,
+            hex: false,
             help: None,
         }
     }
@@ -186,6 +208,21 @@ impl ViewState {
     /// Whether something is open in the current view.
     pub fn is_open(&self) -> bool {
         self.opened[self.view.index()]
+    }
+
+    /// What the current view shows only.
+    pub fn filter(&self) -> &Filter {
+        self.filter_of(self.view)
+    }
+
+    /// What a view shows only.
+    pub fn filter_of(&self, view: View) -> &Filter {
+        &self.filters[view.index()]
+    }
+
+    /// Whether the current view is a list that can be filtered, with nothing open in it.
+    pub fn is_list(&self) -> bool {
+        !self.is_open() && !matches!(self.view, View::Storm | View::Probes)
     }
 
     /// Opens or closes in the current view, from the top.

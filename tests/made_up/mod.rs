@@ -335,9 +335,11 @@ impl Host {
              dst=172.200.0.2/0.0.0.0,proto=17,tos=0/0,ttl=64/0,frag=no),udp(src=1000,dst=9/0), packets:12, bytes:1368, \
              used:0.310s, dp:ovs, actions:p2_l"
         );
-        let rules = "Flow 1:\n  cookie=0x0, table=0, priority=100,udp,in_port=p1_l\n  \
-                     actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],resubmit(,1)\nFlow 2:\n  cookie=0x5e1f, table=1, \
-                     priority=50,reg0=0x3e8\n  actions=output:p2_l";
+        // As OVS 3.5 tells them.
+        let rules = "duration=312s, n_packets=48120, n_bytes=5485680, n_offload_packets=0, n_offload_bytes=0, \
+                     priority=100,udp,in_port=1,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],resubmit(,1)\n\
+                     cookie=0x5e1f, table_id=1, duration=312s, n_packets=12, n_bytes=1368, n_offload_packets=0, \
+                     n_offload_bytes=0, priority=50,reg0=0x3e8,actions=output:2\n";
         [(Query::GetFlow, flow, 1_210_000), (Query::Detrace, rules.to_owned(), 2_480_000)]
             .into_iter()
             .map(|(query, answer, took_ns)| {

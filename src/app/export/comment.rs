@@ -25,7 +25,7 @@ pub fn comments(model: &Model, packet: &Packet) -> Vec<String> {
         });
     }
     comments.extend(model.timeline(packet).filter_map(dropped));
-    comments.push(format!("fate: {}", label::fate(model, packet).0));
+    comments.push(format!("fate: {}", label::fate(model, packet, model.fate(packet)).0));
     if packet.events_cut > 0 {
         comments.push(format!("{} more events of it are not in this", packet.events_cut));
     }

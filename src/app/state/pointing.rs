@@ -4,7 +4,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{Action, Effect, Hits, State, navigate, shown};
 use crate::{
-    app::copy::bounded,
+    app::{copy::bounded, pins},
     ui::{self, Output, Screen},
 };
 
@@ -29,19 +29,26 @@ impl State {
 
     /// Copies what is selected, or the whole of a view without rows.
     pub(super) fn copy(&mut self) -> Effect {
+        self.judge();
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         let mut view = self.view.clone();
         view.help = None;
         let mut opened = view.clone();
-        // What opens is copied open, from its first line on.
-        if !view.is_open() && navigate::can_open(&opened, model) && view.view != ui::View::Storm {
-            navigate::open(&mut opened, model);
+        // What opens is copied open, from its first line on, with its bytes.
+        if view.is_list() && navigate::can_open(&view, &self.pins, &self.matches, model) {
+            navigate::open(&mut opened, &self.matches, model);
         }
         opened.timeline = ui::ListState::default();
         opened.scroll = 0;
-        view.set_open(false);
-        let of = |view| Screen { model, view, status: &self.status, theme: &self.theme, ascii: self.ascii };
-        let Some(copied) = ui::copy(&of(&view), &of(&opened)) else {
+        opened.hex = true;
+        let mut pins = self.pins.clone();
+        pins::refresh(&mut pins, &opened, model);
+        if view.view != ui::View::Storm {
+            view.set_open(false);
+        }
+        let (matches, status, theme, ascii) = (&self.matches, &self.status, &self.theme, self.ascii);
+        let of = |view, pins| Screen { model, view, pins, matches, status, theme, ascii };
+        let Some(copied) = ui::copy(&of(&view, &self.pins), &of(&opened, &pins)) else {
             self.status.note = Some("there is nothing to copy here".to_owned());
             return Effect::Draw;
         };
@@ -59,9 +66,10 @@ impl State {
         if self.prompt.is_some() || self.palette.is_some() {
             return Effect::Nothing;
         }
+        self.judge();
         match event.kind {
-            MouseEventKind::ScrollUp => self.go(Action::Up, WHEEL),
-            MouseEventKind::ScrollDown => self.go(Action::Down, WHEEL),
+            MouseEventKind::ScrollUp => self.turn(Action::Up, WHEEL),
+            MouseEventKind::ScrollDown => self.turn(Action::Down, WHEEL),
             MouseEventKind::Down(MouseButton::Left) => self.click(event.column, event.row),
             _ => Effect::Nothing,
         }
@@ -76,12 +84,12 @@ impl State {
             Some(0) | None => Effect::Nothing,
             Some(rows) => {
                 let way = if rows > 0 { Action::Down } else { Action::Up };
-                self.go(way, rows.unsigned_abs() as usize)
+                self.turn(way, rows.unsigned_abs() as usize)
             }
         }
     }
 
-    fn go(&mut self, way: Action, rows: usize) -> Effect {
+    fn turn(&mut self, way: Action, rows: usize) -> Effect {
         if !self.scene().rows {
             return Effect::Nothing;
         }

@@ -1,0 +1,61 @@
+//! Keys that have to do with lists: filters, what is open, ways from one view to another.
+
+use super::{State, Step, To, View, shown};
+use crate::{
+    app::{navigate, pins, ways},
+    ui::filter::Filter,
+};
+
+/// Steps that are remembered.
+const STEPS: usize = 32;
+
+impl State {
+    /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm the upcalls of who makes them.
+    pub(super) fn open(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        match self.view.view {
+            View::Storm => {
+                let gone = ways::go_to_upcalls(&mut self.view, model, self.drawn.page);
+                self.remember(gone);
+            }
+            _ if self.view.is_open() => self.go(To::Flow),
+            _ => navigate::open(&mut self.view, &self.matches, model),
+        }
+    }
+
+    /// Goes to what belongs to the marked row.
+    pub(super) fn go(&mut self, to: To) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        let gone = ways::go(&mut self.view, &self.pins, &self.matches, model, to);
+        self.remember(gone);
+    }
+
+    fn remember(&mut self, gone: Result<Step, &'static str>) {
+        match gone {
+            Ok(step) => {
+                if self.trail.len() == STEPS {
+                    self.trail.remove(0);
+                }
+                self.trail.push(step);
+            }
+            Err(why) => self.status.note = Some(why.to_owned()),
+        }
+    }
+
+    /// Shows all rows of the list again.
+    pub(super) fn show_all(&mut self) {
+        self.view.filters[self.view.view.index()] = Filter::default();
+    }
+
+    /// Judges the rows of the list by its filter.
+    pub(super) fn judge(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        self.matches.look(&self.view, model);
+    }
+
+    /// Holds on to what is open.
+    pub(super) fn pin(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        pins::refresh(&mut self.pins, &self.view, model);
+    }
+}

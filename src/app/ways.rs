@@ -1,0 +1,191 @@
+//! Ways from one view to another: from what is marked to its packet, its flow or its handler, and from who makes the upcalls
+//! to their upcalls. And the way back.
+
+use super::navigate;
+use crate::{
+    event::{PacketId, UpcallId, task_name},
+    model::{FlowKey, Model, Packet, TalkerKey, Upcall},
+    ui::{ListState, Pins, View, ViewState, filter::Filter, label, lists, matches::Matches},
+};
+
+/// Where somebody can go from a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Its packet.
+    Packet,
+    /// Its flow.
+    Flow,
+    /// Its handler.
+    Handler,
+}
+
+/// A step that can be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The view it began in.
+    from: View,
+    /// The view it led to.
+    to: View,
+    /// Whether something was opened there.
+    open: bool,
+    /// Whether it filtered the list there.
+    filtered: bool,
+}
+
+impl Step {
+    /// To a view, and what the step opens and filters there.
+    pub fn new(view: &mut ViewState, to: View, open: bool, filter: Option<Filter>) -> Self {
+        let step = Self { from: view.view, to, open, filtered: filter.is_some() };
+        view.view = to;
+        view.opened[to.index()] = open;
+        view.scroll = 0;
+        // The timeline that it comes from stands where it was left.
+        if to == View::Packets {
+            view.timeline = ListState::default();
+        }
+        if let Some(filter) = filter {
+            view.filters[to.index()] = filter;
+        }
+        step
+    }
+
+    /// Goes back, if the view is as the step left it; says whether it was.
+    pub fn back(self, view: &mut ViewState) -> bool {
+        if view.view != self.to || view.is_open() != self.open {
+            return false;
+        }
+        view.opened[self.to.index()] = false;
+        if self.filtered {
+            view.filters[self.to.index()] = Filter::default();
+        }
+        view.view = self.from;
+        true
+    }
+}
+
+/// What is marked or open.
+enum Subject<'a> {
+    Flow(&'a crate::model::Flow),
+    Upcall(Upcall, Option<&'a Packet>),
+    Packet(&'a Packet, Option<Upcall>),
+}
+
+fn subject<'a>(view: &ViewState, pins: &'a Pins, matches: &Matches, model: &'a Model) -> Option<Subject<'a>> {
+    let known = |id: UpcallId, pinned: &[Upcall]| {
+        model.upcall(id).copied().or_else(|| pinned.iter().find(|upcall| upcall.id == id).copied())
+    };
+    match view.view {
+        View::Flows => {
+            let open = pins.flow_of(view).map(|(flow, _)| flow);
+            let marked = || model.flow(navigate::marked_flow(view, matches, model)?);
+            open.or_else(marked).map(Subject::Flow)
+        }
+        View::Upcalls => {
+            let marked = || navigate::marked_upcall(view, matches, model);
+            let id = view.upcalls.selected.filter(|_| view.is_open()).or_else(marked)?;
+            let pin = pins.packet_of(view).map(|(whole, _)| whole);
+            let upcall = known(id, pin.map_or(&[], |whole| &whole.upcalls))?;
+            let packet = upcall.packet.and_then(|id| model.packet(id)).or(pin.map(|whole| &whole.packet));
+            Some(Subject::Upcall(upcall, packet))
+        }
+        View::Packets => {
+            let pin = pins.packet_of(view).map(|(whole, _)| whole);
+            let marked = || model.packet(navigate::marked_packet(view, matches, model)?);
+            let packet = pin.map(|whole| &whole.packet).or_else(marked)?;
+            let last = packet.upcalls.last().and_then(|id| known(*id, pin.map_or(&[], |whole| &whole.upcalls)));
+            Some(Subject::Packet(packet, last))
+        }
+        _ => None,
+    }
+}
+
+/// Goes to what belongs to the row that is marked or open; why not, where it cannot.
+pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, to: To) -> Result<Step, &'static str> {
+    let nothing = "nothing is selected";
+    let subject = subject(view, pins, matches, model).ok_or(nothing)?;
+    match to {
+        To::Packet => {
+            let id = packet_of(&subject).ok_or("its packet was not seen")?;
+            model.packet(id).ok_or("its packet was let go, as newer ones took its room")?;
+            let step = Step::new(view, View::Packets, true, None);
+            view.packets = ListState { selected: Some(id), row: 0 };
+            Ok(step)
+        }
+        To::Flow => {
+            let key = navigate::flow_at_cursor(view, pins, model)
+                .or_else(|| flow_of(&subject))
+                .ok_or("no flow of it was seen")?;
+            let key = model.flow(key).ok_or("its flow was let go, as newer ones took its room")?.key;
+            let step = Step::new(view, View::Flows, true, None);
+            view.flows = ListState { selected: Some(key), row: 0 };
+            Ok(step)
+        }
+        To::Handler => {
+            let upcall = match subject {
+                Subject::Upcall(upcall, _) => Some(upcall),
+                Subject::Packet(_, upcall) => upcall,
+                Subject::Flow(_) => None,
+            };
+            let recv = upcall.and_then(|upcall| upcall.recv).ok_or("no handler was seen to receive it")?;
+            // A filter may hide it.
+            let step = Step::new(view, View::Handlers, false, Some(Filter::default()));
+            view.handlers = ListState { selected: Some(recv.tid), row: 0 };
+            Ok(step)
+        }
+    }
+}
+
+fn packet_of(subject: &Subject<'_>) -> Option<PacketId> {
+    match subject {
+        Subject::Flow(flow) => flow.last_packet,
+        Subject::Upcall(upcall, _) => upcall.packet,
+        Subject::Packet(packet, _) => Some(packet.id),
+    }
+}
+
+/// The flow that an upcall put, or that its packet hit.
+fn flow_of(subject: &Subject<'_>) -> Option<FlowKey> {
+    let put = |upcall: &Upcall| Some(FlowKey::Ufid(upcall.dp?, upcall.put?.ufid?));
+    let hit = |packet: &Packet| packet.flow.map(|(flow, ufid)| FlowKey::new(packet.dp.unwrap_or_default(), ufid, flow));
+    match subject {
+        Subject::Flow(flow) => Some(flow.key),
+        Subject::Upcall(upcall, packet) => put(upcall).or_else(|| packet.and_then(hit)),
+        Subject::Packet(packet, upcall) => hit(packet).or_else(|| upcall.as_ref().and_then(put)),
+    }
+}
+
+/// Goes to the upcalls of the marked one of those who make them; why not, where it cannot.
+pub fn go_to_upcalls(view: &mut ViewState, model: &Model, rows: usize) -> Result<Step, &'static str> {
+    let all = lists::talkers(model, rows);
+    let ids: Vec<_> = all.iter().map(lists::TalkerRow::id).collect();
+    let marked = lists::window(&ids, &view.talkers, rows).selected;
+    let key = all.get(marked).ok_or("nobody makes upcalls")?.talker.key;
+    let words = match key {
+        TalkerKey::Errno(0) => return Err("these went well: 3 shows them among the others"),
+        TalkerKey::Cpu(_) => return Err("no list tells upcalls by the CPU that they were made on"),
+        TalkerKey::Handler { task: None, .. } => return Err("nobody was seen to receive these"),
+        TalkerKey::Handler { task: Some((tid, comm)), .. } => task_name(comm, tid),
+        TalkerKey::Errno(ret) => label::outcome(ret),
+        TalkerKey::Tuple { .. } => label::talker(model, key).replace('→', " "),
+        key => label::talker(model, key),
+    };
+    Ok(Step::new(view, View::Upcalls, false, Some(Filter::new(&words))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_taken_back_from_where_it_led_and_from_nowhere_else() {
+        let mut view = ViewState::default();
+        let step = Step::new(&mut view, View::Upcalls, false, Some(Filter::new("p1")));
+        assert_eq!((view.view, view.filter().text()), (View::Upcalls, "p1"));
+        view.set_open(true);
+        assert!(!step.back(&mut view), "what was opened there is closed first");
+        view.set_open(false);
+        assert!(step.back(&mut view) && view.view == View::Storm);
+        assert!(view.filter_of(View::Upcalls).is_empty());
+        assert!(!step.back(&mut view));
+    }
+}
