@@ -36,6 +36,7 @@ mod theme;
 mod timeline;
 mod title;
 mod upcalls;
+mod verdict;
 mod view;
 
 use std::cell::Cell;

@@ -2,20 +2,21 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text};
+use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text, verdict};
 use crate::model::{AnomalyKind, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
 
-/// Rows of the condition, with a free one below it.
-const TOP: u16 = 4;
+/// From so many rows on there is room for both the last minutes and what is wrong.
+const HIGH: u16 = 30;
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     // The last row is left free: it parts the tables from the keys.
     let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
-    condition(pen, screen.model);
-    let room = high.saturating_sub(TOP);
+    // A free row below it.
+    let top = condition(pen, screen.model, high) + 1;
+    let room = high.saturating_sub(top);
     if screen.view.is_open() {
-        heat::draw(&mut pen.part(0, TOP, wide, room), screen);
+        heat::draw(&mut pen.part(0, top, wide, room), screen);
         return Drawn::default();
     }
     // The second column begins in the middle, with a gap before it.
@@ -24,13 +25,13 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     // Beside the heat map rates may take more rows than the stages do; but the map comes first.
     let spare = room.saturating_sub(stages::ROWS + 1 + heat::MOST_ROWS.min(16));
     let rates_rows = if with_heat { (stages::ROWS + spare).min(rates::MOST_ROWS + 1) } else { stages::ROWS.min(room) };
-    rates::draw(&mut pen.part(0, TOP, middle - 2, rates_rows), screen);
-    stages::draw(&mut pen.part(middle, TOP, wide - middle - 1, stages::ROWS), screen);
-    let below = TOP + rates_rows + 1;
+    rates::draw(&mut pen.part(0, top, middle - 2, rates_rows), screen);
+    stages::draw(&mut pen.part(middle, top, wide - middle - 1, stages::ROWS), screen);
+    let below = top + rates_rows + 1;
     let left = high.saturating_sub(below);
     if with_heat {
         heat::draw(&mut pen.part(0, below, middle - 2, left), screen);
-        let beside = TOP + stages::ROWS + 1;
+        let beside = top + stages::ROWS + 1;
         return talkers::draw(&mut pen.part(middle, beside, wide - middle, high.saturating_sub(beside)), screen);
     }
     if left >= 2 {
@@ -40,8 +41,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 }
 
 /// The lines that the eye lands on: the state in a word and the rates it is based on, what they were over the last
-/// minutes, and who and where.
-fn condition(pen: &mut Pen<'_>, model: &Model) {
+/// minutes, and what is wrong, or else who and where. Gives the rows it took.
+fn condition(pen: &mut Pen<'_>, model: &Model, high: u16) -> u16 {
     let theme = *pen.theme;
     let condition = model.condition();
     let (mark, word, style) = match condition.state {
@@ -54,7 +55,7 @@ fn condition(pen: &mut Pen<'_>, model: &Model) {
     let x = pen.pieces(1, 0, &[(mark, style), (" ", style), (word, style)]) + 2;
     let Some(rates) = condition.rates else {
         pen.put(x, 0, "for the first counters", theme.text);
-        return;
+        return 3;
     };
     let per = |n: f64, what: &str| format!("{} {what}/s", format::rate(n));
     let misses = match condition.miss_share {
@@ -74,8 +75,22 @@ fn condition(pen: &mut Pen<'_>, model: &Model) {
     if x + text::width(&over) as u16 + 2 < pen.width() {
         pen.put_right(pen.width() - 1, 0, &over, theme.quiet);
     }
-    parts(pen, 1, &before(model), theme.text);
+    let wide = pen.width();
+    if high >= HIGH {
+        parts(pen, 1, &before(model), theme.text);
+        let rows = verdict::draw(&mut pen.part(0, 2, wide, verdict::ROWS), model);
+        if rows > 0 {
+            return 2 + rows;
+        }
+    } else {
+        let rows = verdict::draw(&mut pen.part(0, 1, wide, verdict::ROWS), model);
+        if rows > 0 {
+            return 1 + rows;
+        }
+        parts(pen, 1, &before(model), theme.text);
+    }
     parts(pen, 2, &culprit(model, &rates), theme.text);
+    3
 }
 
 /// Only whole parts, as many as there is room for: half a number would mislead.

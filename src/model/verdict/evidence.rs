@@ -33,12 +33,12 @@ impl<'a> Evidence<'a> {
             // Of whole seconds that all that belongs to them has been told of.
             spreads: model.shapes.spreads(second.saturating_sub(1) * SECOND),
             upcalls: by_port.total,
-            seconds: ((second - began) as f64).clamp(1.0, 10.0),
+            seconds: (second.saturating_sub(began) as f64).clamp(1.0, 10.0),
         }
     }
 
     pub(super) fn now(&self) -> Nanos {
-        self.second * SECOND
+        self.second.saturating_mul(SECOND)
     }
 
     /// Upcalls per second that were seen in detail and are about this, over ten seconds; scaled up to all upcalls where
@@ -86,11 +86,11 @@ impl<'a> Evidence<'a> {
 
     /// What one of the daemon's counters grows by per second; 0 where nothing is known.
     pub(super) fn coverage(&self, counter: &str) -> f64 {
-        self.model.told.grown(counter, self.now() + SECOND).map_or(0.0, |(_, rate)| rate)
+        self.model.told.grown(counter, self.now().saturating_add(SECOND)).map_or(0.0, |(_, rate)| rate)
     }
 
     pub(super) fn udpifs(&self) -> &'a [UdpifFigures] {
-        self.model.told.udpifs(self.now() + SECOND)
+        self.model.told.udpifs(self.now().saturating_add(SECOND))
     }
 
     pub(super) fn handlers(&self) -> Vec<HandlerRow> {

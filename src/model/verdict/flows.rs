@@ -49,13 +49,13 @@ pub fn flow_limit(e: &Evidence<'_>) -> Option<Finding> {
     let (misses, puts) = (e.rates.misses, e.rates.puts);
     // The daemon's figures are some seconds old: what the kernel sees is of now.
     let unput = misses > 50.0 && puts < misses * 0.5 && e.rates.execs > misses * 0.5;
-    if !(unput && (hits > 0.0 || full.is_some())) {
+    if !(misses > 50.0 && hits >= 1.0 || unput && full.is_some()) {
         return None;
     }
     let limit = full.or_else(|| e.udpifs().first());
     let of = limit.map_or(String::new(), |udpif| format!(" of {}", udpif.limit));
     let lost = if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning };
-    let headline = format!("the flow limit{of} is reached: {} get no flow", each((misses - puts).max(0.0), "misses"));
+    let headline = format!("the flow limit{of} is reached: {} get no flow", each((misses - puts).max(hits), "misses"));
     let mut finding = Finding::new(Cause::FlowLimit, lost, headline).figure(format!(
         "{}, {}, {}",
         each(misses, "misses"),
@@ -131,7 +131,7 @@ pub fn flapping(e: &Evidence<'_>) -> Option<Finding> {
     let mut flows: HashMap<(DpIfindex, Ufid), (u64, Nanos, Option<DelReason>)> = HashMap::new();
     for back in e.model.returns.recent(e.now()) {
         let (count, gone, because) = flows.entry(back.flow).or_default();
-        (*count, *gone) = (*count + 1, *gone + back.gone);
+        (*count, *gone) = (*count + 1, gone.saturating_add(back.gone));
         *because = because.or(back.because);
     }
     // One that came back once did so for a reason of its own.

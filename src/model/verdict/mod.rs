@@ -334,7 +334,7 @@ impl Verdicts {
 
     /// The worst first; of equals what is nearer to the root.
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
-        let stands = |case: &&Case| case.last.saturating_sub(case.since) + 1 >= case.finding.holds;
+        let stands = |case: &&Case| case.last.saturating_sub(case.since).saturating_add(1) >= case.finding.holds;
         let mut cases: Vec<&Case> = self.cases.iter().filter(stands).collect();
         cases.sort_by_key(|case| (std::cmp::Reverse(case.finding.severity), case.place));
         cases.into_iter().map(Case::verdict).collect()
@@ -344,7 +344,16 @@ impl Verdicts {
 impl Case {
     fn verdict(&self) -> Verdict {
         let Finding { cause, severity, certainty, headline, culprits, figures, tries, holds: _ } = self.finding.clone();
-        Verdict { cause, severity, certainty, since: self.since * SECOND, headline, culprits, figures, tries }
+        Verdict {
+            cause,
+            severity,
+            certainty,
+            since: self.since.saturating_mul(SECOND),
+            headline,
+            culprits,
+            figures,
+            tries,
+        }
     }
 }
 
