@@ -85,9 +85,6 @@ __noinline int slot_empty(struct flow_slot *slot)
 		id.ufid[0] = slot->ufid[0];
 		id.ufid[1] = slot->ufid[1];
 	}
-	table = table_count_of(slot->table, slot->dp);
-	if (table)
-		table->hits += slot->hits;
 	count = bpf_map_lookup_elem(&flow_counts, &id);
 	if (count) {
 		count->hits += slot->hits;
@@ -99,9 +96,12 @@ __noinline int slot_empty(struct flow_slot *slot)
 			.hits = slot->hits, .bytes = slot->bytes, .sf_acts = slot->sf_acts, .since = slot->since,
 		};
 
-		if (bpf_map_update_elem(&flow_counts, &id, &first, BPF_NOEXIST))
-			tally_add(TALLY_FLOW_HITS_UNCOUNTED, slot->hits);
+		bpf_map_update_elem(&flow_counts, &id, &first, BPF_NOEXIST);
 	}
+	/* After the flow: hits that its table has and no flow are those of flows that had no room, or lost it. */
+	table = table_count_of(slot->table, slot->dp);
+	if (table)
+		table->hits += slot->hits;
 	slot->flow = 0;
 	return 0;
 }
