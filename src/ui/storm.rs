@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text, verdict};
-use crate::model::{AnomalyKind, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
+use crate::model::{AnomalyKind, Cause, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// From so many rows on there is room for both the last minutes and what is wrong.
 const HIGH: u16 = 30;
@@ -75,22 +75,19 @@ fn condition(pen: &mut Pen<'_>, model: &Model, high: u16) -> u16 {
     if x + text::width(&over) as u16 + 2 < pen.width() {
         pen.put_right(pen.width() - 1, 0, &over, theme.quiet);
     }
-    let wide = pen.width();
-    if high >= HIGH {
-        parts(pen, 1, &before(model), theme.text);
-        let rows = verdict::draw(&mut pen.part(0, 2, wide, verdict::ROWS), model);
-        if rows > 0 {
-            return 2 + rows;
-        }
-    } else {
-        let rows = verdict::draw(&mut pen.part(0, 1, wide, verdict::ROWS), model);
-        if rows > 0 {
-            return 1 + rows;
-        }
-        parts(pen, 1, &before(model), theme.text);
+    let mut row = 1;
+    let verdicts = model.verdicts();
+    if high >= HIGH || verdicts.is_empty() {
+        parts(pen, row, &before(model), theme.text);
+        row += 1;
     }
-    parts(pen, 2, &culprit(model, &rates), theme.text);
-    3
+    let wide = pen.width();
+    row += verdict::draw(&mut pen.part(0, row, wide, verdict::ROWS), model, &verdicts);
+    if verdicts.first().is_none_or(|worst| worst.cause == Cause::Unknown) {
+        parts(pen, row, &culprit(model, &rates), theme.text);
+        row += 1;
+    }
+    row
 }
 
 /// Only whole parts, as many as there is room for: half a number would mislead.

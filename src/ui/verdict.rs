@@ -1,15 +1,14 @@
 //! What is wrong, in the lines that the eye lands on.
 
 use super::{format, pen::Pen, text};
-use crate::model::{Model, SECOND, Severity, Verdict};
+use crate::model::{Cause, Model, SECOND, Severity, Verdict};
 
 /// Rows that [`draw`] takes of what it is given, at most.
 pub const ROWS: u16 = 3;
 
 /// The worst verdict: its line, the first figure that speaks for it, and what to try first; and how many more there are.
 /// Gives the rows it took: 0 where nothing is wrong.
-pub fn draw(pen: &mut Pen<'_>, model: &Model) -> u16 {
-    let verdicts = model.verdicts();
+pub fn draw(pen: &mut Pen<'_>, model: &Model, verdicts: &[Verdict]) -> u16 {
     let Some(worst) = verdicts.first() else { return 0 };
     let theme = *pen.theme;
     let room = usize::from(pen.width()).saturating_sub(2);
@@ -25,6 +24,10 @@ pub fn draw(pen: &mut Pen<'_>, model: &Model) -> u16 {
     let end = pen.put(x, 0, &headline, theme.strong);
     pen.put(end + 2, 0, &since, theme.quiet);
     let mut row = 1;
+    // Who and where says more than what to try.
+    if worst.cause == Cause::Unknown {
+        return row;
+    }
     let figure = worst.figures.iter().find(|figure| figure.is_for);
     if let Some(figure) = figure.filter(|_| row < pen.height()) {
         pen.put(3, row, &text::fit(&figure.text, room - 2), theme.text);

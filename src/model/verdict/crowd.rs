@@ -12,6 +12,9 @@ use crate::event::{DpIfindex, Field, FlowShape, PortNo, written};
 /// Misses per second that are a storm of flows.
 const MANY: f64 = 200.0;
 
+/// Longer than a restart takes, and than the daemon's figures are apart: what explains it may be in them.
+const UNKNOWN_SECONDS: u64 = 6;
+
 fn costs(e: &Evidence<'_>) -> Severity {
     if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning }
 }
@@ -61,8 +64,11 @@ pub fn field_explosion(e: &Evidence<'_>) -> Option<Finding> {
 /// Misses of packets that connection tracking sent round again.
 pub fn short_connections(e: &Evidence<'_>) -> Option<Finding> {
     let again = e.share(Matter::MissAgain);
-    let is_tracked =
-        e.spreads.fields.iter().any(|spread| spread.field == Field::CtState || spread.field == Field::RecircId);
+    // Load balancing recirculates too, without connection tracking.
+    let is_tracked = e.model.shapes.recent(e.now()).any(|shape| {
+        shape.matches.get(Field::RecircId).is_some_and(|of| of.value != 0)
+            && shape.matches.get(Field::CtState).is_some()
+    });
     if e.rates.misses < MANY || again < 0.25 || !is_tracked {
         return None;
     }
@@ -200,8 +206,11 @@ pub fn unknown(e: &Evidence<'_>) -> Option<Finding> {
     if !matches!(e.model.condition().state, State::Storm | State::Losing) {
         return None;
     }
-    let (who, port) = who(e);
-    let finding = Finding::new(Cause::Unknown, costs(e), format!("many upcalls, cause unknown: {who}")).culprit(port);
+    let port = e.top_port();
+    let from = port.as_ref().map_or(String::new(), |(_, name, share)| format!("; {} from {name}", percent(*share)));
+    let headline = format!("the cause is not known{from}");
+    let mut finding = Finding::new(Cause::Unknown, costs(e), headline).culprit(port.map(|(culprit, ..)| culprit));
+    finding.holds = UNKNOWN_SECONDS;
     let no_figures = e.udpifs().is_empty().then(|| "the daemon's own figures are not known".to_owned());
     Some(finding.against(e.sampled()).against(no_figures).against(left_out(e)))
 }

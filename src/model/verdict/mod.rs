@@ -260,17 +260,23 @@ const RULES: &[Rule] = &[
     crowd::tuple_space,
 ];
 
-/// Where many flows are the cause of something worse, what makes them many is told as its evidence, and not beside it.
+/// What leads to something worse is told as its evidence, and not beside it: the worse, and what leads to it.
+const LEADS_TO: [(Cause, Cause); 4] = [
+    (Cause::EmergencyKill, Cause::FlowLimit),
+    (Cause::EmergencyKill, Cause::FieldExplosion),
+    (Cause::FlowLimit, Cause::FieldExplosion),
+    (Cause::ShortConnections, Cause::FieldExplosion),
+];
+
 fn absorb(found: &mut Vec<(usize, Finding)>) {
-    const WORSE: [Cause; 3] = [Cause::EmergencyKill, Cause::FlowLimit, Cause::ShortConnections];
-    let Some(explosion) = found.iter().position(|(_, finding)| finding.cause == Cause::FieldExplosion) else { return };
-    if !found.iter().any(|(_, finding)| WORSE.contains(&finding.cause)) {
-        return;
-    }
-    let (_, explosion) = found.remove(explosion);
-    for (_, finding) in found.iter_mut().filter(|(_, finding)| WORSE.contains(&finding.cause)) {
-        finding.figures.insert(0, Figure { text: explosion.headline.clone(), is_for: true });
-        finding.culprits.extend(&explosion.culprits);
+    let place = |found: &[(usize, Finding)], cause| found.iter().position(|(_, finding)| finding.cause == cause);
+    for (worse, lead) in LEADS_TO {
+        let (Some(_), Some(lead)) = (place(found, worse), place(found, lead)) else { continue };
+        let (_, lead) = found.remove(lead);
+        if let Some((_, finding)) = found.iter_mut().find(|(_, finding)| finding.cause == worse) {
+            finding.figures.insert(0, Figure { text: lead.headline, is_for: true });
+            finding.culprits.extend(lead.culprits);
+        }
     }
 }
 
@@ -316,7 +322,8 @@ impl Verdicts {
             next.hold(second, place, finding);
         }
         // It answers only where nothing else does.
-        let is_explained = next.cases.iter().any(|case| case.finding.severity > Severity::Note);
+        let explains = |case: &Case| case.place != RULES.len() && case.finding.severity > Severity::Note;
+        let is_explained = next.cases.iter().any(explains);
         if !is_explained && let Some(finding) = crowd::unknown(evidence) {
             next.hold(second, RULES.len(), finding);
         } else if is_explained {

@@ -99,6 +99,6 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "use fewer shapes of matches in the OpenFlow tables: each is a mask that is tried",
             "ovs-appctl dpctl/dump-flows -m | shows the masks; the mask cache: dpctl/cache-set-size",
         ],
-        Cause::Unknown => &["open the Upcalls view: by port, by reason, by errno; record it (R) and ask somebody"],
+        Cause::Unknown => &["the Upcalls view by port, reason and errno; record it (R) for a second look"],
     }
 }
