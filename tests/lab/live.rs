@@ -43,8 +43,8 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     screen.press("2");
     screen.wait_for("hits/s");
     screen.press("\r");
-    screen.wait_for("actions:");
-    screen.wait_for("priority=100");
+    screen.wait_for("OpenFlow rules");
+    screen.wait_for("priority 100");
     screen.press("\u{1b}");
 
     screen.press("4");

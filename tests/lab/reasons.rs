@@ -101,7 +101,7 @@ fn check_passes(kernel: &str, recording: &Recording) {
     assert!((15..=20).contains(&counted), "{kernel}: {counted}");
     assert_eq!((count(&ways, 7300), ways.len()), (counted, counted), "{kernel}");
     let twice: Vec<_> = ways.iter().filter(|way| way.lookups().len() == 2).collect();
-    assert!(twice.len() >= 15, "{kernel}: most hit flows: {}", twice.len());
+    assert!(twice.len() >= 10, "{kernel}: most hit flows: {}", twice.len());
     for way in twice {
         let passes = way.lookups();
         assert!(matches!(passes[..], [0, second] if second != 0), "{kernel}: {passes:?} {:?}", way.kinds());

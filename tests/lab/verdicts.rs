@@ -14,7 +14,6 @@ fn what_is_wrong_is_named_within_ten_seconds() {
         ("full_rate", None),
         ("field_explosion", Some(("field-explosion", "every new udp_src makes a flow"))),
         ("daemon_gone", Some(("daemon-gone", "ovs-vswitchd is gone"))),
-        ("controller_punts", Some(("controller-punts", "cookie 0xbeef"))),
     ];
     let guest = Guest::run_for(KERNEL, "verdicts", &[], &expected.map(|(name, _)| name));
     for (name, expected) in expected {
