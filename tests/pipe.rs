@@ -45,7 +45,7 @@ fn it_is_shown_while_it_comes_steered_by_the_keys_and_ends_with_its_end() {
     ask.send(()).expect("it waits for that");
     // As fast as can be.
     screen.press(">>>>>>>>>>");
-    screen.wait_for("the recording ends here");
+    screen.wait_for("ends here");
     screen.press("q");
     let (_, status) = screen.ended();
     assert!(status.success(), "{status:?}");

@@ -260,7 +260,7 @@ fn a_replay_is_steered_and_starts_again() {
     state.take(FromSource::Restart);
     assert!(text(&frame(&mut state, 80, 24)).contains("WAITING"));
     state.take(FromSource::Ended(Ok(())));
-    assert!(text(&frame(&mut state, 80, 24)).contains("the recording ends here"));
+    assert!(text(&frame(&mut state, 80, 24)).contains("ends here"));
     assert_eq!(state.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), Effect::Quit);
 }
 

@@ -128,7 +128,7 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         left.push((speed(screen.status.speed), theme.strong));
     }
     match &screen.status.ended {
-        Some(Ended::Complete) => left.push(("the recording ends here".to_owned(), theme.strong)),
+        Some(Ended::Complete) => left.push(("ends here".to_owned(), theme.strong)),
         Some(Ended::Failed(_)) => left.push(("ended".to_owned(), theme.bad)),
         None => {}
     }
