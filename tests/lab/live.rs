@@ -25,7 +25,7 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     screen.wait_for("LOOKING BACK");
     screen.wait_for("-1 min");
     screen.press("{");
-    screen.wait_for("▁");
+    screen.wait_until("before the storm", |s| !s.contents().contains("STORM"));
     screen.press("mbefore it\r");
     screen.wait_for("marked");
     screen.press("\u{1b}");
