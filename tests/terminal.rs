@@ -42,6 +42,20 @@ fn keys_go_through_the_views_and_q_leaves() {
 }
 
 #[test]
+fn a_key_that_comes_with_another_size_is_not_lost() {
+    let mut screen = start(&["quiet"]);
+    screen.wait_for("lookups");
+    for n in 0..40 {
+        let (key, words) = if n % 2 == 0 { ("2", "last packet") } else { ("1", "who makes them") };
+        screen.resize(100 + n % 2 * 20, 30);
+        screen.press(key);
+        screen.wait_for(words);
+    }
+    screen.press("q");
+    screen.ended();
+}
+
+#[test]
 fn ctrl_c_leaves() {
     let mut screen = start(&["empty"]);
     screen.wait_for("WAITING");

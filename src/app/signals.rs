@@ -8,7 +8,7 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
-        signal::{self, Signal::SIGTSTP},
+        signal::{self, Signal::SIGSTOP},
         termios::{FlowArg, FlushArg, tcflow, tcflush},
     },
     unistd::{Pid, getpgid, getpgrp, getppid, getsid},
@@ -42,8 +42,6 @@ pub struct Signals {
     ending: [Signal; 3],
     stop: Signal,
     go_on: Signal,
-    /// Whether the next SIGTSTP is this program's own, to its process group.
-    own_stop: bool,
     /// Told when the terminal is gone; none where that cannot be known.
     gone: Option<oneshot::Receiver<()>>,
 }
@@ -59,44 +57,32 @@ impl Signals {
         ];
         let stop = on(SignalKind::from_raw(libc::SIGTSTP), "SIGTSTP")?;
         let go_on = on(SignalKind::from_raw(libc::SIGCONT), "SIGCONT")?;
-        Ok(Self { ending, stop, go_on, own_stop: false, gone: Some(when_gone().context("starting a thread")?) })
+        Ok(Self { ending, stop, go_on, gone: Some(when_gone().context("starting a thread")?) })
     }
 
     /// The next. Nothing is lost when the wait is given up.
     pub async fn next(&mut self) -> Wanted {
         let [terminated, interrupted, hung_up] = &mut self.ending;
-        loop {
-            tokio::select! {
-                biased;
-                _ = terminated.recv() => return Wanted::End,
-                _ = interrupted.recv() => return Wanted::End,
-                _ = hung_up.recv() => return Wanted::End,
-                () = told(&mut self.gone) => return Wanted::End,
-                _ = self.stop.recv() => {
-                    if !std::mem::take(&mut self.own_stop) {
-                        return Wanted::Stop;
-                    }
-                }
-                _ = self.go_on.recv() => {
-                    // What was sent before it has been seen by now, or is void.
-                    self.own_stop = false;
-                    return Wanted::GoOn;
-                }
-            }
+        tokio::select! {
+            biased;
+            _ = terminated.recv() => Wanted::End,
+            _ = interrupted.recv() => Wanted::End,
+            _ = hung_up.recv() => Wanted::End,
+            () = told(&mut self.gone) => Wanted::End,
+            _ = self.stop.recv() => Wanted::Stop,
+            _ = self.go_on.recv() => Wanted::GoOn,
         }
     }
 
     /// Stops this program and all of its job, as Ctrl-Z does to others; returns when the shell says `fg`, and then
     /// [`Wanted::GoOn`] follows. Whether it was stopped: where nobody could wake it, it is not.
-    pub fn stop(&mut self) -> io::Result<bool> {
+    pub fn stop(&self) -> io::Result<bool> {
         if !has_shell() {
             return Ok(false);
         }
-        // A pipe to this program must stop with it, or the shell waits on. SIGTSTP does not stop a program that
-        // listens for it, so this one takes SIGSTOP.
-        self.own_stop = true;
-        signal::kill(Pid::from_raw(0), SIGTSTP)?;
-        signal::raise(signal::Signal::SIGSTOP)?;
+        // A pipe to this program must stop with it, or the shell waits on. Not SIGTSTP: that comes back to who listens for
+        // it, in no sure order with the SIGCONT that follows, and would then stop it a second time.
+        signal::kill(Pid::from_raw(0), SIGSTOP)?;
         Ok(true)
     }
 }

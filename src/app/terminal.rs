@@ -137,8 +137,9 @@ fn leave() {
             let _ = queue!(bytes, Mouse(false));
         }
         let _ = queue!(bytes, LeaveAlternateScreen, Show);
-        let _ = write(&bytes);
+        // First: who sees the shell's screen may press Ctrl-C.
         let _ = disable_raw_mode();
+        let _ = write(&bytes);
     }
 }
 
