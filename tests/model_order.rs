@@ -223,6 +223,17 @@ proptest! {
     }
 }
 
+/// Generations are told by puts and by hits, in many more orders than the test above has time for.
+#[test]
+fn a_flows_generations_are_the_same_in_any_order() {
+    let events = churn();
+    let straight = model_of(&events);
+    for n in 0..2000_u64 {
+        let window = if n % 2 == 0 { WINDOW } else { WINDOW * n / 2000 };
+        assert_same(&straight, &model_of(&shuffled(&events, window, n.wrapping_mul(0x9e37_79b9_7f4a_7c15))));
+    }
+}
+
 #[test]
 fn a_model_that_went_by_the_order_of_coming_would_fail_the_test_above() {
     let events = flood();

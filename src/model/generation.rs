@@ -24,24 +24,28 @@ struct Known {
     /// Whether `since` is a put's time, else a hit's.
     by_put: bool,
     actions: Option<(FlowPtr, FlowPtr)>,
+    /// When a packet first met those; no earlier than `since`.
+    hit: Nanos,
     deleted: Option<Nanos>,
 }
 
 impl Known {
     fn new(since: Nanos, by_put: bool, actions: Option<(FlowPtr, FlowPtr)>) -> Self {
-        Self { since, by_put, actions, deleted: None }
+        Self { since, by_put, actions, hit: since, deleted: None }
+    }
+
+    /// It was hit with these actions.
+    fn met(&mut self, ts: Nanos, actions: (FlowPtr, FlowPtr)) {
+        self.hit = if self.actions.is_some() { self.hit.min(ts) } else { ts };
+        self.actions = Some(actions);
+        if !self.by_put {
+            self.since = self.since.min(ts);
+        }
     }
 
     /// Whether these are its actions: a flow at another address has others, also where they lie in the same memory.
     fn has(&self, actions: (FlowPtr, FlowPtr)) -> bool {
         self.actions == Some(actions)
-    }
-
-    /// It was hit earlier than was known.
-    fn hit_at(&mut self, ts: Nanos) {
-        if !self.by_put {
-            self.since = self.since.min(ts);
-        }
     }
 
     /// The put that began it.
@@ -130,26 +134,28 @@ impl Generations {
             // A put takes a while, and a count is of the time before its reading: those may be the actions before.
             let is_last = self.last.as_ref().is_some_and(|last| last.has(actions) && last.deleted.is_none());
             let is_ended = now.deleted.is_some_and(|deleted| (deleted..=deleted.saturating_add(SECOND)).contains(&ts));
-            if now.actions.is_none() {
+            if now.actions.is_none() || now.has(actions) {
                 if !is_last {
-                    now.actions = Some(actions);
+                    now.met(ts, actions);
                 }
-            } else if !now.has(actions) && (exact || !is_last) && !is_ended {
+            } else if ts < now.hit && !is_ended {
+                // Told after the hits of what came after it.
+                if !is_last {
+                    let later = Known::new(now.hit, false, now.actions);
+                    (now.hit, now.actions) = (ts, Some(actions));
+                    self.follow(later);
+                }
+            } else if (exact || !is_last) && !is_ended {
                 self.follow(seen);
             }
             return;
         }
         if !now.by_put && (now.has(actions) || now.actions.is_none()) {
-            now.actions = Some(actions);
-            now.hit_at(ts);
+            now.met(ts, actions);
             return;
         }
         match &mut self.last {
-            Some(last) if last.has(actions) => last.hit_at(ts),
-            Some(last) if last.actions.is_none() => {
-                last.actions = Some(actions);
-                last.hit_at(ts);
-            }
+            Some(last) if last.has(actions) || last.actions.is_none() => last.met(ts, actions),
             _ => self.came_before(seen),
         }
     }
