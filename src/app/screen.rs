@@ -17,7 +17,7 @@ use super::{
     output::Meter,
     past::Departure,
     playback::PlaybackCommand,
-    signals::{Signals, Wanted, end_although_stuck},
+    signals::{Signals, Wanted, end_although_stuck, stop_job},
     source::FromSource,
     state::{Effect, State},
     terminal::{Guard, write},
@@ -157,7 +157,7 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
             }
             Effect::Quit => return Ok(()),
             Effect::Suspend => {
-                let stopped = terminal.lend(|| signals.stop()).context("cannot stop, or take the terminal again")?;
+                let stopped = terminal.lend(stop_job).context("cannot stop, or take the terminal again")?;
                 if !stopped {
                     state.tell("▲ no shell here could wake it again: it goes on".to_owned());
                 }

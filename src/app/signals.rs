@@ -73,18 +73,18 @@ impl Signals {
             _ = self.go_on.recv() => Wanted::GoOn,
         }
     }
+}
 
-    /// Stops this program and all of its job, as Ctrl-Z does to others; returns when the shell says `fg`, and then
-    /// [`Wanted::GoOn`] follows. Whether it was stopped: where nobody could wake it, it is not.
-    pub fn stop(&self) -> io::Result<bool> {
-        if !has_shell() {
-            return Ok(false);
-        }
-        // A pipe to this program must stop with it, or the shell waits on. Not SIGTSTP: that comes back to who listens for
-        // it, in no sure order with the SIGCONT that follows, and would then stop it a second time.
-        signal::kill(Pid::from_raw(0), SIGSTOP)?;
-        Ok(true)
+/// Stops this program and all of its job, as Ctrl-Z does to others; returns when the shell says `fg`, and then
+/// [`Wanted::GoOn`] follows. Whether it was stopped: where nobody could wake it, it is not.
+pub fn stop_job() -> io::Result<bool> {
+    if !has_shell() {
+        return Ok(false);
     }
+    // A pipe to this program must stop with it, or the shell waits on. Not SIGTSTP: that comes back to who listens for
+    // it, in no sure order with the SIGCONT that follows, and would then stop it a second time.
+    signal::kill(Pid::from_raw(0), SIGSTOP)?;
+    Ok(true)
 }
 
 /// Whether a process of the same session, outside of this job, would see it stop and could wake it (what is no orphaned
