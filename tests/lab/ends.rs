@@ -28,7 +28,7 @@ fn span(events: &[Event]) -> f64 {
 #[test]
 #[ignore = "boots a guest of the lab"]
 fn however_a_recording_ends_it_is_read() {
-    let guest = Guest::run_with("6.12", "ends", &["--timeout", "900"]);
+    let guest = Guest::run_alone("6.12", "ends", &["--timeout", "900"], &[]);
     for name in ["TERM", "HUP"] {
         let (events, reader) = read(&guest, &format!("{name}.mcap"));
         assert_eq!(reader.remarks(), None, "{name}");

@@ -87,7 +87,7 @@ fn check_nothing_stays(guest: &Guest, kernel: &str) {
 #[ignore = "boots guests of the lab"]
 fn a_storm_is_counted_exactly_and_every_recorded_upcall_is_whole() {
     for kernel in KERNELS {
-        let guest = Guest::run(kernel, "exact");
+        let guest = Guest::run_alone(kernel, "exact", &[], &[]);
         check_counters(&guest, kernel);
         check_upcalls(&guest.events("storm.jsonl"), kernel);
         check_nothing_stays(&guest, kernel);

@@ -1,21 +1,49 @@
-//! One guest of the lab at a time: boots it, runs a script in it, gives back what it said and left.
+//! Guests of the lab: boots one, runs a script in it, gives back what it said and left.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
 };
 
 use ovscope::event::Event;
 use tempfile::TempDir;
 
-/// A guest takes both cores of a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Guests that can run at once: each is busy for half of its time at most, on the two cores of a small machine.
+const GUESTS: u32 = 2;
 
-/// Waits for its turn to run a guest.
-pub fn in_turn() -> MutexGuard<'static, ()> {
-    // A test that failed while it had its turn has told so itself.
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// How many there are, and who waits for that.
+static RUNNING: Mutex<u32> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// Leave to run one guest, or one with nothing beside it.
+pub struct Turn(u32);
+
+impl Turn {
+    /// Waits for its turn to run a guest beside another one.
+    fn beside_another() -> Self {
+        Self::take(1)
+    }
+
+    /// Waits for its turn to run a guest alone: one with a storm wants all the processors that there are.
+    pub fn alone() -> Self {
+        Self::take(GUESTS)
+    }
+
+    fn take(share: u32) -> Self {
+        // A test that failed while it had its turn has told so itself.
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = ENDED.wait_while(running, |running| *running + share > GUESTS);
+        *room.unwrap_or_else(PoisonError::into_inner) += share;
+        Self(share)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        ENDED.notify_all();
+    }
 }
 
 /// What a script said and left.
@@ -29,17 +57,15 @@ impl Guest {
     /// Runs `tests/lab/SCRIPT.sh` as root on this kernel, with the program on its PATH; panics with all that was said
     /// when it fails.
     pub fn run(kernel: &str, script: &str) -> Self {
-        Self::run_with(kernel, script, &[])
+        Self::run_in(&Turn::beside_another(), kernel, script, &[], &[])
     }
 
-    /// The same, with more options for `lab/run`.
-    pub fn run_with(kernel: &str, script: &str, options: &[&str]) -> Self {
-        Self::run_for(kernel, script, options, &[])
+    /// The same with nothing beside it, with more options for `lab/run` and words for the script.
+    pub fn run_alone(kernel: &str, script: &str, options: &[&str], words: &[&str]) -> Self {
+        Self::run_in(&Turn::alone(), kernel, script, options, words)
     }
 
-    /// The same, with words for the script.
-    pub fn run_for(kernel: &str, script: &str, options: &[&str], words: &[&str]) -> Self {
-        let _turn = in_turn();
+    fn run_in(_: &Turn, kernel: &str, script: &str, options: &[&str], words: &[&str]) -> Self {
         let out = tempfile::tempdir().expect("a directory for what the guest leaves");
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let done = Command::new(here.join("lab/run"))

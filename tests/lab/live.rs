@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::{guest::in_turn, pty::Screen};
+use crate::{guest::Turn, pty::Screen};
 
 #[test]
 #[ignore = "boots a guest of the lab"]
 fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
-    let _turn = in_turn();
+    let _turn = Turn::alone();
     let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/live");
     let triggered = ["--trigger", "verdict=storm", "--trigger-after", "1s", "--trigger-max", "1"];
     let command = [&["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "ovscope"][..], &triggered].concat();

@@ -126,7 +126,7 @@ fn check_answers(events: &[Event], sent: &BTreeMap<PacketId, Sent>, kernel: &str
 #[ignore = "boots guests of the lab"]
 fn nothing_is_tied_to_what_only_looks_like_it() {
     for kernel in KERNELS {
-        let guest = Guest::run(kernel, "ties");
+        let guest = Guest::run_alone(kernel, "ties", &[], &[]);
         let events = guest.events("ties.jsonl");
         let lost = events.iter().rev().find_map(|e| match &e.body {
             Body::Loss(loss) => Some(*loss),

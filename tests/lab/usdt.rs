@@ -181,7 +181,7 @@ fn check_daemons(guest: &Guest, kernel: &str) {
 #[ignore = "boots guests of the lab"]
 fn a_daemon_with_probes_agrees_with_the_kernel_and_says_why_flows_go() {
     for kernel in OLDEST_AND_NEWEST {
-        let guest = Guest::run_with(kernel, "usdt", &["--ovs", "usdt"]);
+        let guest = Guest::run_alone(kernel, "usdt", &["--ovs", "usdt"], &[]);
         let events = guest.events("storm.jsonl");
         let lost: Vec<_> = events.iter().filter(|e| matches!(&e.body, Body::Loss(loss) if loss.any())).collect();
         assert!(lost.is_empty(), "{kernel}: {lost:?}");

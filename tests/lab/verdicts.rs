@@ -15,7 +15,7 @@ fn what_is_wrong_is_named_within_ten_seconds() {
         ("field_explosion", Some(("field-explosion", "every new udp_src makes a flow"))),
         ("daemon_gone", Some(("daemon-gone", "ovs-vswitchd is gone"))),
     ];
-    let guest = Guest::run_for(KERNEL, "verdicts", &[], &expected.map(|(name, _)| name));
+    let guest = Guest::run_alone(KERNEL, "verdicts", &[], &expected.map(|(name, _)| name));
     for (name, expected) in expected {
         let report: Value = serde_json::from_str(&guest.text(&format!("{name}.json"))).expect("a report");
         let verdicts = report["verdicts"].as_array().expect("verdicts");
