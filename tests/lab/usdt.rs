@@ -41,8 +41,9 @@ fn check_receives(events: &[Event], kernel: &str) {
     }
     assert!(untied * 1000 <= told.len(), "{kernel}: {untied} of {} are tied to nothing", told.len() + untied);
     assert!(told.len() + untied >= STORM, "{kernel}: {} receives", told.len());
-    let disagree: Vec<_> = told.iter().filter(|(id, receive)| seen.get(id) != Some(receive)).collect();
-    assert!(disagree.is_empty(), "{kernel}: {disagree:?}");
+    let disagree: Vec<_> =
+        told.iter().map(|(id, told)| (id, Some(told), seen.get(id))).filter(|(_, told, seen)| told != seen).collect();
+    assert!(disagree.is_empty(), "{kernel}: message, as told and as seen: {disagree:?}");
     assert_eq!(seen.len(), told.len() + untied, "{kernel}");
 }
 
