@@ -26,6 +26,7 @@ const EXPECTED: &[Expected] = &[
     ("daemon_gone", Some(Cause::DaemonGone), "upcalls/s are lost", &[]),
     ("daemon_stalled", Some(Cause::DaemonStalled), "upcalls/s wait for it", &[]),
     ("handler_starved", Some(Cause::HandlerStarved), "does not get a CPU", &[]),
+    ("handler_imbalance", Some(Cause::HandlerImbalance), "has nearly all upcalls", &[]),
     ("tuple_space", Some(Cause::TupleSpace), "masks until it finds its flow", &[]),
     ("mac_flapping", Some(Cause::MacFlapping), "02:00:00:00:00:01 moves between p1_l and p3_l", &[]),
     ("controller_punts", Some(Cause::ControllerPunts), "cookie 0xbeef", &[]),

@@ -22,7 +22,7 @@ struct options {
     const char *dev;
     uint8_t src_mac[6], dst_mac[6];
     struct in_addr src_ip, dst_ip;
-    bool tcp, seq;
+    bool tcp, seq, pairs;
     uint16_t sport_from, sport_to, dport;
     uint64_t count; // 0: until a signal
     uint64_t rate;  // packets per second, 0: flat out
@@ -46,6 +46,7 @@ static void usage(FILE *to)
           "  --sport N            source port (40000)\n"
           "  --sport-range A-B    a new source port each packet, from A to B and over again\n"
           "  --dport N            destination port (9)\n"
+          "  --pairs              a new destination port each packet too, from --dport on\n"
           "  --count N            packets to send, 0 for ever (1000)\n"
           "  --rate PPS           packets per second, 0 flat out (0)\n"
           "  --burst N            packets sent at once when paced (1)\n"
@@ -103,8 +104,8 @@ static struct options parse(int argc, char **argv)
     struct options o = {.sport_from = 40000, .sport_to = 40000, .dport = 9, .count = 1000,
                         .size = 64, .burst = 1};
     bool have_src_mac = false, have_dst_mac = false, have_src_ip = false, have_dst_ip = false;
-    enum { DEV = 1, SMAC, DMAC, SIP, DIP, PROTO, SPORT, SRANGE, DPORT, COUNT, RATE, BURST, SIZE,
-           SIZES, SEQ, HELP };
+    enum { DEV = 1, SMAC, DMAC, SIP, DIP, PROTO, SPORT, SRANGE, DPORT, PAIRS, COUNT, RATE, BURST,
+           SIZE, SIZES, SEQ, HELP };
     static const struct option longs[] = {
         {"dev", required_argument, 0, DEV},          {"src-mac", required_argument, 0, SMAC},
         {"dst-mac", required_argument, 0, DMAC},     {"src-ip", required_argument, 0, SIP},
@@ -113,7 +114,7 @@ static struct options parse(int argc, char **argv)
         {"dport", required_argument, 0, DPORT},      {"count", required_argument, 0, COUNT},
         {"rate", required_argument, 0, RATE},        {"burst", required_argument, 0, BURST},
         {"size", required_argument, 0, SIZE},        {"size-range", required_argument, 0, SIZES},
-        {"seq", no_argument, 0, SEQ},
+        {"seq", no_argument, 0, SEQ},                {"pairs", no_argument, 0, PAIRS},
         {"help", no_argument, 0, HELP},              {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -131,6 +132,7 @@ static struct options parse(int argc, char **argv)
         case SPORT: o.sport_from = o.sport_to = number("--sport", optarg, 65535); break;
         case SRANGE: range(optarg, &o.sport_from, &o.sport_to); break;
         case DPORT: o.dport = number("--dport", optarg, 65535); break;
+        case PAIRS: o.pairs = true; break;
         case COUNT: o.count = number("--count", optarg, UINT64_MAX); break;
         case RATE: o.rate = number("--rate", optarg, 1000000000); break;
         case BURST: o.burst = number("--burst", optarg, 1000000); break;
@@ -272,12 +274,15 @@ int main(int argc, char **argv)
             o.size = o.size_from + n % (o.size_to - o.size_from + 1);
             build(&o, frame, &base);
         }
+        if (o.pairs)
+            build(&o, frame, &base);
         finish(&o, frame, base, sport, n);
         if (send(fd, frame, o.size, 0) == (ssize_t)o.size)
             sent++;
         else if (errno != EINTR)
             failed++;
         sport = sport == o.sport_to ? o.sport_from : sport + 1;
+        o.dport += o.pairs;
     }
     double seconds = (double)(now_ns() - start) / 1e9;
     printf("sent %" PRIu64 " failed %" PRIu64 " seconds %.6f pps %.0f\n", sent, failed, seconds,

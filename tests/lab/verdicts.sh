@@ -26,6 +26,11 @@ scenario() {
 }
 # usage: new_ports RATE ARG...: every packet from another port
 new_ports() { flood_between 1 2 --count 0 --rate "$1" --sport-range 1024-65535 --size 100 "${@:2}"; }
+# usage: on_cpu CPU COMMAND...
+on_cpu() {
+    taskset -pc "$1" "$BASHPID" >/dev/null
+    "${@:2}"
+}
 plain_rules() {
     ovs-ofctl del-flows br0
     ovs-ofctl add-flow br0 'priority=0,actions=NORMAL'
@@ -133,6 +138,17 @@ after_handler_starved() {
     daemon_pid >/sys/fs/cgroup/cgroup.procs
     plain_rules
 }
+
+# All packets come on one CPU, whose handler has them all; no field of theirs changes alone.
+before_handler_imbalance() {
+    ovs-ofctl add-flow br0 \
+        'priority=100,udp,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],move:NXM_OF_UDP_DST[]->NXM_NX_REG1[0..15],NORMAL'
+}
+handler_imbalance() {
+    on_cpu 1 flood_between 3 2 --count 8 --sport-range 1-8 --size 100
+    on_cpu 0 flood_between 1 2 --count 0 --rate 700 --sport-range 1024-65535 --dport 9 --pairs --size 100
+}
+after_handler_imbalance() { plain_rules; }
 
 before_tuple_space() {
     local n
@@ -274,8 +290,8 @@ plain_rules
 in_host 1 ping -c 1 -w 10 "$(ip_of 2)" >/dev/null
 names=("$@")
 ((${#names[@]})) || names=(idle full_rate stable_flows new_connections good_restart field_explosion flow_limit
-    emergency_kill slow_revalidator netlink_overflow daemon_gone daemon_stalled handler_starved tuple_space mac_flapping
-    controller_punts slow_path sampling broadcast_flood put_failures flapping_flows unknown_port openflow_churn
+    emergency_kill slow_revalidator netlink_overflow daemon_gone daemon_stalled handler_starved handler_imbalance
+    tuple_space mac_flapping controller_punts slow_path sampling broadcast_flood put_failures flapping_flows unknown_port openflow_churn
     short_connections too_big)
 for name in "${names[@]}"; do
     scenario "$name"

@@ -1,10 +1,10 @@
 //! Rules about the daemon as a whole: whether it is there, and whether it works.
 
-use super::{Cause, Evidence, Finding, Severity, words::each};
-
-const EAGAIN: i32 = 11;
-const ENOTCONN: i32 = 107;
-const ECONNREFUSED: i32 = 111;
+use super::{
+    Cause, Evidence, Finding, Severity,
+    errno::{EAGAIN, ECONNREFUSED, ENOTCONN},
+    words::each,
+};
 
 /// A restart takes a second or two: nobody has to be woken for it.
 const GONE_SECONDS: u64 = 5;

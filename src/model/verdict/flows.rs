@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use super::super::{FlowKey, windows::Operation};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
+    errno::{EEXIST, ENOENT},
     words::{each, part, percent},
 };
 use crate::event::{DelReason, DpIfindex, Nanos, Ufid, errno_name};
-
-const ENOENT: i32 = 2;
-const EEXIST: i32 = 17;
 
 /// Above this a dump is too long, and the daemon lets the limit shrink (`udpif_revalidator` in
 /// `ofproto/ofproto-dpif-upcall.c`).

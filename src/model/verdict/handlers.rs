@@ -3,12 +3,9 @@
 use super::super::{Dimension, Stage, TalkerKey};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
+    errno::{EAGAIN, EFBIG, EMSGSIZE},
     words::{each, percent, time},
 };
-
-const EAGAIN: i32 = 11;
-const EFBIG: i32 = 27;
-const EMSGSIZE: i32 = 90;
 
 /// A queue that waits less than this is no queue, in nanoseconds.
 const WAIT_LONG: u64 = 5_000_000;
@@ -48,6 +45,39 @@ pub fn too_big(e: &Evidence<'_>) -> Option<Finding> {
     let finding = Finding::new(Cause::TooBig, Severity::Critical, headline)
         .figure(format!("{big} upcalls in {:.0} s failed with EFBIG", e.seconds));
     Some(finding.culprit(port.map(|(culprit, ..)| culprit)))
+}
+
+/// One handler has no time left, and the others have nothing to do.
+pub fn imbalance(e: &Evidence<'_>) -> Option<Finding> {
+    let wait = e.p99(Stage::Wait).filter(|wait| *wait >= WAIT_LONG)?;
+    let most = e.top(Dimension::Handler).filter(|most| most.share >= 0.9 && e.rates.upcalls >= 50.0)?;
+    let TalkerKey::Handler { task: Some((tid, comm)), .. } = most.key else { return None };
+    let (mut running, mut others, mut most_of_others) = (0.0, 0, 0.0_f64);
+    for handler in e.handlers() {
+        let ran = handler.scheduled?.running;
+        if handler.tid == tid {
+            running = ran;
+        } else {
+            others += 1;
+            most_of_others = most_of_others.max(ran);
+        }
+    }
+    if others == 0 || running < 0.7 || running < 3.0 * most_of_others {
+        return None;
+    }
+    let name = crate::event::task_name(comm, tid);
+    let headline = format!(
+        "{name} has nearly all upcalls ({}) and runs {} of the time; no other handler runs more than {}",
+        percent(most.share),
+        percent(running),
+        percent(most_of_others)
+    );
+    let severity = if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning };
+    Some(
+        Finding::new(Cause::HandlerImbalance, severity, headline)
+            .figure(format!("1 % of the upcalls waited for more than {}", time(wait)))
+            .culprit(Some(Culprit::Handler(tid))),
+    )
 }
 
 /// A handler has work and gets no CPU.

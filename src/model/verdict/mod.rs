@@ -6,6 +6,7 @@
 
 mod crowd;
 mod daemon;
+mod errno;
 mod evidence;
 mod flows;
 mod handlers;
@@ -58,6 +59,8 @@ causes! {
     TooBig "too-big",
     /// Handlers do not get a CPU.
     HandlerStarved "handler-starved",
+    /// One handler has all the work, and the others none.
+    HandlerImbalance "handler-imbalance",
     /// The revalidators take too long, and the flow limit shrinks for it.
     SlowRevalidator "slow-revalidator",
     /// Nearly every packet has another value in a field that flows must match.
@@ -257,11 +260,20 @@ const RULES: &[Rule] = &[
     flows::openflow_churn,
     flows::flapping,
     handlers::overflow,
+    handlers::imbalance,
     crowd::tuple_space,
 ];
 
-/// What leads to something worse is told as its evidence, and not beside it: the worse, and what leads to it.
-const LEADS_TO: [(Cause, Cause); 4] = [
+/// What leads to something worse, or makes it worse, is told as its evidence, and not beside it: the one that is told, and
+/// what is with it.
+const LEADS_TO: [(Cause, Cause); 11] = [
+    (Cause::NetlinkOverflow, Cause::HandlerImbalance),
+    (Cause::BroadcastFlood, Cause::HandlerImbalance),
+    (Cause::ShortConnections, Cause::HandlerImbalance),
+    (Cause::FieldExplosion, Cause::HandlerImbalance),
+    (Cause::ControllerPunts, Cause::HandlerImbalance),
+    (Cause::SlowPath, Cause::HandlerImbalance),
+    (Cause::Sampling, Cause::HandlerImbalance),
     (Cause::EmergencyKill, Cause::FlowLimit),
     (Cause::EmergencyKill, Cause::FieldExplosion),
     (Cause::FlowLimit, Cause::FieldExplosion),

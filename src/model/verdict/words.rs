@@ -60,6 +60,10 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "see what else runs on the CPUs, and the CPU limits of the daemon's cgroup: systemctl show -p CPUQuota",
             "give ovs-vswitchd CPUs of its own, or a higher weight",
         ],
+        Cause::HandlerImbalance => &[
+            "spread the packets over CPUs: RSS (ethtool -x, -X) or RPS (/sys/class/net/PORT/queues/rx-*/rps_cpus)",
+            "ovs-appctl dpif-netlink/dispatch-mode: per-CPU dispatch gives each CPU a handler (Linux 5.15, OVS 2.16)",
+        ],
         Cause::SlowRevalidator => &[
             "make fewer flows: the Flows view shows which rule makes them",
             "give the revalidators CPUs: other_config:n-revalidator-threads",
