@@ -2,8 +2,13 @@
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Ask, State, View};
-use crate::{app::navigate, model::Flow, ui::Asked};
+use super::State;
+use crate::{
+    app::navigate,
+    model::Flow,
+    ovs_rpc::Ask,
+    ui::{Asked, View},
+};
 
 impl State {
     /// The flow that the user looks at.

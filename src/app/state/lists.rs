@@ -1,15 +1,47 @@
 //! Keys that have to do with lists: filters, what is open, ways from one view to another.
 
-use super::{State, Step, To, View, shown};
+use super::{State, shown};
 use crate::{
-    app::{navigate, pins, ways},
-    ui::filter::Filter,
+    app::{
+        navigate, pins,
+        ways::{self, Step, To},
+    },
+    ui::{View, filter::Filter},
 };
 
 /// Steps that are remembered.
 const STEPS: usize = 32;
 
 impl State {
+    /// Shows a view; the way back begins there.
+    pub(super) fn show(&mut self, view: View) {
+        self.view.help = None;
+        self.view.view = view;
+        self.view.scroll = 0;
+        self.trail.clear();
+    }
+
+    /// Closes what is open, or else goes back to where it was come from: one step for each Esc.
+    pub(super) fn close(&mut self) {
+        if self.view.help.is_some() {
+            self.view.help = None;
+            return;
+        }
+        if self.trail.last().is_some_and(|step| step.back(&mut self.view)) {
+            self.trail.pop();
+            return;
+        }
+        if self.view.is_list() && !self.view.filter().is_empty() {
+            self.show_all();
+            return;
+        }
+        if self.past.is_some() && !self.view.is_open() {
+            self.past = None;
+            return;
+        }
+        self.view.set_open(false);
+    }
+
     /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm the upcalls of who makes them.
     pub(super) fn open(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);

@@ -2,10 +2,10 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::{Action, Effect, Hits, State, navigate, shown};
+use super::{Effect, State, shown};
 use crate::{
-    app::{copy::bounded, pins},
-    ui::{self, Output, Screen},
+    app::{actions::Action, copy::bounded, navigate, pins},
+    ui::{self, Hits, Output, Screen},
 };
 
 /// Rows that a step of the wheel goes.

@@ -2,15 +2,24 @@
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Action, Effect, FASTEST, LookBack, PlaybackCommand, SLOWEST, State, Until, moment};
+use super::{Effect, State};
 use crate::{
+    app::{
+        actions::Action,
+        moment,
+        past::{Departure, LookBack},
+        playback::{PlaybackCommand, Until},
+        source::FromSource,
+    },
     event::{Bookmark, Nanos},
     model::{Anomaly, Overview},
     record::Kept,
     ui::Pace,
 };
 
-use super::{Departure, FromSource};
+/// A replay goes at these speeds by the keys, and beyond the last as fast as can be.
+const SLOWEST: f64 = 1.0 / 16.0;
+const FASTEST: f64 = 64.0;
 
 impl State {
     /// Whether it looks back on a live session.
