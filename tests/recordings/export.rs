@@ -125,6 +125,23 @@ fn an_export_writes_over_nothing() {
 }
 
 #[test]
+fn a_minus_is_standard_output_and_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("recording"), recording(&[vec![marked(7)]])).expect("room");
+    let command = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ovscope"));
+        let output = command.current_dir(folder.path()).args(args).output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let named = command(&["export", "recording", "-o", "-"]);
+    assert!(named.starts_with(b"{\"ts\":7"), "{}", String::from_utf8_lossy(&named));
+    assert_eq!(named, command(&["export", "recording"]));
+    let there = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(there, 1, "there is the recording and nothing else");
+}
+
+#[test]
 fn what_is_no_file_and_the_recording_itself_are_never_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let from = folder.path().join("storm.mcap");

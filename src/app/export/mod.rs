@@ -27,7 +27,7 @@ pub struct ExportArgs {
     /// The format
     #[arg(long, value_name = "NAME", default_value = "json")]
     pub format: ExportFormat,
-    /// The file to make; standard output without it
+    /// The file to make; standard output without it, or for -
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file, if there is one
@@ -65,7 +65,8 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Exports the recording in a file (`-`: from stdin) to a new file or to stdout; with `force`, to one that is there.
+/// Exports the recording in a file (`-`: from stdin) to a new file or to stdout (none, or `-`); with `force`, to one that
+/// is there.
 pub fn export(
     recording: &Path,
     format: ExportFormat,
@@ -77,7 +78,7 @@ pub fn export(
         ExportFormat::Json => json(&mut reader, output),
         ExportFormat::Pcapng => pcapng(&mut reader, output),
     };
-    match output {
+    match output.filter(|path| *path != Path::new("-")) {
         None => {
             let mut stdout = io::stdout().lock();
             if format == ExportFormat::Pcapng && stdout.is_terminal() {
