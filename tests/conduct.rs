@@ -1,9 +1,12 @@
 //! What is the same in every view: help, the actions by name, what is copied, the mouse, the themes.
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
+mod drawn;
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod made_up;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use drawn::{code, frame, key, text};
 use made_up::{BUSY, Host, LOSING};
 use ovscope::{
     app::{
@@ -14,7 +17,6 @@ use ovscope::{
     },
     ui::{Choice, Depth, Mode, Theme, View},
 };
-use ratatui::{buffer::Buffer, layout::Rect};
 
 fn state(theme: Theme, ascii: bool) -> State {
     let mut host = Host::default();
@@ -26,41 +28,14 @@ fn state(theme: Theme, ascii: bool) -> State {
     state
 }
 
-fn frame(state: &mut State, width: u16, height: u16) -> Buffer {
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    state.draw(&mut buffer, area, None);
-    buffer
-}
-
-fn text(state: &mut State, width: u16, height: u16) -> String {
-    let buffer = frame(state, width, height);
-    let lines = buffer.content.chunks(usize::from(width)).map(|row| {
-        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
-        line.trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 fn press_one(state: &mut State, code: KeyCode) -> Effect {
-    let effect = state.key(KeyEvent::new(code, KeyModifiers::NONE));
+    let effect = key(state, code);
     frame(state, 80, 24);
     effect
 }
 
 fn press(state: &mut State, keys: &str) -> Effect {
-    let mut effect = Effect::Nothing;
-    for c in keys.chars() {
-        effect = press_one(
-            state,
-            match c {
-                '\n' => KeyCode::Enter,
-                '\u{1b}' => KeyCode::Esc,
-                c => KeyCode::Char(c),
-            },
-        );
-    }
-    effect
+    keys.chars().fold(Effect::Nothing, |_, c| press_one(state, code(c)))
 }
 
 fn mouse(state: &mut State, kind: MouseEventKind, column: u16, row: u16) -> Effect {

@@ -1,9 +1,11 @@
 //! Text from outside: names, processes, the daemon's answers. Whatever is in them, it stays in its cell.
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
+mod drawn;
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod made_up;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use drawn::{code, frame, key};
 use made_up::{Host, LOSING};
 use ovscope::{
     app::{
@@ -18,7 +20,6 @@ use proptest::prelude::*;
 use ratatui::{
     backend::{Backend as _, CrosstermBackend},
     buffer::Buffer,
-    layout::Rect,
 };
 use unicode_width::UnicodeWidthStr as _;
 
@@ -128,20 +129,8 @@ fn state(name: &str, ascii: bool) -> State {
     state
 }
 
-fn frame(state: &mut State, width: u16, height: u16) -> Buffer {
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    state.draw(&mut buffer, area, Some(0.8));
-    buffer
-}
-
 fn press(state: &mut State, c: char) -> Effect {
-    let code = match c {
-        '\n' => KeyCode::Enter,
-        '\u{1b}' => KeyCode::Esc,
-        c => KeyCode::Char(c),
-    };
-    let effect = state.key(KeyEvent::new(code, KeyModifiers::NONE));
+    let effect = key(state, code(c));
     frame(state, 80, 24);
     effect
 }

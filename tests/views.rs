@@ -1,9 +1,14 @@
 //! What the views show of a made-up host, and what keys make of it: what is open stays, filters, orders, ways from one
 //! view to another.
 
+#[allow(dead_code, reason = "shared with other tests")]
 mod drawn;
+#[path = "views/links.rs"]
+mod links;
 #[allow(dead_code, reason = "shared with other tests")]
 mod made_up;
+#[path = "views/orders.rs"]
+mod orders;
 
 use std::cell::RefCell;
 
@@ -188,71 +193,6 @@ fn a_filter_follows_what_changes() {
 }
 
 #[test]
-fn upcalls_are_sorted_by_any_stage_and_their_bars_have_a_scale() {
-    let mut state = state(Choice::Dark, false, storm());
-    press(&mut state, "3");
-    for (column, unit) in [
-        ("whole", "ms"),
-        ("lookup", "µs"),
-        ("enqueue", "µs"),
-        ("wait", "ms"),
-        ("translate", "µs"),
-        ("put", "µs"),
-        ("execute", "µs"),
-    ] {
-        press(&mut state, "s");
-        let shown = text(&mut state, 120, 40);
-        let heading = shown.lines().nth(4).expect("headings");
-        let end = heading.find(&format!("{column}▼")).unwrap_or_else(|| panic!("{column}: {shown}")) + column.len();
-        let end = heading[..end].chars().count();
-        let times: Vec<f64> = shown
-            .lines()
-            .skip(5)
-            .take(20)
-            .map(|row| {
-                let cell: String = row.chars().take(end).collect();
-                let mut words = cell.split_whitespace().rev();
-                let factor = match words.next() {
-                    Some("ms") => 1000.0,
-                    Some("µs") => 1.0,
-                    other => panic!("{other:?} in {row}"),
-                };
-                words.next().expect("a number").parse::<f64>().expect("a number") * factor
-            })
-            .collect();
-        assert!(times.is_sorted_by(|a, b| a >= b), "{column}: {times:?}");
-        assert!(shown.contains(unit) && heading.contains("0 ──"), "{shown}");
-    }
-    assert!(text(&mut state, 80, 24).contains("░░ wait"), "the legend");
-    insta::assert_snapshot!("upcalls_by_execute_80x24", dump(&mut state, 80, 24));
-    insta::assert_snapshot!("upcalls_by_execute_200x60", dump(&mut state, 200, 60));
-}
-
-#[test]
-fn storm_leads_to_the_upcalls_of_whom_is_marked_and_esc_leads_back() {
-    let mut state = state(Choice::Auto, false, storm());
-    let shown = text(&mut state, 80, 24);
-    assert!(shown.contains("▸in port"), "the first is marked:\n{shown}");
-    press(&mut state, "\n");
-    let shown = text(&mut state, 120, 40);
-    assert!(shown.contains("/p1_l hides") && rows_with(&shown, "p7_l").is_empty(), "{shown}");
-    press(&mut state, "\n");
-    assert!(text(&mut state, 120, 40).contains("upcall_recv"), "its packet");
-    press(&mut state, "\u{1b}\u{1b}");
-    assert!(text(&mut state, 120, 40).contains("who makes them"), "back in Storm");
-    press(&mut state, "3");
-    assert!(!text(&mut state, 120, 40).contains("hides"), "the filter went with the way back");
-    // The marked one keeps its mark while the rows change, and another leads elsewhere.
-    press(&mut state, "1jj");
-    let shown = text(&mut state, 120, 40);
-    assert!(shown.contains("▸from     ") || shown.contains("▸from"), "{shown}");
-    press(&mut state, "\n");
-    assert!(text(&mut state, 120, 40).contains("/172.200.0.1 udp hides"));
-    press(&mut state, "\u{1b}jj\n");
-    assert!(text(&mut state, 120, 40).contains("these went well"), "of ok there is nothing to show");
-}
-
-#[test]
 fn storm_says_since_when_and_how_much_over_the_last_minutes() {
     let mut host = Host::default();
     let mut events = host.begin();
@@ -265,28 +205,6 @@ fn storm_says_since_when_and_how_much_over_the_last_minutes() {
     assert!(map.contains("p50 1.") && map.contains("last 10 s") && !map.contains("who makes"), "{map}");
     press(&mut state, "z");
     assert!(text(&mut state, 120, 40).contains("who makes"));
-}
-
-#[test]
-fn an_upcall_leads_to_its_packet_its_flow_and_its_handler() {
-    let mut state = state(Choice::Auto, false, storm());
-    for (key, there) in [("P", "total "), ("F", "flow  ufid"), ("H", "▸handler3/130")] {
-        press(&mut state, "3");
-        press(&mut state, key);
-        let shown = text(&mut state, 120, 40);
-        assert!(shown.contains(there), "{key}: {shown}");
-        press(&mut state, "\u{1b}");
-        assert!(text(&mut state, 120, 40).contains("upcalls  "), "Esc comes back from {key}");
-    }
-    // From a flow to its packet, on to its handler, and all the way back.
-    press(&mut state, "2jPH");
-    assert!(text(&mut state, 120, 40).contains("handlers  "));
-    press(&mut state, "\u{1b}");
-    assert!(text(&mut state, 120, 40).contains("flow_lookup"));
-    press(&mut state, "\u{1b}");
-    assert!(text(&mut state, 120, 40).contains("flows  "));
-    press(&mut state, "H");
-    assert!(text(&mut state, 120, 40).contains("no handler was seen to receive it"), "of a flow there is none");
 }
 
 #[test]
@@ -332,48 +250,15 @@ fn an_empty_list_says_why_and_what_to_do() {
 }
 
 #[test]
-fn flows_are_sorted_by_any_column_and_what_failed_comes_first() {
-    let mut state = state(Choice::Auto, false, storm());
-    press(&mut state, "2");
-    let mut headings = Vec::new();
-    for _ in 0..13 {
-        let shown = text(&mut state, 80, 24);
-        let heading = shown.lines().nth(4).expect("headings").to_owned();
-        let (column, _) = heading.split_once('▼').unwrap_or_else(|| panic!("{shown}"));
-        let column = column.rsplit("  ").next().unwrap_or_default();
-        headings.push(column.trim().to_owned());
-        if column.contains("last put") {
-            let first = shown.lines().nth(5).expect("a row");
-            assert!(first.contains("▲ EEXIST"), "{shown}");
-            let last_first = {
-                press(&mut state, "S");
-                text(&mut state, 80, 24)
-            };
-            assert!(!last_first.contains("EEXIST") && last_first.contains("last put▲"), "{last_first}");
-            press(&mut state, "S");
-        }
-        press(&mut state, "s");
-    }
-    headings.sort();
-    headings.dedup();
-    assert_eq!(headings.len(), 13, "{headings:?}");
-    assert!(text(&mut state, 80, 24).contains("hits/s▼"), "around the end");
-}
-
-#[test]
 fn every_list_at_every_size_with_its_styles() {
-    for (choice, name, sizes) in [
-        (Choice::Dark, "dark", &[(80, 24), (120, 40), (200, 60)][..]),
-        (Choice::Light, "light", &[(80, 24)]),
-        (Choice::Mono, "mono", &[(80, 24)]),
-    ] {
-        let mut state = state(choice, false, storm());
-        for (key, view) in [("2", "flows"), ("3", "upcalls"), ("4", "packets"), ("5", "handlers"), ("6", "ports")] {
-            press(&mut state, key);
-            for (width, height) in sizes {
-                let shown = dump(&mut state, *width, *height);
-                insta::assert_snapshot!(format!("{view}_{name}_{width}x{height}"), shown);
-            }
+    let mut state = state(Choice::Dark, false, storm());
+    let views =
+        [("2", "flows"), ("3", "upcalls"), ("4", "packets"), ("5", "handlers"), ("6", "ports"), ("7", "probes")];
+    for (key, view) in views {
+        press(&mut state, key);
+        for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+            let shown = dump(&mut state, width, height);
+            insta::assert_snapshot!(format!("{view}_dark_{width}x{height}"), shown);
         }
     }
 }

@@ -5,13 +5,13 @@ use crate::{
     event::{PacketId, UpcallId},
     model::{Dimension, FlowKey, FlowSort, Model, Stage},
     ui::{
-        Drawn, HandlerSort, ListState, Order, Pins, PortSort, UpcallSort, View, ViewState, line_flow, lists,
-        matches::Matches,
+        Drawn, HandlerSort, ListState, Order, PacketSort, Pins, PortSort, UpcallSort, View, ViewState, line_flow,
+        lists, matches::Matches, who,
     },
 };
 
 /// Orders of the table of flows, in the order of its columns.
-const FLOW_SORTS: [FlowSort; 13] = [
+const FLOW_SORTS: [FlowSort; 14] = [
     FlowSort::HitRate,
     FlowSort::Hits,
     FlowSort::Bytes,
@@ -21,6 +21,7 @@ const FLOW_SORTS: [FlowSort; 13] = [
     FlowSort::FirstSeen,
     FlowSort::MasksTried,
     FlowSort::Generations,
+    FlowSort::Returns,
     FlowSort::Deleted,
     FlowSort::InPort,
     FlowSort::LastPacket,
@@ -36,6 +37,16 @@ const UPCALL_SORTS: [UpcallSort; 8] = [
     UpcallSort::Stage(Stage::Translate),
     UpcallSort::Stage(Stage::Put),
     UpcallSort::Stage(Stage::Execute),
+];
+/// Orders of the table of packets, in the order of its columns.
+const PACKET_SORTS: [PacketSort; 7] = [
+    PacketSort::Time,
+    PacketSort::Port,
+    PacketSort::Fate,
+    PacketSort::Upcalls,
+    PacketSort::Steps,
+    PacketSort::Length,
+    PacketSort::Total,
 ];
 const HANDLER_SORTS: [HandlerSort; 3] = [HandlerSort::Rate, HandlerSort::Wait, HandlerSort::Name];
 const PORT_SORTS: [PortSort; 3] = [PortSort::Rate, PortSort::Lost, PortSort::Number];
@@ -54,8 +65,9 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, m
     }
     match view.view {
         View::Storm => {
-            let ids: Vec<_> = lists::talkers(model, drawn.page).iter().map(lists::TalkerRow::id).collect();
-            step(&mut view.talkers, &ids, motion, drawn.page);
+            let all = who::all(model, drawn.page);
+            let to = moved(who::place(view.who, &all), motion, drawn.page).min(all.len().saturating_sub(1));
+            view.who = all.get(to).copied().filter(|_| motion != Action::First);
         }
         View::Flows if view.is_open() => view.scroll = scrolled(view.scroll, motion, drawn),
         View::Probes => view.scroll = scrolled(view.scroll, motion, drawn),
@@ -127,11 +139,16 @@ pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model)
     }
     match view.view {
         // Those who make upcalls: every one of those came in by a port.
-        View::Storm => !model.talkers(Dimension::InPort, 1).top.is_empty(),
+        View::Storm => {
+            !who::culprits(&model.verdicts()).is_empty() || !model.talkers(Dimension::InPort, 1).top.is_empty()
+        }
         View::Flows => model.flow_count() > 0 && (view.filter().is_empty() || matches.any_flow()),
         View::Upcalls => model.upcalls().len() > 0 && (view.filter().is_empty() || matches.upcalls().next().is_some()),
         View::Packets => model.packets().len() > 0 && (view.filter().is_empty() || matches.packets().next().is_some()),
-        View::Handlers | View::Ports | View::Probes => false,
+        // These go to their upcalls.
+        View::Handlers => !lists::handlers(model, view).rows.is_empty(),
+        View::Ports => !lists::ports(model, view).rows.is_empty(),
+        View::Probes => false,
     }
 }
 
@@ -214,6 +231,10 @@ pub fn sort(view: &mut ViewState, action: Action) {
             turn(&mut view.upcall_order, &UPCALL_SORTS, action);
             view.upcalls = ListState::default();
         }
+        View::Packets => {
+            turn(&mut view.packet_order, &PACKET_SORTS, action);
+            view.packets = ListState::default();
+        }
         View::Handlers => {
             turn(&mut view.handler_order, &HANDLER_SORTS, action);
             view.handlers = ListState::default();
@@ -222,7 +243,7 @@ pub fn sort(view: &mut ViewState, action: Action) {
             turn(&mut view.port_order, &PORT_SORTS, action);
             view.ports = ListState::default();
         }
-        _ => {}
+        View::Storm | View::Probes => {}
     }
 }
 

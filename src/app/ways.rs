@@ -1,11 +1,17 @@
-//! Ways from one view to another: from what is marked to its packet, its flow or its handler, and from who makes the upcalls
-//! to their upcalls. And the way back.
+//! Ways from one view to another: from what is marked to its packet, its flow or its handler, and in Storm from whom
+//! the verdict names or who makes the upcalls. And the way back.
 
 use super::navigate;
 use crate::{
-    event::{PacketId, UpcallId, task_name},
-    model::{FlowKey, Model, Packet, TalkerKey, Upcall},
-    ui::{ListState, Pins, View, ViewState, filter::Filter, label, lists, matches::Matches},
+    event::{DpIfindex, PacketId, PortNo, UpcallId, task_name},
+    model::{Culprit, Dimension, FlowKey, Model, Packet, TalkerKey, Upcall},
+    ui::{
+        ListState, Pins, View, ViewState, Who,
+        filter::{Filter, whole},
+        label, lists,
+        matches::Matches,
+        who,
+    },
 };
 
 /// Where somebody can go from a row.
@@ -116,9 +122,7 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, t
                 .or_else(|| flow_of(&subject))
                 .ok_or("no flow of it was seen")?;
             let key = model.flow(key).ok_or("its flow was let go, as newer ones took its room")?.key;
-            let step = Step::new(view, View::Flows, true, None);
-            view.flows = ListState { selected: Some(key), row: 0 };
-            Ok(step)
+            Ok(to_flow(view, key))
         }
         To::Handler => {
             let upcall = match subject {
@@ -127,10 +131,7 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, t
                 Subject::Flow(_) => None,
             };
             let recv = upcall.and_then(|upcall| upcall.recv).ok_or("no handler was seen to receive it")?;
-            // A filter may hide it.
-            let step = Step::new(view, View::Handlers, false, Some(Filter::default()));
-            view.handlers = ListState { selected: Some(recv.tid), row: 0 };
-            Ok(step)
+            Ok(to_handler(view, recv.tid))
         }
     }
 }
@@ -154,22 +155,88 @@ fn flow_of(subject: &Subject<'_>) -> Option<FlowKey> {
     }
 }
 
-/// Goes to the upcalls of the marked one of those who make them; why not, where it cannot.
-pub fn go_to_upcalls(view: &mut ViewState, model: &Model, rows: usize) -> Result<Step, &'static str> {
-    let all = lists::talkers(model, rows);
-    let ids: Vec<_> = all.iter().map(lists::TalkerRow::id).collect();
-    let marked = lists::window(&ids, &view.talkers, rows).selected;
-    let key = all.get(marked).ok_or("nobody makes upcalls")?.talker.key;
-    let words = match key {
-        TalkerKey::Errno(0) => return Err("these went well: 3 shows them among the others"),
-        TalkerKey::Cpu(_) => return Err("no list tells upcalls by the CPU that they were made on"),
-        TalkerKey::Handler { task: None, .. } => return Err("nobody was seen to receive these"),
-        TalkerKey::Handler { task: Some((tid, comm)), .. } => task_name(comm, tid),
-        TalkerKey::Errno(ret) => label::outcome(ret),
-        TalkerKey::Tuple { .. } => label::talker(model, key).replace('→', " "),
-        key => label::talker(model, key),
+/// Goes to what belongs to the marked one in Storm, where those who make upcalls have so many rows; why not, where it
+/// cannot.
+pub fn from_storm(view: &mut ViewState, model: &Model, rows: usize) -> Result<Step, &'static str> {
+    let all = who::all(model, rows);
+    match *all.get(who::place(view.who, &all)).ok_or("nobody makes upcalls")? {
+        Who::Talker(dimension, key) => Ok(to_upcalls(view, &words(model, Some(dimension), key)?)),
+        Who::Culprit(Culprit::Talker(key)) => Ok(to_upcalls(view, &words(model, None, key)?)),
+        Who::Culprit(Culprit::Port(dp, port)) => {
+            let known = model.ports().iter().any(|row| (row.dp, row.port) == (dp, port));
+            known.then(|| to_port(view, dp, port)).ok_or("its port is gone")
+        }
+        Who::Culprit(Culprit::Handler(tid)) => {
+            let known = model.handlers().iter().any(|row| row.tid == tid);
+            known.then(|| to_handler(view, tid)).ok_or("its thread was let go")
+        }
+        Who::Culprit(Culprit::Flow(key)) => {
+            let known = model.flow(key).ok_or("its flow was let go, as newer ones took its room")?;
+            Ok(to_flow(view, known.key))
+        }
+        // A field is in flows, and the flow says which rule makes it match that.
+        Who::Culprit(Culprit::Field(field)) => {
+            let key = model.flow_matching(field).ok_or("no flow that matches it is still known")?;
+            Ok(to_flow(view, key))
+        }
+    }
+}
+
+/// Goes to the upcalls of the marked port, or of the marked handler.
+pub fn to_own_upcalls(view: &mut ViewState, model: &Model) -> Result<Step, &'static str> {
+    let nothing = "nothing is selected";
+    let words = if view.view == View::Ports {
+        let rows = lists::ports(model, view).rows;
+        let ids: Vec<_> = rows.iter().map(|row| (row.dp, row.port)).collect();
+        let &(dp, port) = ids.get(lists::window(&ids, &view.ports, 1).selected).ok_or(nothing)?;
+        label::talker(model, TalkerKey::Port(dp, port))
+    } else {
+        let rows = lists::handlers(model, view).rows;
+        let ids: Vec<u32> = rows.iter().map(|row| row.tid).collect();
+        let row = rows.get(lists::window(&ids, &view.handlers, 1).selected).ok_or(nothing)?;
+        task_name(row.comm, row.tid)
     };
-    Ok(Step::new(view, View::Upcalls, false, Some(Filter::new(&words))))
+    Ok(to_upcalls(view, &whole(&words)))
+}
+
+fn to_upcalls(view: &mut ViewState, words: &str) -> Step {
+    Step::new(view, View::Upcalls, false, Some(Filter::new(words)))
+}
+
+fn to_flow(view: &mut ViewState, key: FlowKey) -> Step {
+    let step = Step::new(view, View::Flows, true, None);
+    view.flows = ListState { selected: Some(key), row: 0 };
+    step
+}
+
+fn to_port(view: &mut ViewState, dp: DpIfindex, port: PortNo) -> Step {
+    // As of a handler.
+    let step = Step::new(view, View::Ports, false, Some(Filter::default()));
+    view.ports = ListState { selected: Some((dp, port)), row: 0 };
+    step
+}
+
+fn to_handler(view: &mut ViewState, tid: u32) -> Step {
+    // A filter may hide it.
+    let step = Step::new(view, View::Handlers, false, Some(Filter::default()));
+    view.handlers = ListState { selected: Some(tid), row: 0 };
+    step
+}
+
+/// The words that the upcalls of one of those who make them have, and no others as far as words can tell.
+fn words(model: &Model, dimension: Option<Dimension>, key: TalkerKey) -> Result<String, &'static str> {
+    Ok(match key {
+        TalkerKey::Handler { task: None, .. } => return Err("nobody was seen to receive these"),
+        TalkerKey::Handler { task: Some((tid, comm)), .. } => whole(&task_name(comm, tid)),
+        // What an upcall itself came to; a verdict's may be what its put came to.
+        TalkerKey::Errno(ret) if dimension.is_some() => whole(&label::outcome(ret)),
+        TalkerKey::Errno(ret) => label::outcome(ret),
+        TalkerKey::Port(..) | TalkerKey::Cmd(_) | TalkerKey::Cpu(_) | TalkerKey::Cookie(_) => {
+            whole(&label::talker(model, key))
+        }
+        TalkerKey::Tuple { .. } => label::talker(model, key).replace('→', " "),
+        TalkerKey::Ip(..) | TalkerKey::Mac(_) => label::talker(model, key),
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,13 @@ pub struct PacketId(pub u64);
 #[serde(transparent)]
 pub struct UpcallId(pub u64);
 
+impl UpcallId {
+    /// The CPU that it was made on.
+    pub fn cpu(self) -> u32 {
+        (self.0 >> 40) as u32
+    }
+}
+
 /// A datapath, by the interface index of its local port, as in `struct ovs_header`. 0 where not yet known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

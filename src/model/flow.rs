@@ -1,6 +1,7 @@
 //! A flow: what its puts, hits, counts and its end say of it, in whatever order they come.
 
 use super::{
+    comings::{Comings, Returned},
     counts::Counts,
     generation::{Generation, Generations},
     meter::SECOND,
@@ -87,6 +88,7 @@ pub struct Flow {
     /// When `last_packet` hit it or made it.
     packet_at: Nanos,
     state: Generations,
+    comings: Comings,
 }
 
 impl FlowKey {
@@ -141,6 +143,7 @@ impl Flow {
             doomed: None,
             packet_at: 0,
             state: Generations::default(),
+            comings: Comings::default(),
         }
     }
 
@@ -197,6 +200,9 @@ impl Flow {
         }
         if put.ret == 0 {
             self.put_at = self.put_at.max(Some(put.ts));
+            if put.kind == PutKind::New {
+                self.comings.put(put.ts);
+            }
             self.state.put(put.ts);
             self.say();
         } else {
@@ -207,8 +213,24 @@ impl Flow {
     /// It was deleted.
     pub(super) fn del(&mut self, ts: Nanos) {
         self.del_at = self.del_at.max(Some(ts));
+        self.comings.deleted(ts);
         self.state.deleted(ts);
         self.say();
+    }
+
+    /// How often it was deleted and came back; none where it never did.
+    pub fn returned(&self) -> Option<Returned> {
+        self.comings.returned(self.doomed.iter().flat_map(|doomed| doomed.iter().copied()))
+    }
+
+    /// Whether it was put, and that before `ts`.
+    pub(super) fn was_put_before(&self, ts: Nanos) -> bool {
+        self.put_at.is_some_and(|put| put < ts)
+    }
+
+    /// Whether no packet is known to have hit it.
+    pub(super) fn is_unhit(&self) -> bool {
+        self.hits() == 0 && self.last_hit.is_none()
     }
 
     /// A revalidator decided to delete it.
@@ -280,6 +302,7 @@ impl Flow {
             FlowSort::MasksTried => self.masks_tried.map_or(0, |masks| u64::from(masks) + 1),
             FlowSort::Deleted => self.deleted.unwrap_or(0),
             FlowSort::Generations => u64::from(self.generations),
+            FlowSort::Returns => u64::from(self.comings.times()),
             FlowSort::InPort => self.in_port.map_or(0, |port| u64::from(port.0) + 1),
             FlowSort::LastPacket => self.packet_at,
             FlowSort::Ufid => {
@@ -323,6 +346,8 @@ pub enum FlowSort {
     Deleted,
     /// Generations before this one.
     Generations,
+    /// How often it came back after it was deleted.
+    Returns,
     /// The number of the port that its last recorded packet came in by.
     InPort,
     /// When its last recorded packet hit it or made it.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    comings::Lives,
     flow::{Flow, FlowKey, FlowSort, LastPut},
     limits::{Evicted, Limits},
     ordered::Ordered,
@@ -21,6 +22,10 @@ pub struct Flows {
     hand: usize,
     /// The last ends of flows that were not known: their begins may be told after them.
     early: VecDeque<(FlowKey, Nanos)>,
+    /// Of those that were evicted.
+    let_go: Lives,
+    /// Hits of flows that the kernel side has no room for, as last read.
+    hits_uncounted: u64,
 }
 
 /// Ends that are kept for flows that are not known.
@@ -71,7 +76,23 @@ impl Flows {
                 _ => break,
             }
         }
-        self.by_key.swap_remove_index(self.hand);
+        if let Some((_, flow)) = self.by_key.swap_remove_index(self.hand) {
+            self.let_go.add(&flow, Nanos::MAX);
+        }
+    }
+
+    /// What the kernel side could not count by flow.
+    pub fn set_hits_uncounted(&mut self, hits: u64) {
+        self.hits_uncounted = hits;
+    }
+
+    pub fn hits_uncounted(&self) -> u64 {
+        self.hits_uncounted
+    }
+
+    /// How those that were evicted came and went.
+    pub fn let_go(&self) -> Lives {
+        self.let_go
     }
 
     /// A recorded packet hit a flow of a datapath.

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::event::{Capability, DaemonState, Datapath, DpCounters, DpIfindex, Loss, Port, PortNo, Session};
+use crate::event::{
+    Capability, CapabilityState, DaemonState, Datapath, DpCounters, DpIfindex, Loss, Port, PortNo, Session,
+};
 
 /// The host's state. Bounded by what the host has.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,6 +20,8 @@ pub struct Host {
     ports: HashMap<(DpIfindex, PortNo), (usize, usize), RandomState>,
     /// The datapaths of flow tables, as the counters last said.
     tables: Vec<(u64, DpIfindex)>,
+    /// The probe that counts hits by flow is known not to be there.
+    no_flow_hits: bool,
 }
 
 impl Host {
@@ -30,6 +34,18 @@ impl Host {
                 self.ports.insert((datapath.dp, port.port), (at, port_at));
             }
         }
+    }
+
+    /// Takes what can be seen.
+    pub fn set_capabilities(&mut self, capabilities: &[Capability]) {
+        let is_off = |state| matches!(state, CapabilityState::Missing | CapabilityState::Off);
+        self.no_flow_hits = capabilities.iter().any(|of| of.name == "flow_hit" && is_off(of.state));
+        self.capabilities = capabilities.to_vec();
+    }
+
+    /// Whether hits are counted by flow, as far as is known.
+    pub fn counts_flow_hits(&self) -> bool {
+        !self.no_flow_hits
     }
 
     pub fn port(&self, dp: DpIfindex, port: PortNo) -> Option<&Port> {

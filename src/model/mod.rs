@@ -6,6 +6,7 @@
 
 mod anomalies;
 mod answers;
+mod comings;
 mod condition;
 mod counted;
 mod counting;
@@ -40,6 +41,7 @@ mod verdict;
 mod windows;
 
 pub use anomalies::{Anomaly, AnomalyKind};
+pub use comings::{Lives, Returned};
 pub use condition::{
     BUSY_LOOKUPS, BUSY_UPCALLS, Condition, OVER_BELOW, STORM_MISS_SHARE, STORM_MISSES, STORM_UPCALLS, State,
 };
@@ -202,7 +204,7 @@ impl Model {
                 let without_room = self.counting.datapaths(datapaths, most);
                 self.evicted.datapaths = self.evicted.datapaths.max(without_room);
             }
-            Body::Probes { capabilities } => self.host.capabilities.clone_from(capabilities),
+            Body::Probes { capabilities } => self.host.set_capabilities(capabilities),
             Body::Daemon(state) => self.set_daemon(event.ts, state),
             Body::DaemonFigures(figures) => self.told.add(event.ts, figures),
             Body::FlowShape(shape) => self.shapes.add(event.ts, shape, self.limits.shapes),
@@ -318,6 +320,7 @@ impl Model {
         if self.host.learn_tables(&counters.datapaths, most.saturating_mul(2)) {
             self.flows.forget_unknown_datapath();
         }
+        self.flows.set_hits_uncounted(counters.flow_hits_uncounted);
         for flow in &counters.flows {
             let dp = self.host.datapath_of_table(flow.table);
             self.flows.count(before, ts, dp, flow, &self.limits, &mut self.evicted);

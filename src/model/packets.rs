@@ -297,3 +297,23 @@ pub enum Fate {
     /// Nothing that ends it was seen so far.
     InFlight,
 }
+
+impl Fate {
+    /// How bad it is, from 0: what was lost is worse than what a flow drops, and what is under way than what is done.
+    pub fn badness(self) -> u8 {
+        match self {
+            Self::Forwarded => 0,
+            Self::Consumed => 1,
+            Self::ToUserspace => 2,
+            Self::InFlight => 3,
+            Self::NotAnsweredYet => 4,
+            Self::NotHandledYet => 5,
+            Self::NotGivenBack => 6,
+            Self::NoAction => 7,
+            Self::Dropped { .. } => 8,
+            Self::DroppedFor => 9,
+            Self::ExecFailed { .. } => 10,
+            Self::Lost { .. } => 11,
+        }
+    }
+}

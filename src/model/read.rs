@@ -294,7 +294,7 @@ impl Model {
     }
 
     /// When the counters were last read; 0 before.
-    fn counted_at(&self) -> Nanos {
+    pub(super) fn counted_at(&self) -> Nanos {
         self.counting.read_at().unwrap_or(0)
     }
 

@@ -8,8 +8,8 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use super::meter::SECOND;
-use crate::event::{DpIfindex, Field, FieldMatch, FlowShape, Nanos};
+use super::{Flow, FlowKey, Model, meter::SECOND};
+use crate::event::{DpIfindex, Field, FieldMatch, FlowShape, Nanos, Query};
 
 /// Seconds that are looked at.
 const SECONDS: Nanos = 10;
@@ -131,6 +131,22 @@ fn most<T: Hash + Ord + Copy>(of: impl Iterator<Item = T>) -> Option<(T, usize)>
     let mut counts: HashMap<T, usize> = HashMap::new();
     of.for_each(|one| *counts.entry(one).or_default() += 1);
     counts.into_iter().max_by_key(|&(one, count)| (count, std::cmp::Reverse(one)))
+}
+
+impl Model {
+    /// A flow that matches a field, of those whose match was told in the last ten seconds and that are still known: one of
+    /// which the daemon has told the rules, else one that it has told of, and of those the newest.
+    pub fn flow_matching(&self, field: Field) -> Option<FlowKey> {
+        let matching = self.shapes.recent(self.now()).rev().filter(|shape| shape.matches.get(field).is_some());
+        let keys = matching.filter_map(|shape| Some(FlowKey::Ufid(shape.dp, shape.ufid?)));
+        let told = |flow: &Flow, query| self.answer(flow, query).is_some_and(|answer| answer.answer.is_ok());
+        let known = keys.filter_map(|key| self.flow(key)).map(|flow| {
+            let is_silent = (!told(flow, Query::Detrace), !told(flow, Query::GetFlow));
+            (is_silent, flow.key)
+        });
+        // The first of equals.
+        known.min_by_key(|(is_silent, _)| *is_silent).map(|(_, key)| key)
+    }
 }
 
 #[cfg(test)]

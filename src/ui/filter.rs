@@ -8,24 +8,77 @@ use crate::{
     model::{Flow, HandlerRow, Model, Packet, PacketSummary, PortRow, TalkerKey, Upcall},
 };
 
-/// Words that a row must have, all of them, wherever they stand in it; ASCII letters large or small.
+/// Words that a row must have, all of them, wherever they stand in it; ASCII letters large or small. A word with `=`
+/// before it must be a whole field of the row, and has `_` for that one's spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     text: String,
-    words: Vec<String>,
+    words: Vec<Word>,
     /// Whether a word may be part of a UFID or of an Ethernet address: else those need not be looked at.
     hex: bool,
+}
+
+/// A word in small letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    /// Anywhere in the row.
+    Part(String),
+    /// All of a field.
+    Whole(String),
+}
+
+impl Word {
+    fn new(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        match text.strip_prefix('=') {
+            Some(field) => Self::Whole(field.to_owned()),
+            None => Self::Part(text),
+        }
+    }
+
+    fn is_hex(&self) -> bool {
+        let (Self::Part(word) | Self::Whole(word)) = self;
+        word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-' || b == b':')
+    }
+
+    fn is_in(&self, row: &str) -> bool {
+        match self {
+            Self::Part(word) => row.contains(word.as_str()),
+            Self::Whole(word) => row.lines().any(|field| is_field(word, field)),
+        }
+    }
+
+    /// Whether every row that it is in has the other too.
+    fn implies(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Part(own), Self::Part(theirs)) => own.contains(theirs.as_str()),
+            // `_` may stand for a space there, and is itself here.
+            (Self::Whole(own), Self::Part(theirs)) => own.contains(theirs.as_str()) && !theirs.contains('_'),
+            (own, theirs) => own == theirs,
+        }
+    }
+}
+
+fn is_field(word: &str, field: &str) -> bool {
+    let alike = |(word, field): (char, char)| word == field || word == '_' && field == ' ';
+    word.chars().count() == field.chars().count() && word.chars().zip(field.chars()).all(alike)
+}
+
+/// The word of a filter that takes the rows with this field, and no others.
+pub fn whole(field: &str) -> String {
+    format!("={}", field.split_whitespace().collect::<Vec<_>>().join("_"))
 }
 
 impl Filter {
     /// The filter of these words; of none it takes everything.
     pub fn new(text: &str) -> Self {
-        let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
-        let is_hex = |word: &String| word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-' || b == b':');
-        Self { text: words.join(" "), hex: words.iter().any(is_hex), words }
+        // A sign that no field follows yet is being written.
+        let texts: Vec<&str> = text.split_whitespace().filter(|word| *word != "=").collect();
+        let words: Vec<Word> = texts.iter().map(|word| Word::new(word)).collect();
+        Self { text: texts.join(" ").to_ascii_lowercase(), hex: words.iter().any(Word::is_hex), words }
     }
 
-    /// Its words as they were written, with one space between them.
+    /// Its words in small letters, with one space between them.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -37,12 +90,12 @@ impl Filter {
 
     /// Whether it takes a row of these words, which are in small letters.
     pub fn takes(&self, row: &str) -> bool {
-        self.words.iter().all(|word| row.contains(word.as_str()))
+        self.words.iter().all(|word| word.is_in(row))
     }
 
     /// Whether what it takes is among what `other` takes.
     pub fn narrows(&self, other: &Self) -> bool {
-        other.words.iter().all(|theirs| self.words.iter().any(|own| own.contains(theirs.as_str())))
+        other.words.iter().all(|theirs| self.words.iter().any(|own| own.implies(theirs)))
     }
 }
 
@@ -81,7 +134,7 @@ impl Row {
         }
     }
 
-    /// A flow: port, last packet, last put, end, UFID.
+    /// A flow: port, last packet, last put, end, whether it came back or was never used, UFID.
     pub fn flow(&mut self, model: &Model, flow: &Flow) {
         if let Some(port) = flow.in_port {
             self.field(&label::port(model, Some(flow.dp), port));
@@ -100,6 +153,12 @@ impl Row {
                 self.field(&reason.to_string());
             }
         }
+        if flow.returned().is_some() {
+            self.field("returned");
+        }
+        if model.is_unused(flow) {
+            self.field("unused");
+        }
         match flow.ufid {
             Some(ufid) if self.hex => {
                 let _ = writeln!(self.words, "{ufid}");
@@ -109,7 +168,7 @@ impl Row {
         }
     }
 
-    /// An upcall: identity, port, reason, handler, end, packet.
+    /// An upcall: identity, port, reason, handler, what it came to, CPU, end, packet.
     pub fn upcall(&mut self, model: &Model, upcall: &Upcall) {
         self.field(&label::upcall(upcall.id));
         if let Some(port) = upcall.in_port {
@@ -125,6 +184,10 @@ impl Row {
         if let Some(recv) = upcall.recv {
             self.field(&task_name(recv.comm, recv.tid));
         }
+        if let Some((_, ret)) = upcall.returned {
+            self.field(&label::outcome(ret));
+        }
+        self.field(&label::talker(model, TalkerKey::Cpu(upcall.id.cpu())));
         self.field(&label::end(model.upcall_end(upcall)).0);
         let packet = upcall.packet.and_then(|id| model.packet(id));
         self.summary(packet.and_then(|packet| packet.summary.as_ref()));
@@ -192,8 +255,24 @@ mod tests {
     }
 
     #[test]
+    fn a_word_with_a_sign_before_it_is_a_whole_field() {
+        let takes = |text: &str, row: &str| Filter::new(text).takes(row);
+        assert!(takes("=p1", "p1\nudp\n") && !takes("=p1", "p10\nudp\n") && !takes("=p1", "ap1\n"));
+        assert!(takes("=CPU_3", "cpu 3\n") && !takes("=cpu_3", "cpu 31\n") && takes("=p1_l", "p1_l\n"));
+        assert!(Filter::new("=").is_empty() && Filter::new("udp =").takes("udp"));
+        assert_eq!(Filter::new("=p1 Udp").text(), "=p1 udp");
+        assert!(takes(&whole("errno 95"), "errno 95\n") && !takes(&whole("errno 9"), "errno 95\n"));
+        let of = Filter::new;
+        assert!(of("=p1").narrows(&of("p")) && of("=p1 udp").narrows(&of("=p1")));
+        assert!(!of("=p10").narrows(&of("=p1")) && !of("p1").narrows(&of("=p1")));
+        assert!(!of("=cpu_3").narrows(&of("u_3")), "it takes «cpu 3», which has no such word");
+    }
+
+    #[test]
     fn only_hex_digits_make_a_row_have_its_long_numbers() {
-        for (text, hex) in [("udp", false), ("10.0.0.1", false), ("5f74", true), ("02:00:00", true), ("udp 5f", true)] {
+        for (text, hex) in
+            [("udp", false), ("10.0.0.1", false), ("5f74", true), ("=5f", true), ("02:00:00", true), ("udp 5f", true)]
+        {
             assert_eq!(Filter::new(text).hex, hex, "{text}");
         }
     }

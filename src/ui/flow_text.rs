@@ -40,12 +40,14 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
         lines.push(vec![(format!(" {name:<12}"), theme.quiet), (value, style)]);
     };
     let rate = format!("{} · {}/s in the last 2 s", format::count(flow.hits()), format::rate(model.hit_rate(flow)));
-    field("hits", rate, theme.text);
+    let unused = if model.is_unused(flow) { " · never used" } else { "" };
+    field("hits", format!("{rate}{unused}"), theme.text);
     match (flow.bytes(), model.byte_rate(flow)) {
         (Some(bytes), Some(rate)) => {
             let words = format!("{} · {}/s in the last 2 s", format::bytes(bytes), format::bytes(rate as u64));
             field("bytes", words, theme.text);
         }
+        _ if model.is_unused(flow) => {}
         _ => field("bytes", "not counted".to_owned(), theme.quiet),
     }
     let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
@@ -70,6 +72,22 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
     if let Some(deleted) = flow.deleted {
         let why = flow.deleted_because.map_or_else(String::new, |reason| format!(": {reason}"));
         field("deleted", format!("{}{why}", ago(deleted)), theme.strong);
+    }
+    if let Some(returned) = flow.returned() {
+        // What was lost or left out may have been puts and deletions of it.
+        let least = if model.loss().upcalls_are().is_some() || model.loss().any() { "at least " } else { "" };
+        let times = match returned.times {
+            1 => format!("{least}once, {}", ago(returned.last)),
+            n => format!("{least}{} times, last {}", format::count(n.into()), ago(returned.last)),
+        };
+        let short = |ns| format::duration(ns).trim_end().to_owned();
+        let every = returned.period().map_or_else(String::new, |period| format!("every {}, ", short(period)));
+        let on_average = if returned.times > 1 { " on average" } else { "" };
+        field("came back", times, theme.strong);
+        field("", format!("{every}gone for {}{on_average}", short(returned.gone_each())), theme.text);
+        if let Some(reason) = returned.because {
+            field("", format!("deleted before that: {reason}"), theme.text);
+        }
     }
     let since = if flow.generations > 0 { format!(", since {}", ago(flow.since)) } else { String::new() };
     field("generation", format!("{}{since}", u64::from(flow.generations) + 1), theme.text);

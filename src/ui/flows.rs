@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{Flow, FlowSort, LastPut};
 
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     Column::number("hits/s", 7, 0),
     Column::number("hits", 7, 0),
     Column::number("bytes", 7, 4),
@@ -19,14 +19,15 @@ const COLUMNS: [Column; 13] = [
     Column::number("last hit", 8, 5),
     Column::number("age", 6, 6),
     Column::number("masks", 5, 7),
-    Column::number("gen", 4, 9),
-    Column::words("deleted", 8, 22, 8),
+    Column::number("gen", 4, 10),
+    Column::number("back", 4, 8),
+    Column::words("deleted", 8, 22, 9),
     Column::words("in port", 7, 15, 3),
     Column::words("last packet", 38, 64, 0),
-    Column::words("ufid", 8, 36, 10),
+    Column::words("ufid", 8, 36, 11),
 ];
 /// The column of the end: where there is no room for it, the last put's says that there was one.
-const DELETED: usize = 9;
+const DELETED: usize = 10;
 
 /// The column that an order shows itself in.
 fn column_of(sort: FlowSort) -> usize {
@@ -41,9 +42,10 @@ fn column_of(sort: FlowSort) -> usize {
         FlowSort::MasksTried => 7,
         FlowSort::Generations => 8,
         FlowSort::Deleted => DELETED,
-        FlowSort::InPort => 10,
-        FlowSort::LastPacket => 11,
-        FlowSort::Ufid => 12,
+        FlowSort::Returns => 9,
+        FlowSort::InPort => 11,
+        FlowSort::LastPacket => 12,
+        FlowSort::Ufid => 13,
     }
 }
 
@@ -123,7 +125,14 @@ fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) 
         Some(n) if !screen.model.datapaths().is_empty() => format!(" · {} in the datapath now", format::count(n)),
         _ => String::new(),
     };
-    pen.put(x, 0, &format!("{kept}{now} · rates of the last 2 s"), theme.text);
+    let rates = screen.model.rates().filter(|rates| rates.lookups > 0.0);
+    let masks = rates.map(|rates| format!(" · {} masks a lookup", format::rate(rates.masks_tried / rates.lookups)));
+    let uncounted = match screen.model.flow_hits_uncounted() {
+        0 => String::new(),
+        hits => format!(" · {} hits of flows without room", format::short_count(hits)),
+    };
+    let masks = masks.unwrap_or_default();
+    pen.put(x, 0, &format!("{kept}{now}{uncounted}{masks} · rates of the last 2 s"), theme.text);
 }
 
 fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
@@ -170,6 +179,10 @@ fn row(screen: &Screen<'_>, flow: &Flow, says_end: bool) -> Vec<Cell> {
         (flow.masks_tried.map_or_else(dash, |n| n.to_string()), plain),
         // The first one is number 1.
         (format::short_count(u64::from(flow.generations) + 1), plain),
+        match flow.returned() {
+            Some(returned) => (format!("{}×", format::short_count(returned.times.into())), theme.strong),
+            None => (dash(), theme.quiet),
+        },
         (end, theme.quiet),
         (flow.in_port.map_or_else(dash, |port| label::port(model, Some(flow.dp), port)), plain),
         (flow.summary.as_ref().map_or_else(dash, ToString::to_string), plain),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallCmd, UpcallId, errno_meaning, errno_name, task_name},
-    model::{Fate, Model, Packet, TalkerKey, UpcallEnd, proto_name},
+    model::{Culprit, Fate, FlowKey, Model, Packet, TalkerKey, UpcallEnd, proto_name},
 };
 
 /// The port's name, or `port 3` where it has none; `port ?` where it is not known.
@@ -84,6 +84,25 @@ pub fn talker(model: &Model, key: TalkerKey) -> String {
         }
         TalkerKey::Tuple { src, dst, proto, ports: None } => format!("{src} → {dst} {}", protocol(proto)),
         TalkerKey::Cookie(cookie) => format!("cookie {cookie:#x}"),
+    }
+}
+
+/// Whom a verdict names, with what it is.
+pub fn culprit(model: &Model, culprit: Culprit) -> String {
+    match culprit {
+        Culprit::Port(dp, number) => match port(model, Some(dp), number) {
+            name if name.starts_with("port ") => name,
+            name => format!("port {name}"),
+        },
+        Culprit::Talker(TalkerKey::Errno(ret)) => outcome(ret),
+        Culprit::Talker(key) => talker(model, key),
+        Culprit::Field(field) => format!("field {}", field.name()),
+        Culprit::Handler(tid) => match model.handlers().iter().find(|handler| handler.tid == tid) {
+            Some(handler) => task_name(handler.comm, tid),
+            None => format!("thread {tid}"),
+        },
+        Culprit::Flow(FlowKey::Ufid(_, ufid)) => format!("flow {:08x}…", ufid.0[0]),
+        Culprit::Flow(FlowKey::Ptr(..)) => "a flow known by its key".to_owned(),
     }
 }
 

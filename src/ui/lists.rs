@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use super::{
     filter::Row,
     matches::Matches,
-    view::{HandlerSort, ListState, Order, PortSort, UpcallSort, View, ViewState, Window},
+    view::{HandlerSort, ListState, Order, PacketSort, PortSort, UpcallSort, View, ViewState, Who, Window},
 };
 use crate::{
     event::{PacketId, UpcallId},
-    model::{Dimension, Flow, FlowKey, FlowOrder, HandlerRow, Model, PortRow, Talker, TalkerKey},
+    model::{Dimension, Flow, FlowKey, FlowOrder, HandlerRow, Model, Packet, PortRow, Talker, TalkerKey},
 };
 
 /// The rows that are shown, and how many the filter hides.
@@ -34,14 +34,40 @@ pub struct ShownFlows {
     pub hidden: usize,
 }
 
-/// The packets, the newest first.
+/// The packets in the order asked for; equal ones the newest first. Those of which it is not known come as the smallest.
 pub fn packets(model: &Model, state: &ViewState, matches: &Matches) -> Shown<PacketId> {
-    let rows: Vec<PacketId> = if state.filter_of(View::Packets).is_empty() {
+    let mut rows: Vec<PacketId> = if state.filter_of(View::Packets).is_empty() {
         model.packets().rev().map(|packet| packet.id).collect()
     } else {
         matches.packets().rev().collect()
     };
+    let Order { by, largest_first } = state.packet_order;
+    match by {
+        PacketSort::Time if largest_first => {}
+        PacketSort::Time => rows.reverse(),
+        by => {
+            let rank = |id: &PacketId| model.packet(*id).map_or(0, |packet| packet_rank(model, packet, by));
+            rows.sort_by_cached_key(|id| if largest_first { u64::MAX - rank(id) } else { rank(id) });
+        }
+    }
     Shown { hidden: model.packets().len().saturating_sub(rows.len()), rows }
+}
+
+fn packet_rank(model: &Model, packet: &Packet, by: PacketSort) -> u64 {
+    match by {
+        PacketSort::Time => packet.first,
+        PacketSort::Port => packet.in_port.map_or(0, |port| u64::from(port.0) + 1),
+        PacketSort::Fate => model.fate(packet).badness().into(),
+        PacketSort::Upcalls => packet.upcalls.len() as u64,
+        PacketSort::Steps => steps(model, packet),
+        PacketSort::Length => packet.len.map_or(0, |len| u64::from(len) + 1),
+        PacketSort::Total => packet.total(),
+    }
+}
+
+/// Events of a packet, with those that are not kept.
+pub fn steps(model: &Model, packet: &Packet) -> u64 {
+    model.timeline(packet).len() as u64 + u64::from(packet.events_cut)
 }
 
 /// The upcalls in the order asked for; equal ones the newest first. Those that did not have the stage come as the
@@ -120,9 +146,9 @@ pub struct TalkerRow {
 }
 
 impl TalkerRow {
-    /// Its identity in the list: who sends may also be who is sent to.
-    pub fn id(&self) -> (Dimension, TalkerKey) {
-        (self.dimension, self.talker.key)
+    /// Its identity in the list.
+    pub fn who(&self) -> Who {
+        Who::Talker(self.dimension, self.talker.key)
     }
 }
 

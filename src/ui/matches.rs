@@ -19,11 +19,12 @@ use crate::{
 const AT_ONCE: usize = 10_000;
 
 /// Of a flow's words what may change.
-type FlowStamp = (Option<PacketId>, bool, Option<PortNo>, Option<(i32, PutKind)>, bool, Option<DelReason>);
+type FlowStamp =
+    (Option<PacketId>, bool, Option<PortNo>, Option<(i32, PutKind)>, bool, Option<DelReason>, (bool, bool));
 /// The same of a packet.
 type PacketStamp = (Fate, bool, Option<PortNo>, usize, bool);
 /// The same of an upcall.
-type UpcallStamp = (UpcallEnd, bool, Option<PortNo>, Option<UpcallCmd>, Option<u32>);
+type UpcallStamp = (UpcallEnd, bool, Option<PortNo>, Option<UpcallCmd>, Option<u32>, Option<i32>);
 
 /// A row: its identity, what its words may change by, and whether it is taken; none where that is not known yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +113,8 @@ impl Matches {
                 let put = flow.last_put.map(|put| (put.ret, put.kind));
                 let gone = flow.deleted.is_some();
                 let seen = flow.summary.is_some();
-                (flow.key, (flow.last_packet, seen, flow.in_port, put, gone, flow.deleted_because), flow)
+                let life = (flow.returned().is_some(), model.is_unused(flow));
+                (flow.key, (flow.last_packet, seen, flow.in_port, put, gone, flow.deleted_because, life), flow)
             });
             self.flows.judge(stamped, |flow| {
                 row.flow(model, flow);
@@ -128,7 +130,8 @@ impl Matches {
                 let packet = upcall.packet.and_then(|id| model.packet(id));
                 let seen = packet.is_some_and(|packet| packet.summary.is_some());
                 let by = upcall.recv.map(|recv| recv.tid);
-                (upcall.id, (model.upcall_end(upcall), seen, upcall.in_port, upcall.cmd, by), upcall)
+                let came_to = upcall.returned.map(|(_, ret)| ret);
+                (upcall.id, (model.upcall_end(upcall), seen, upcall.in_port, upcall.cmd, by, came_to), upcall)
             });
             self.upcalls.judge(stamped, |upcall| {
                 row.upcall(model, upcall);

@@ -38,6 +38,7 @@ mod title;
 mod upcalls;
 mod verdict;
 mod view;
+pub mod who;
 
 use std::cell::Cell;
 
@@ -49,7 +50,7 @@ pub use status::{Asked, Ended, Held, HelpLine, Mode, Output, Pace, Palette, Pale
 pub use text::clean;
 pub use theme::{Choice, Depth, Theme};
 pub use timeline::line_flow;
-pub use view::{HandlerSort, ListState, Order, PortSort, UpcallSort, View, ViewState, Window};
+pub use view::{HandlerSort, ListState, Order, PacketSort, PortSort, UpcallSort, View, ViewState, Who, Window};
 
 use crate::model::Model;
 use matches::Matches;
@@ -97,6 +98,8 @@ pub struct Hits {
     pub rows: Option<(u16, u16)>,
     /// The row of the selected one.
     pub selected: Option<u16>,
+    /// In Storm: the row, the first column and the one after the last of each culprit.
+    pub links: [Option<(u16, u16, u16)>; who::CULPRITS],
 }
 
 /// The row of the views' names.
@@ -107,6 +110,17 @@ impl Hits {
     pub fn view(&self, x: u16, y: u16) -> Option<View> {
         let named = |view: &View| (self.tabs[view.index()].0..self.tabs[view.index()].1).contains(&x);
         View::ALL.into_iter().find(named).filter(|_| y == TABS)
+    }
+
+    /// Which culprit stands there.
+    pub fn link(&self, x: u16, y: u16) -> Option<usize> {
+        self.links.iter().position(|link| link.is_some_and(|(row, from, to)| row == y && (from..to).contains(&x)))
+    }
+
+    /// Which row of the list that is, from 0.
+    pub fn row(&self, y: u16) -> Option<usize> {
+        let (first, last) = self.rows?;
+        (first..=last).contains(&y).then(|| usize::from(y - first))
     }
 
     /// How many rows below the selected one that is, if it is a row of the list.

@@ -1,7 +1,7 @@
 //! The packets: a list, and one of them with all that happened to it.
 
 use super::{
-    Drawn, Lines, Screen, empty, flow_text, format, label,
+    Drawn, Lines, Order, PacketSort, Screen, empty, flow_text, format, label,
     lists::{self, Shown},
     packet_text,
     pen::Pen,
@@ -11,16 +11,30 @@ use super::{
 };
 use crate::model::{Packet, PacketSnapshot};
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column::words("time", 8, 8, 3),
     Column::words("packet", 9, 12, 2),
     Column::words("in port", 8, 10, 0),
     Column::words("what", 38, 72, 0),
     Column::words("outcome", 15, 40, 0),
     Column::number("upcalls", 7, 5),
+    Column::number("steps", 5, 6),
     Column::number("bytes", 9, 4),
     Column::number("total", 7, 1),
 ];
+
+/// The column that an order shows itself in.
+fn column_of(sort: PacketSort) -> usize {
+    match sort {
+        PacketSort::Time => 0,
+        PacketSort::Port => 2,
+        PacketSort::Fate => 4,
+        PacketSort::Upcalls => 5,
+        PacketSort::Steps => 6,
+        PacketSort::Length => 7,
+        PacketSort::Total => 8,
+    }
+}
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
@@ -42,12 +56,19 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         return Drawn { page, scroll_max: 0 };
     }
     let window = lists::window(&ids, &screen.view.packets, page);
-    let layout = Layout::new(&COLUMNS, wide);
-    layout.head(pen, 1, &COLUMNS, None);
+    let Order { by, largest_first } = screen.view.packet_order;
+    let sorted = column_of(by);
+    let mut columns = COLUMNS;
+    // The column that is sorted by is always there, unless it is the one that everything begins with.
+    if by != PacketSort::Time {
+        columns[sorted].spare = 0;
+    }
+    let layout = Layout::new(&columns, wide);
+    layout.head(pen, 1, &columns, Some((sorted, largest_first)));
     for (id, i) in ids.iter().skip(window.first).take(page).zip(0..) {
         let Some(packet) = model.packet(*id) else { continue };
         let selected = window.first + i == window.selected;
-        layout.row(pen, i as u16 + 2, &COLUMNS, &row(screen, packet), selected);
+        layout.row(pen, i as u16 + 2, &columns, &row(screen, packet), selected);
         if selected && preview > 0 {
             let Some(whole) = model.packet_snapshot(*id) else { continue };
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
@@ -110,6 +131,7 @@ fn row(screen: &Screen<'_>, packet: &Packet) -> Vec<Cell> {
         (label::packet_summary(Some(packet)), theme.text),
         if bad { (format!("▲ {fate}"), theme.bad) } else { (fate, theme.text) },
         (if upcalls == 0 { dash() } else { upcalls.to_string() }, theme.text),
+        (format::short_count(lists::steps(model, packet)), theme.text),
         (packet.len.map_or_else(dash, |len| len.to_string()), theme.text),
         (format::duration(packet.total()), theme.strong),
     ]

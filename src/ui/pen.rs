@@ -38,6 +38,15 @@ impl<'a> Pen<'a> {
         self.hits.set(hits);
     }
 
+    /// Notes that a culprit stands here, from column `x` up to `end`.
+    pub fn link(&self, at: usize, x: u16, end: u16, y: u16) {
+        let mut hits = self.hits.get();
+        if let Some(link) = hits.links.get_mut(at).filter(|_| y < self.area.height) {
+            *link = Some((self.area.y + y, self.area.x + x, self.area.x + end));
+        }
+        self.hits.set(hits);
+    }
+
     /// Notes that a view's name stands here, from column `x` up to `end`.
     pub fn tab(&self, view: View, x: u16, end: u16) {
         let mut hits = self.hits.get();

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text, verdict};
+use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text, verdict, who};
 use crate::model::{AnomalyKind, Cause, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// From so many rows on there is room for both the last minutes and what is wrong.
@@ -13,7 +13,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     // The last row is left free: it parts the tables from the keys.
     let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
     // A free row below it.
-    let top = condition(pen, screen.model, high) + 1;
+    let top = condition(pen, screen, high) + 1;
     let room = high.saturating_sub(top);
     if screen.view.is_open() {
         heat::draw(&mut pen.part(0, top, wide, room), screen);
@@ -42,8 +42,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 
 /// The lines that the eye lands on: the state in a word and the rates it is based on, what they were over the last
 /// minutes, and what is wrong, or else who and where. Gives the rows it took.
-fn condition(pen: &mut Pen<'_>, model: &Model, high: u16) -> u16 {
-    let theme = *pen.theme;
+fn condition(pen: &mut Pen<'_>, screen: &Screen<'_>, high: u16) -> u16 {
+    let (theme, model) = (*pen.theme, screen.model);
     let condition = model.condition();
     let (mark, word, style) = match condition.state {
         State::Waiting => ("○", "WAITING", theme.quiet),
@@ -83,6 +83,7 @@ fn condition(pen: &mut Pen<'_>, model: &Model, high: u16) -> u16 {
     }
     let wide = pen.width();
     row += verdict::draw(&mut pen.part(0, row, wide, verdict::ROWS), model, &verdicts);
+    row += who::draw(&mut pen.part(0, row, wide, 1), model, &verdicts, screen.view.who);
     if verdicts.first().is_none_or(|worst| worst.cause == Cause::Unknown) {
         parts(pen, row, &culprit(model, &rates), theme.text);
         row += 1;

@@ -5,6 +5,8 @@ use super::{
     lists::{self, TalkerRow},
     pen::Pen,
     text,
+    view::Who,
+    who,
 };
 use crate::model::TalkerKey;
 
@@ -20,13 +22,17 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         pen.put(1, 2, words, theme.text);
         return drawn;
     }
-    let ids: Vec<_> = rows.iter().map(TalkerRow::id).collect();
-    let marked = lists::window(&ids, &screen.view.talkers, room).selected;
+    let verdicts = screen.model.verdicts();
+    let named = who::culprits(&verdicts).iter().copied().map(Who::Culprit);
+    let all: Vec<Who> = named.chain(rows.iter().map(TalkerRow::who)).collect();
+    let before = all.len() - rows.len();
+    let marked = who::place(screen.view.who, &all);
     for (i, row) in rows.iter().enumerate() {
         let y = i as u16 + 1;
         line(pen, screen, y, row);
-        pen.list_row(y, i == marked);
-        if i == marked {
+        let is_marked = before + i == marked;
+        pen.list_row(y, is_marked);
+        if is_marked {
             pen.paint_row(y, theme.selected);
             pen.put(0, y, "▸", theme.selected);
         }

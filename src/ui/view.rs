@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallId},
-    model::{Dimension, FlowKey, FlowSort, Stage, TalkerKey},
+    model::{Culprit, Dimension, FlowKey, FlowSort, Stage, TalkerKey},
 };
 
 /// A view.
@@ -101,6 +101,15 @@ impl<Id: Copy + PartialEq> ListState<Id> {
     }
 }
 
+/// What can be selected in Storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Whom the worst verdict names.
+    Culprit(Culprit),
+    /// One of those who make upcalls, by what they are told apart: who sends may also be who is sent to.
+    Talker(Dimension, TalkerKey),
+}
+
 /// How a table is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order<Sort> {
@@ -117,6 +126,25 @@ pub enum UpcallSort {
     Time,
     /// What they took in a stage.
     Stage(Stage),
+}
+
+/// Orders of the table of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketSort {
+    /// When they were first heard of.
+    Time,
+    /// The number of the port that they came in by.
+    Port,
+    /// What became of them, as bad as it is.
+    Fate,
+    /// Their upcalls.
+    Upcalls,
+    /// Their steps: the events of each.
+    Steps,
+    /// Their bytes.
+    Length,
+    /// From the first of their steps to the last.
+    Total,
 }
 
 /// Orders of the table of handlers.
@@ -146,8 +174,8 @@ pub enum PortSort {
 pub struct ViewState {
     /// The view.
     pub view: View,
-    /// In Storm: one of those who make upcalls.
-    pub talkers: ListState<(Dimension, TalkerKey)>,
+    /// In Storm; `None` goes with whatever comes first.
+    pub who: Option<Who>,
     /// In Flows.
     pub flows: ListState<FlowKey>,
     /// The order of Flows.
@@ -158,6 +186,8 @@ pub struct ViewState {
     pub upcall_order: Order<UpcallSort>,
     /// In Packets.
     pub packets: ListState<PacketId>,
+    /// The order of Packets.
+    pub packet_order: Order<PacketSort>,
     /// In Handlers, by thread id.
     pub handlers: ListState<u32>,
     /// The order of Handlers.
@@ -184,12 +214,13 @@ impl Default for ViewState {
     fn default() -> Self {
         Self {
             view: View::Storm,
-            talkers: ListState::default(),
+            who: None,
             flows: ListState::default(),
             flow_order: Order { by: FlowSort::HitRate, largest_first: true },
             upcalls: ListState::default(),
             upcall_order: Order { by: UpcallSort::Time, largest_first: true },
             packets: ListState::default(),
+            packet_order: Order { by: PacketSort::Time, largest_first: true },
             handlers: ListState::default(),
             handler_order: Order { by: HandlerSort::Rate, largest_first: true },
             ports: ListState::default(),

@@ -2,9 +2,10 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Comm, Counters, DaemonAnswer, DaemonState,
-    Datapath, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, FlowCounter, FlowLookup, FlowOp,
-    FlowPtr, FlowPut, Loss, Name, Nanos, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query,
-    Session, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Datapath, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, ErrnoCounter, Event, Field, FieldMatch, FlowCounter,
+    FlowLookup, FlowMatch, FlowOp, FlowPtr, FlowPut, FlowShape, Loss, Name, Nanos, PacketBytes, PacketExec, PacketId,
+    Port, PortNo, ProbeCost, PutKind, Query, Session, Ufid, Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId,
+    UpcallRecv, UpcallReturn,
 };
 
 const SECOND: Nanos = 1_000_000_000;
@@ -202,7 +203,7 @@ impl Host {
                     in_port,
                     cmd: UpcallCmd::Miss,
                     port,
-                    cpu: None,
+                    cpu: Some(0),
                     ret,
                     count,
                 });
@@ -248,6 +249,7 @@ impl Host {
         tell(ts, None, None, Body::FlowLookup(lookup));
         let mut upcall = None;
         let mut queue_id = 0;
+        let mut shape = None;
         if hit.is_none() {
             upcall = Some(UpcallId(self.sequence));
             queue_id = self.sequence;
@@ -296,6 +298,8 @@ impl Host {
             let ret = if self.sequence.is_multiple_of(97) { -17 } else { 0 };
             let op = FlowOp { dp: DP, ret, ufid: Some(ufid), took_ns, batch_ts, batch_idx, queue_id };
             tell(ts, upcall, Some(handler), Body::FlowPut(FlowPut { kind: PutKind::New, op }));
+            // The kernel side tells it with the put, of the flow and not of the packet.
+            shape = (ret == 0).then(|| Event::host(ts, Body::FlowShape(Box::new(self.shape(ufid, from, source_port)))));
             ts += took_ns + 3_000;
             let took_ns = 21_000 + self.below_static(5_000);
             let exec = PacketExec { dp: DP, ret: 0, len: 114, took_ns, batch_ts, batch_idx, queue_id };
@@ -320,6 +324,19 @@ impl Host {
         tell(ts, upcall, task, dev(DevPoint::NetDevQueue, "p2_l", 4_026_531_840));
         ts += 9_000;
         tell(ts, upcall, task, dev(DevPoint::NetifRx, "p2_r", 4_026_532_399));
+        events.extend(shape);
+    }
+
+    /// What the flow of a packet matches: all of them differ in the source port.
+    fn shape(&self, ufid: Ufid, from: u32, source_port: u16) -> FlowShape {
+        let exact = |field: Field, value: u128| FieldMatch { field, value, mask: u128::MAX };
+        let matches = FlowMatch::new([
+            exact(Field::InPort, from.into()),
+            exact(Field::EthType, 0x0800),
+            exact(Field::Ipv4Src, u128::from(0xacc8_0000 + from)),
+            exact(Field::UdpSrc, source_port.into()),
+        ]);
+        FlowShape { dp: DP, ufid: Some(ufid), matches, actions_len: 8, left_out: self.over_budget }
     }
 
     /// [`Host::below`] from the sequence alone, while events are borrowed.

@@ -14,6 +14,8 @@ const STARTUP_1_5: &str = r#"{"common":{"timestamp":1000},"startup":{"retis_vers
 const STARTUP_1_6: &str = r#"{"common":{"timestamp":1000},"startup":{"retis_version":"v1.6.4","clock_monotonic_offset":{"sec":1700000000,"nsec":5}}}"#;
 const STARTUP_1_7: &str = r#"{"common":{"timestamp":1000,"smp_id":null,"task":null},"startup":{"retis_version":"v1.7.0-3-g12ab-dirty","cmdline":"retis collect -c ovs","clock_monotonic_offset":{"sec":1700000000,"nsec":5},"machine":{"kernel_release":"6.12.0","kernel_version":"1 SMP","hardware_name":"x86_64"},"split_file":{"id":0,"policy":{"kind":"size","limit":1000}}}}"#;
 
+/// Where the upcalls of these are made: it is in their identities.
+const CPU: u64 = 3;
 /// A packet on its way up and back, as 1.6 tells it: ping 192.0.2.1 > 192.0.2.2, given back as another buffer.
 const WAY: &str = r#"
 {"common":{"timestamp":2000,"smp_id":3,"task":{"pid":50,"tgid":51,"comm":"ping"}},"kernel":{"symbol":"net:netif_receive_skb","probe_type":"raw_tracepoint"},"skb-tracking":{"orig_head":18446619372617628672,"timestamp":2000,"skb":7},"packet":{"len":98,"capture_len":34,"data":"AgAAAAACAgAAAAABCABFAABUAABAAEABAADAAAIBwAACAg=="},"skb":{"meta":{"len":84,"data_len":0,"hash":0,"ip_summed":0,"csum":0,"csum_level":0,"priority":0}},"netns":{"cookie":1,"inum":4026531840},"dev":{"name":"veth-a","ifindex":10,"rx_ifindex":10}}
@@ -53,7 +55,8 @@ fn a_packet_is_one_from_its_device_through_the_upcall_to_the_output() {
                     flow_operation flow_operation action_execute net_dev_start_xmit";
     assert_eq!(kinds.join(" "), expected);
     assert!(way.iter().all(|e| e.packet == Some(PacketId(1))), "{way:#?}");
-    let of_upcall = way.iter().filter(|e| e.upcall == Some(UpcallId(1))).map(|e| e.kind()).collect::<Vec<_>>();
+    let of_upcall =
+        way.iter().filter(|e| e.upcall == Some(UpcallId(CPU << 40 | 1))).map(|e| e.kind()).collect::<Vec<_>>();
     assert_eq!(of_upcall.len(), 7, "{of_upcall:?}");
     assert_eq!((way[0].ts, way[0].cpu, way[0].pid, way[0].tid), (2000, 3, 50, 51));
     assert_eq!(way[0].comm.to_string(), "ping");
@@ -163,7 +166,10 @@ fn what_could_be_of_two_messages_is_tied_to_none_and_told() {
     let upcalls = |events: &[Event]| {
         let mut model = Model::default();
         model.apply_all(events);
-        model.upcalls().map(|u| (u.id.0, u.recv.is_some(), u.asked != Asked::default())).collect::<Vec<_>>()
+        model
+            .upcalls()
+            .map(|u| (u.id.0 - (CPU << 40), u.recv.is_some(), u.asked != Asked::default()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(upcalls(&events), [(1, true, true), (2, true, true)]);
 

@@ -30,7 +30,7 @@ impl State {
                 || !self.trail.is_empty()
                 || self.past.is_some()
                 || (self.view.is_list() && !self.view.filter().is_empty()),
-            sortable: !help && self.view.is_list() && self.view.view != View::Packets,
+            sortable: !help && self.view.is_list(),
             filterable: !help && self.view.is_list(),
             related: !help && matches!(self.view.view, View::Flows | View::Upcalls | View::Packets),
             packet: !help && open && matches!(self.view.view, View::Upcalls | View::Packets),

@@ -42,12 +42,17 @@ impl State {
         self.view.set_open(false);
     }
 
-    /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm the upcalls of who makes them.
+    /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm what
+    /// belongs to whom the verdict names, or the upcalls of who makes them.
     pub(super) fn open(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         match self.view.view {
             View::Storm => {
-                let gone = ways::go_to_upcalls(&mut self.view, model, self.drawn.page);
+                let gone = ways::from_storm(&mut self.view, model, self.drawn.page);
+                self.remember(gone);
+            }
+            View::Handlers | View::Ports => {
+                let gone = ways::to_own_upcalls(&mut self.view, model);
                 self.remember(gone);
             }
             _ if self.view.is_open() => self.go(To::Flow),

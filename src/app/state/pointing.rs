@@ -5,7 +5,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::{Effect, State, shown};
 use crate::{
     app::{actions::Action, copy::bounded, navigate, pins},
-    ui::{self, Hits, Output, Screen},
+    ui::{self, Hits, Output, Screen, who},
 };
 
 /// Rows that a step of the wheel goes.
@@ -80,6 +80,9 @@ impl State {
         if let Some(view) = hits.view(x, y) {
             return self.act(Action::Show(view));
         }
+        if self.view.view == ui::View::Storm {
+            return self.choose_who(hits, x, y);
+        }
         match hits.below_selected(y) {
             Some(0) | None => Effect::Nothing,
             Some(rows) => {
@@ -87,6 +90,18 @@ impl State {
                 self.turn(way, rows.unsigned_abs() as usize)
             }
         }
+    }
+
+    /// Selects the culprit, or the one of those who make upcalls, that stands there.
+    fn choose_who(&mut self, hits: Hits, x: u16, y: u16) -> Effect {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        let named = || who::culprits(&model.verdicts()).len();
+        let at = hits.link(x, y).or_else(|| Some(named() + hits.row(y)?));
+        let Some(who) = at.and_then(|at| who::all(model, self.drawn.page).get(at).copied()) else {
+            return Effect::Nothing;
+        };
+        self.view.who = Some(who);
+        Effect::Draw
     }
 
     fn turn(&mut self, way: Action, rows: usize) -> Effect {

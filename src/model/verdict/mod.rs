@@ -287,7 +287,11 @@ fn absorb(found: &mut Vec<(usize, Finding)>) {
         let (_, lead) = found.remove(lead);
         if let Some((_, finding)) = found.iter_mut().find(|(_, finding)| finding.cause == worse) {
             finding.figures.insert(0, Figure { text: lead.headline, is_for: true });
-            finding.culprits.extend(lead.culprits);
+            for culprit in lead.culprits {
+                if !finding.culprits.contains(&culprit) {
+                    finding.culprits.push(culprit);
+                }
+            }
         }
     }
 }

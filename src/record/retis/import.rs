@@ -199,7 +199,7 @@ impl Importer {
         let last = &mut self.last_upcall;
         *self.upcalls.0.get_or_insert((ts, cpu), || {
             *last += 1;
-            UpcallId(*last)
+            UpcallId(u64::from(cpu) << 40 | *last)
         })
     }
 
