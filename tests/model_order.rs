@@ -159,7 +159,7 @@ fn flood() -> Vec<Event> {
 fn demo() -> Vec<Event> {
     let reader = Reader::open("src/app/demo.mcap".as_ref()).expect("the bundled recording");
     let events = reader.flat_map(|batch| batch.expect("it is whole"));
-    events.filter(|event| event.packet.is_some()).skip(40_000).take(12_000).collect()
+    events.filter(|event| event.packet.is_some()).skip(30_000).take(12_000).collect()
 }
 
 /// Flows that are put, hit with other actions, deleted and put again by several CPUs.

@@ -5,21 +5,17 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 
 use super::{
-    facts::{
-        Condition, Datapath, DropCount, Flow, Handler, InPort, Mark, Missing, Outcome, Rate, Report, Revalidators,
-        Span, StageTimes, Stages, Top,
-    },
+    facts::{Condition, Mark, Outcome, Rate, Report, Span, Top},
+    tables::{self, ROWS},
     tally::Tally,
     verdicts::History,
 };
 use crate::{
-    event::{Body, Bookmark, Counters, Event, Nanos, Query},
-    model::{self, FlowSort, Metric, Model, NetSummary, Rates, SECOND, Stage, State, TalkerKey, Totals, Window},
-    ui::{label, losses},
+    event::{Body, Bookmark, Counters, Event, Nanos},
+    model::{self, FlowSort, Metric, Model, NetSummary, Rates, SECOND, State, TalkerKey, Totals},
+    ui::label,
 };
 
-/// Rows of each table.
-const ROWS: usize = 10;
 /// Keys that are told apart of a tally.
 const KEYS: usize = 4096;
 /// Marks that are told.
@@ -72,9 +68,9 @@ pub struct Collector {
     destinations: Tally<TalkerKey>,
     punted_by: Tally<String>,
     drops_seen: Tally<String>,
-    /// The moments that were marked, and what was noted.
     /// The first event of any kind that is not the state at its begin.
     begin: Option<Nanos>,
+    /// The moments that were marked, and what was noted.
     marks: Vec<(Nanos, String)>,
 }
 
@@ -261,24 +257,26 @@ impl Collector {
                 .map(|(at, note)| Mark { second: since(at / SECOND), note: note.clone() })
                 .collect(),
             rates: self.rates(&since),
-            datapaths: datapaths(model),
+            datapaths: tables::datapaths(model),
             daemon: model.daemon().cloned(),
             probes: model.capabilities().to_vec(),
-            stages: stages(model),
+            stages: tables::stages(model),
             outcomes: self.outcomes(),
-            in_ports: in_ports(model),
+            in_ports: tables::in_ports(model),
             upcalls_seen: self.upcalls_seen,
             sources: top(&self.sources, |key| label::talker(model, *key)),
             destinations: top(&self.destinations, |key| label::talker(model, *key)),
             punted_by: top(&self.punted_by, Clone::clone),
             flow_count: model.flow_count() as u64,
-            flows_by_hits: flows(model, FlowSort::Hits, |flow| flow.hits() > 0),
-            flows_by_upcalls: flows(model, FlowSort::Upcalls, |flow| flow.upcalls > 0),
-            drops: drops(model),
+            flows_by_hits: tables::flows(model, FlowSort::Hits, |flow| flow.hits() > 0),
+            flows_by_upcalls: tables::flows(model, FlowSort::Upcalls, |flow| flow.upcalls > 0),
+            flows_by_returns: tables::flows(model, FlowSort::Returns, |flow| flow.returned().is_some()),
+            lives: tables::lives(model),
+            drops: tables::drops(model),
             drops_seen: top(&self.drops_seen, Clone::clone),
-            handlers: handlers(model),
-            revalidators: revalidators(model),
-            missing: missing(model),
+            handlers: tables::handlers(model),
+            revalidators: tables::revalidators(model),
+            missing: tables::missing(model),
             remarks,
         }
     }
@@ -321,111 +319,4 @@ impl Collector {
 fn top<K: std::hash::Hash + Eq + Ord + Clone>(tally: &Tally<K>, name: impl Fn(&K) -> String) -> Top {
     let (top, others) = tally.top(ROWS);
     Top { top: top.into_iter().map(|(key, count)| (name(&key), count)).collect(), others }
-}
-
-fn datapath_name(model: &Model, dp: crate::event::DpIfindex) -> String {
-    model.datapath(dp).map_or_else(|| format!("datapath {}", dp.0), |datapath| datapath.name.clone())
-}
-
-fn datapaths(model: &Model) -> Vec<Datapath> {
-    let row = |row: model::DatapathRow| Datapath {
-        dp: row.dp.0,
-        name: datapath_name(model, row.dp),
-        ports: model.datapath(row.dp).map_or(0, |datapath| datapath.ports.len()),
-        flows: row.kernel.map(|kernel| kernel.n_flows),
-        masks: row.kernel.map(|kernel| kernel.n_masks),
-        hits: row.hits,
-        misses: row.misses,
-        masks_tried: row.masks_tried,
-    };
-    model.datapath_rows().into_iter().map(row).collect()
-}
-
-fn stages(model: &Model) -> Stages {
-    let of = if model.counts_stages() { "all" } else { model.loss().upcalls_are().unwrap_or("seen") };
-    let times = |stage: Stage| {
-        let p = model.latency(stage, Window::Session)?;
-        Some(StageTimes { stage: stage.name(), upcalls: p.count, p50: p.p50, p90: p.p90, p99: p.p99, max: p.max })
-    };
-    Stages { of, stages: Stage::ALL.into_iter().filter_map(times).collect() }
-}
-
-fn in_ports(model: &Model) -> Vec<InPort> {
-    let mut rows = model.ports();
-    let all = |row: &model::PortRow| row.misses.saturating_add(row.actions).saturating_add(row.others);
-    rows.retain(|row| all(row) > 0);
-    rows.sort_by_key(|row| (std::cmp::Reverse(all(row)), row.dp, row.port));
-    rows.truncate(ROWS);
-    rows.into_iter()
-        .map(|row| InPort {
-            port: label::port(model, Some(row.dp), row.port),
-            datapath: datapath_name(model, row.dp),
-            misses: row.misses,
-            actions: row.actions,
-            others: row.others,
-            lost: row.lost,
-        })
-        .collect()
-}
-
-fn flows(model: &Model, sort: FlowSort, keep: impl Fn(&model::Flow) -> bool) -> Vec<Flow> {
-    let (keys, _) = model.top_flows_of(keep, sort, true, 0, ROWS);
-    keys.into_iter().filter_map(|key| model.flow(key)).map(|flow| flow_of(model, flow)).collect()
-}
-
-fn flow_of(model: &Model, flow: &model::Flow) -> Flow {
-    let answers = [Query::GetFlow, Query::Detrace].map(|query| model.answer(flow, query).map(|a| &a.answer));
-    let said = |answer: Option<&Result<String, String>>| {
-        answer.and_then(|answer| answer.as_ref().ok()).map(|text| text.trim().to_owned()).filter(|t| !t.is_empty())
-    };
-    let no_answer = answers.iter().find_map(|answer| answer.and_then(|answer| answer.as_ref().err()).cloned());
-    Flow {
-        ufid: flow.ufid.map(|ufid| ufid.to_string()),
-        datapath: datapath_name(model, flow.dp),
-        hits: flow.hits(),
-        bytes: flow.bytes(),
-        upcalls: flow.upcalls,
-        puts_failed: flow.puts_failed,
-        in_port: flow.in_port.map(|port| label::port(model, Some(flow.dp), port)),
-        packet: flow.summary.map(|summary| summary.to_string()),
-        deleted: flow.deleted.is_some(),
-        deleted_because: flow.deleted_because.map(|reason| reason.to_string()),
-        dpctl: said(answers[0]),
-        openflow: said(answers[1]),
-        no_answer,
-    }
-}
-
-fn drops(model: &Model) -> Vec<DropCount> {
-    let row =
-        |row: model::DropRow<'_>| DropCount { reason: label::drop_reason(row.reason, row.name), packets: row.count };
-    model.drops().into_iter().filter(|drop| drop.count > 0).map(row).collect()
-}
-
-fn handlers(model: &Model) -> Vec<Handler> {
-    let row = |row: model::HandlerRow| Handler {
-        tid: row.tid,
-        comm: row.comm,
-        upcalls: row.upcalls,
-        lost: row.lost,
-        received: row.received,
-        batch_mean: row.batch_mean,
-        batch_max: row.batch_max,
-        runnable_max: row.scheduled.map(|scheduled| scheduled.runnable_max_ns),
-    };
-    model.handlers().into_iter().map(row).collect()
-}
-
-fn revalidators(model: &Model) -> Option<Revalidators> {
-    let known = model.revalidators();
-    let (_, last) = known.last.as_ref()?;
-    let (rounds, longest) = (known.rounds, known.longest);
-    Some(Revalidators { rounds, longest, flows: last.n_flows, deleted: known.deleted() })
-}
-
-fn missing(model: &Model) -> Vec<Missing> {
-    let row = |lost| move |(count, what): (u64, &'static str)| Missing { count, what: what.to_owned(), lost };
-    let unwanted = losses::unwanted(model.loss()).into_iter().map(row(true));
-    let left_out = losses::left_out(model.loss(), &model.evicted()).into_iter().map(row(false));
-    unwanted.chain(left_out).filter(|missing| missing.count > 0).collect()
 }

@@ -49,6 +49,10 @@ pub struct Report {
     pub flows_by_hits: Vec<Flow>,
     /// The flows that were put for the most upcalls.
     pub flows_by_upcalls: Vec<Flow>,
+    /// The flows that came back most often after they were deleted.
+    pub flows_by_returns: Vec<Flow>,
+    /// How flows came and went.
+    pub lives: Lives,
     /// What the datapath dropped for reasons of its own, since the probes were attached. Exact.
     pub drops: Vec<DropCount>,
     /// Drops of recorded packets anywhere in the kernel, by reason and place.
@@ -61,6 +65,25 @@ pub struct Report {
     pub missing: Vec<Missing>,
     /// What is wrong with the recording.
     pub remarks: Vec<String>,
+}
+
+/// How flows came and went, those that were let go among them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lives {
+    /// Flows that were put, as far as it was seen.
+    pub put: u64,
+    /// Those that no packet ever hit; none where hits are not counted by flow.
+    pub unused: Option<u64>,
+    /// Hits of flows for which there was no room: so many may be missing in the flows' hits.
+    pub hits_uncounted: u64,
+    /// Flows that came back after they were deleted.
+    pub returned: u64,
+    /// How often, all of them together.
+    pub returns: u64,
+    /// How long they were gone each time, on average; none where none came back.
+    pub gone: Option<Nanos>,
+    /// Whether puts or deletions may be missing: then there were at least so many.
+    pub at_least: bool,
 }
 
 /// From the first event on a packet's way or of the counters to the last.
@@ -162,6 +185,8 @@ pub struct Datapath {
     pub misses: u64,
     /// Masks tried in all of them.
     pub masks_tried: u64,
+    /// Lookups whose mask came from the mask cache.
+    pub cache_hits: u64,
 }
 
 /// The stages.
@@ -246,6 +271,10 @@ pub struct Flow {
     pub in_port: Option<String>,
     /// What such a packet looked like.
     pub packet: Option<String>,
+    /// Whether it was put and no packet ever hit it, as far as hits are counted.
+    pub unused: bool,
+    /// How often it came back after it was deleted; none where it never did.
+    pub returned: Option<Returned>,
     /// Whether it was deleted when the recording ended.
     pub deleted: bool,
     /// Why, where the daemon told.
@@ -256,6 +285,19 @@ pub struct Flow {
     pub openflow: Option<String>,
     /// Why the daemon had no answer, where it was asked and had none.
     pub no_answer: Option<String>,
+}
+
+/// How often a flow was deleted and put again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Returned {
+    /// How often, as far as it was seen.
+    pub times: u32,
+    /// From one return to the next, on average; none where there was but one.
+    pub period: Option<Nanos>,
+    /// How long it was gone, on average.
+    pub gone: Nanos,
+    /// Why it was deleted before it last came back, where the daemon told.
+    pub because: Option<String>,
 }
 
 /// Drops for a reason.

@@ -4,6 +4,7 @@ mod collect;
 mod document;
 mod facts;
 mod pages;
+mod tables;
 mod tally;
 mod verdicts;
 

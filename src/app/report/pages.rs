@@ -26,6 +26,8 @@ pub fn pages(report: &Report) -> Vec<Block> {
     top("Punted by", &seen, ["action", "upcalls"], &report.punted_by, &mut out);
     flows("Flows by hits", &report.flows_by_hits, &mut out);
     flows("Flows by upcalls", &report.flows_by_upcalls, &mut out);
+    lives(report, &mut out);
+    flows("Flows that came back", &report.flows_by_returns, &mut out);
     drops(report, &mut out);
     handlers(report, &mut out);
     revalidators(report, &mut out);
@@ -220,6 +222,14 @@ fn flows(title: &str, flows: &[Flow], out: &mut Vec<Block>) {
         }
         words.extend(flow.in_port.as_ref().map(|port| format!("by {port}")));
         words.extend(flow.packet.clone());
+        if flow.unused {
+            words.push("never used".to_owned());
+        }
+        if let Some(returned) = &flow.returned {
+            let every = returned.period.map_or_else(String::new, |period| format!(" every {}", short(period)));
+            let why = returned.because.as_ref().map_or_else(String::new, |why| format!(", deleted before: {why}"));
+            words.push(format!("came back {}×{every}, gone for {}{why}", returned.times, short(returned.gone)));
+        }
         if flow.deleted {
             let why = flow.deleted_because.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             words.push(format!("deleted{why}"));
@@ -232,6 +242,36 @@ fn flows(title: &str, flows: &[Flow], out: &mut Vec<Block>) {
             out.push(Block::Quote(format!("the daemon had no answer: {why}")));
         }
     }
+}
+
+fn lives(report: &Report, out: &mut Vec<Block>) {
+    let lives = &report.lives;
+    if lives.put == 0 {
+        return;
+    }
+    section(out, "How flows came and went");
+    let least = if lives.at_least { "at least " } else { "" };
+    let mut fields = vec![("put", format!("{least}{} flows", count(lives.put)))];
+    fields.push(match lives.unused {
+        Some(unused) => {
+            let part = share(unused as f64 / lives.put as f64);
+            ("never used", format!("{} of them, {part}: no packet hit them", count(unused)))
+        }
+        None => ("never used", "not known: hits were not counted by flow".to_owned()),
+    });
+    if lives.hits_uncounted > 0 {
+        fields.push(("", format!("or less: {} hits had no room to be counted by flow", count(lives.hits_uncounted))));
+    }
+    let came_back = match lives.gone {
+        Some(gone) => {
+            let (flows, times, gone) = (count(lives.returned), count(lives.returns), short(gone));
+            format!("{least}{flows} after a deletion, {times} times in all, gone for {gone} on average")
+        }
+        None if lives.at_least => "none, as far as it was seen".to_owned(),
+        None => "none".to_owned(),
+    };
+    fields.push(("came back", came_back));
+    out.push(Block::Fields(fields));
 }
 
 fn drops(report: &Report, out: &mut Vec<Block>) {
@@ -288,6 +328,16 @@ fn datapaths(report: &Report, out: &mut Vec<Block>) {
     };
     let heads = vec!["name", "ports", "flows", "masks", "hits", "misses"];
     out.push(Block::Table(heads, report.datapaths.iter().map(row).collect()));
+    let sum = |of: fn(&super::facts::Datapath) -> u64| report.datapaths.iter().map(of).fold(0, u64::saturating_add);
+    let lookups = sum(|d| d.hits.saturating_add(d.misses));
+    if lookups > 0 {
+        let (tried, cached) = (sum(|d| d.masks_tried) as f64, sum(|d| d.cache_hits) as f64);
+        let each = rate(tried / lookups as f64);
+        let known = share(cached / lookups as f64);
+        out.push(Block::Text(format!(
+            "A lookup tried {each} masks on average; of {known} the mask cache knew the mask."
+        )));
+    }
 }
 
 fn probes(report: &Report, out: &mut Vec<Block>) {
