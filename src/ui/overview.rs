@@ -45,7 +45,7 @@ pub fn draw(pen: &mut Pen<'_>, y: u16, screen: &Screen<'_>) {
         let style = match () {
             () if here == Some(cell) => theme.selected,
             () if marked(cell) => theme.heading,
-            () if lost || column.worst >= State::Storm => theme.bad,
+            () if lost || column.worst >= State::Storm => theme.bad_shape(),
             () => theme.shape,
         };
         pen.put(x + cell as u16, y, &glyph.to_string(), style);

@@ -96,7 +96,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         let cells = chart::squeeze(&values, end, per_column, curve_wide);
         // What is now may be more than any whole second had.
         let top = cells.iter().flatten().copied().chain(now).fold(0.0, f64::max);
-        let shape = if row.bad { theme.bad } else { theme.shape };
+        let shape = if row.bad { theme.bad_shape() } else { theme.shape };
         for (cell, x) in cells.iter().zip(curve_x..) {
             let style = if cell.is_some_and(|n| n > 0.0) { shape } else { theme.trough };
             pen.put(x, y, chart::step(*cell, top).encode_utf8(&mut [0; 4]), style);

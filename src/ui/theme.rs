@@ -95,6 +95,11 @@ impl Theme {
         }
     }
 
+    /// Bars and curves of what is wrong: in the colour that stands for it, also where words have that behind them.
+    pub fn bad_shape(&self) -> Style {
+        self.bad.bg.map_or(self.bad, |colour| Style { fg: Some(colour), bg: None, ..self.bad })
+    }
+
     fn indexed(choice: Choice) -> Self {
         let fg = |n| Style::new().fg(Color::Indexed(n));
         let on = |n, bg| fg(n).bg(Color::Indexed(bg));
@@ -253,6 +258,7 @@ impl Default for Theme {
 mod tests {
     use super::*;
 
+    const DEPTHS: [Depth; 3] = [Depth::Sixteen, Depth::Indexed, Depth::True];
     const ALL: [Choice; 5] = [Choice::Auto, Choice::Dark, Choice::Light, Choice::ColourBlind, Choice::Mono];
 
     fn styles(theme: Theme) -> Vec<Style> {
@@ -298,6 +304,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_bar_of_what_is_wrong_is_in_the_colour_of_it_and_has_none_behind_it() {
+        for theme in ALL.into_iter().flat_map(|choice| DEPTHS.map(|depth| Theme::with(choice, depth))) {
+            let shape = theme.bad_shape();
+            assert_eq!((shape.fg, shape.bg), (theme.bad.bg.or(theme.bad.fg), None));
+        }
+        let theme = Theme::new(Choice::ColourBlind);
+        assert_ne!(theme.bad_shape().fg, theme.bad.fg, "words are dark on that colour there");
     }
 
     #[test]
