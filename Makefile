@@ -3,6 +3,9 @@
 # make fuzz      a million runs of every fuzz target
 # make verdicts  provokes every cause that has a verdict, and writes the recordings in tests/verdicts anew
 # make bench     measures: events per second, bytes per event, the cost on the fast path
+# make package   builds the binary for every userland from Debian 11 on, and a .deb of it
+# make package-test  installs, uses and purges that in clean Debian 11, 12 and 13, and runs its service (needs root)
+# make audit     checks the dependencies: vulnerabilities, licences, origins
 #
 # Needs Debian 12 or later with Rust, gcc and make; everything else it installs itself (see deps and lab/build).
 
@@ -11,14 +14,17 @@ CARGO ?= cargo
 PACKAGES := clang libelf-dev zlib1g-dev pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run build test fuzz verdicts bench deps lint demo clean
+# What makes trees of other Debians, and reads binaries.
+PACKAGE_TOOLS := mmdebstrap binutils dpkg debian-archive-keyring
+
+.PHONY: help run build test fuzz verdicts bench package package-test audit deps lint demo clean
 
 help:
 	@sed -n 's/^# make /  make /p' Makefile
 
 # Compilers and libraries for the build. Asked of dpkg first, so that a second run needs neither root nor network.
 deps:
-	@missing=; for p in $(PACKAGES); do \
+	@missing=; for p in $(PACKAGES) $(MORE_PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -65,6 +71,20 @@ verdicts: build
 bench: build
 	$(CARGO) bench --locked
 	lab/cost target/release/ovscope
+
+package package-test: MORE_PACKAGES := $(PACKAGE_TOOLS)
+package: deps
+	packaging/build
+	packaging/deb
+
+package-test: deps
+	$(SUDO) packaging/test
+	$(SUDO) packaging/service-test
+
+# The list of vulnerabilities is fetched by cargo-deny itself.
+audit:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "make: cargo-deny is needed: cargo install --locked cargo-deny"; exit 1; }
+	$(CARGO) deny --locked check
 
 clean:
 	$(CARGO) clean

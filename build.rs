@@ -20,6 +20,8 @@ fn main() -> Result<()> {
 fn skeletons() -> Result<()> {
     println!("cargo:rerun-if-changed=bpf");
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is set by cargo")?);
+    // The objects name the lines of their sources: from here on, wherever that is on the machine that builds.
+    let here = format!("-fdebug-prefix-map={}=.", env::current_dir().context("the folder of the sources")?.display());
     for entry in fs::read_dir("bpf").context("reading the folder bpf")? {
         let source = entry?.path();
         let Some(name) = source.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".bpf.c")) else {
@@ -28,7 +30,7 @@ fn skeletons() -> Result<()> {
         libbpf_cargo::SkeletonBuilder::new()
             .source(&source)
             .obj(out.join(format!("{name}.bpf.o")))
-            .clang_args(["-Ibpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])
+            .clang_args(["-Ibpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", &here])
             .build_and_generate(out.join(format!("{name}.skel.rs")))
             .with_context(|| format!("compiling {} (clang is needed: apt install clang)", source.display()))?;
     }

@@ -2,7 +2,14 @@
 
 mod ovs_server;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use ovs_server::{Say, Server, search};
 use ovscope::ovs_rpc::{CallError, Client, Command, MAX_REPLY};
@@ -67,7 +74,12 @@ async fn a_refusal_is_the_daemons_own_word_and_leaves_the_connection_good() {
 async fn what_is_no_reply_ends_the_connection_and_says_what_to_do() {
     let endless = [b"{\"id\":1,\"result\":\"".to_vec(), vec![b'a'; MAX_REPLY]].concat();
     let other = br#"{"id":9,"result":"","error":null}"#.to_vec();
+    let deep = [b"{\"id\":1,\"result\":".to_vec(), vec![b'['; 100_000], vec![b']'; 100_000], b"}".to_vec()].concat();
+    let closed_only = b"]}".to_vec();
     for (bytes, why) in [
+        (deep, "a JSON object that is no reply"),
+        (closed_only, "where a JSON object should begin"),
+        (vec![0xff, 0xfe, 0], "where a JSON object should begin"),
         (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "where a JSON object should begin"),
         (b"{\"id\":1,}".to_vec(), "a JSON object that is no reply"),
         (endless, "a reply of more than"),
@@ -78,6 +90,39 @@ async fn what_is_no_reply_ends_the_connection_and_says_what_to_do() {
         assert!(error.to_string().contains(why), "{error}");
         assert!(error.to_string().contains("What to do: name the right socket with --ovs-rundir"), "{error}");
         assert!(error.ends_connection());
+    }
+}
+
+#[tokio::test]
+async fn a_reply_without_end_is_read_no_further_than_its_bound() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    // The text of a reply begins, and then nothing but braces that open: each is a byte of one reply.
+    let (answer, client) = first_call(move |_| Say::Endless(vec![b'{'; 65_536], Arc::clone(&counted))).await;
+    let error = answer.expect_err("it never ends");
+    assert!(error.to_string().contains("a reply of more than") && error.ends_connection(), "{error}");
+    drop(client);
+    // What the kernel keeps of a connection is some hundred kilobytes.
+    let taken = taken.load(Ordering::Relaxed);
+    assert!((MAX_REPLY..MAX_REPLY + (2 << 20)).contains(&taken), "{taken} bytes were taken");
+}
+
+#[tokio::test]
+async fn half_a_reply_and_blanks_without_end_are_not_waited_for() {
+    let blanks = || Say::Endless(vec![b' '; 4096], Arc::default());
+    let half = || Say::Raw(b"{\"id\":1,\"result\":\"abc".to_vec());
+    for say in [&blanks as &(dyn Fn() -> Say + Sync), &half] {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let (tell, told) = (say(), Mutex::new(None));
+        *told.lock().expect("a mutex") = Some(tell);
+        let take = move |_: &str| told.lock().expect("a mutex").take().expect("one request");
+        let server = Server::start(dir.path(), 7, take);
+        let mut client = connect(dir.path()).await;
+        let error = client.call(&Command::Version, SHORT).await.expect_err("it never ends");
+        assert!(matches!(error, CallError::TimedOut { .. }), "{error}");
+        // Nothing more is sent to it.
+        assert!(client.call(&Command::DpifShow, SHORT).await.is_err());
+        assert_eq!(server.requests().len(), 1);
     }
 }
 

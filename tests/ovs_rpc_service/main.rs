@@ -3,5 +3,6 @@
 mod bench;
 mod flows;
 mod outages;
+#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../ovs_server/mod.rs"]
 mod ovs_server;

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use ovscope::ovs_rpc::Search;
@@ -15,6 +18,20 @@ use tokio::{
     time::Instant,
 };
 
+/// All that a daemon may be sent: commands that only read. (The form of each: `ovs-appctl list-commands`.)
+const READING: [&str; 10] = [
+    "version",
+    "list-commands",
+    "dpctl/get-flow",
+    "dpctl/show",
+    "dpctl/dump-dps",
+    "dpif/show",
+    "ofproto/detrace",
+    "upcall/show",
+    "coverage/show",
+    "fdb/stats-show",
+];
+
 /// How a request is answered.
 pub enum Say {
     /// Its text.
@@ -25,6 +42,8 @@ pub enum Say {
     Raw(Vec<u8>),
     /// The text, a byte at a time.
     Drip(String),
+    /// These bytes again and again, for as long as anybody takes them; how many were taken.
+    Endless(Vec<u8>, Arc<AtomicUsize>),
     /// These bytes, and then the end of the connection.
     Hangup(Vec<u8>),
     /// The text, once it is told to.
@@ -109,6 +128,12 @@ async fn serve(mut stream: UnixStream, answer: Arc<Answer>, log: Arc<Mutex<Log>>
             Say::Error(text) => (vec![json!({"id": id, "error": text}).to_string().into_bytes()], false),
             Say::Raw(bytes) => (vec![bytes], false),
             Say::Drip(text) => (ok(&text).into_iter().map(|b| vec![b]).collect(), false),
+            Say::Endless(bytes, taken) => loop {
+                match stream.write(&bytes).await {
+                    Ok(count) => taken.fetch_add(count, Ordering::Relaxed),
+                    Err(_) => return,
+                };
+            },
             Say::Hangup(bytes) => (vec![bytes], true),
             Say::Later(told, text) => {
                 told.notified().await;
@@ -137,5 +162,8 @@ fn parse(request: &Value) -> Result<(String, u64), String> {
     let word = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(fault);
     let params = request["params"].as_array().ok_or_else(fault)?;
     let words: Vec<String> = std::iter::once(&request["method"]).chain(params).map(word).collect::<Result<_, _>>()?;
+    if !READING.contains(&words[0].as_str()) {
+        return Err(format!("not a command that only reads: {request}"));
+    }
     Ok((words.join(" "), request["id"].as_u64().ok_or_else(fault)?))
 }
