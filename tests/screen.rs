@@ -19,6 +19,7 @@ use ovscope::{
         Revalidation, Told,
     },
     model::Overview,
+    ovs_rpc::Question,
     ui::{Choice, Mode, Theme},
 };
 use proptest::prelude::*;
@@ -159,7 +160,7 @@ fn a_flow_with_what_the_daemon_says() {
     press(&mut state, "2j\n");
     let asking = text(&frame(&mut state, 80, 24));
     assert!(asking.contains("asking…"), "{asking}");
-    let ask = asked.try_recv().expect("the selected flow is asked about");
+    let Ok(Question::Flow(ask)) = asked.try_recv() else { panic!("the selected flow is asked about") };
     assert_eq!(ask.datapath, "ovs-system");
     let _ = frame(&mut state, 80, 24);
     assert!(asked.try_recv().is_err(), "once is enough");

@@ -19,6 +19,7 @@ use super::{
     past::{Departure, LookBack},
     playback::{PlaybackCommand, Until},
     prompt::{Answer, Prompt, Question},
+    sampler::Sampler,
     screen::RecordControl,
     source::FromSource,
     ways::{Step, To},
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
     model::{Limits, Model},
-    ovs_rpc::Ask,
+    ovs_rpc::Question as ToDaemon,
     ui::{
         self, Drawn, Ended, Hits, Mode, Pace, Pins, RecordState, Screen, Status, Theme, View, ViewState,
         filter::Filter, matches::Matches,
@@ -76,7 +77,8 @@ pub struct State {
     trail: Vec<Step>,
     /// The last question put to the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
-    asks: Option<Sender<Ask>>,
+    asks: Option<Sender<ToDaemon>>,
+    sampler: Sampler,
     playback: Option<Sender<PlaybackCommand>>,
     recorder: Option<Box<dyn RecordControl>>,
     flight: Option<Box<dyn FlightControl>>,
@@ -108,6 +110,7 @@ impl State {
             trail: Vec::new(),
             asked: None,
             asks: None,
+            sampler: Sampler::default(),
             playback: None,
             recorder: None,
             flight: None,
@@ -125,7 +128,7 @@ impl State {
     #[must_use]
     pub fn with(
         self,
-        asks: Option<Sender<Ask>>,
+        asks: Option<Sender<ToDaemon>>,
         playback: Option<Sender<PlaybackCommand>>,
         recorder: Option<Box<dyn RecordControl>>,
     ) -> Self {
@@ -160,6 +163,7 @@ impl State {
         match from {
             FromSource::Events(events) => {
                 self.model.apply_all(&events);
+                self.sample();
                 let answered = self.answer_held(&events);
                 let still = self.held.is_some() || self.past.is_some();
                 return !still || answered || self.seconds_behind_changed();
@@ -187,7 +191,7 @@ impl State {
         let held = self.past.as_mut().map(|past| &mut past.model).or(self.held.as_deref_mut());
         let Some(held) = held else { return false };
         let mut answered = false;
-        for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_))) {
+        for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_) | Body::DaemonTrace(_))) {
             held.apply(&Event { ts: held.now(), ..event.clone() });
             answered = true;
         }
@@ -283,6 +287,7 @@ impl State {
             Action::GoPacket => self.go(To::Packet),
             Action::GoFlow => self.go(To::Flow),
             Action::GoHandler => self.go(To::Handler),
+            Action::Trace => self.trace(),
             Action::Hex => self.view.hex = !self.view.hex,
             Action::Latency => self.view.set_open(!self.view.is_open()),
             Action::Close => self.close(),

@@ -5,3 +5,4 @@ mod flows;
 mod outages;
 #[path = "../ovs_server/mod.rs"]
 mod ovs_server;
+mod traces;

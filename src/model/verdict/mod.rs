@@ -11,6 +11,7 @@ mod evidence;
 mod flows;
 mod handlers;
 mod punts;
+mod rules;
 mod words;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use super::{FlowKey, Model, SECOND, TalkerKey};
 use crate::event::{DpIfindex, Field, Nanos, PortNo};
 
 pub use evidence::Evidence;
+use rules::Explosion;
+pub use rules::{NamedRule, Sample};
 
 macro_rules! causes {
     ($($(#[$doc:meta])* $cause:ident $name:literal,)*) => {
@@ -137,7 +140,7 @@ impl Certainty {
 }
 
 /// Who or what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Culprit {
     /// A port of a datapath.
     Port(DpIfindex, PortNo),
@@ -149,6 +152,8 @@ pub enum Culprit {
     Handler(u32),
     /// A flow.
     Flow(FlowKey),
+    /// An OpenFlow rule.
+    Rule(Box<NamedRule>),
 }
 
 /// A figure that a verdict rests on.
@@ -177,6 +182,8 @@ pub struct Verdict {
     pub culprits: Vec<Culprit>,
     /// The figures for and against it.
     pub figures: Vec<Figure>,
+    /// Why no OpenFlow rule is among the culprits, where one was looked for. From outside in parts: may hold anything.
+    pub unnamed: Option<String>,
     /// What to try, in the order of trying.
     pub tries: &'static [&'static str],
 }
@@ -190,6 +197,7 @@ pub(super) struct Finding {
     headline: String,
     culprits: Vec<Culprit>,
     figures: Vec<Figure>,
+    unnamed: Option<String>,
     tries: &'static [&'static str],
     /// It is a verdict after so many seconds in a row.
     holds: u64,
@@ -205,6 +213,7 @@ impl Finding {
             headline,
             culprits,
             figures,
+            unnamed: None,
             tries: words::tries(cause),
             holds: HOLDS,
         }
@@ -288,6 +297,7 @@ fn absorb(found: &mut Vec<(usize, Finding)>) {
         if let Some((_, finding)) = found.iter_mut().find(|(_, finding)| finding.cause == worse) {
             finding.figures.insert(0, Figure { text: lead.headline, is_for: true });
             finding.culprits.extend(lead.culprits);
+            finding.unnamed = finding.unnamed.take().or(lead.unnamed);
         }
     }
 }
@@ -314,6 +324,8 @@ struct Case {
 pub struct Verdicts {
     second: u64,
     cases: Vec<Case>,
+    /// The field that flows differ in, also where something worse is told instead.
+    explosion: Option<Explosion>,
 }
 
 impl Verdicts {
@@ -327,6 +339,7 @@ impl Verdicts {
         let mut next = self.clone();
         next.second = second;
         next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
+        next.explosion = Explosion::after(self.explosion, second, crowd::exploding(evidence));
         let found = RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?)));
         let mut found: Vec<(usize, Finding)> = found.collect();
         absorb(&mut found);
@@ -362,7 +375,8 @@ impl Verdicts {
 
 impl Case {
     fn verdict(&self) -> Verdict {
-        let Finding { cause, severity, certainty, headline, culprits, figures, tries, holds: _ } = self.finding.clone();
+        let Finding { cause, severity, certainty, headline, culprits, figures, unnamed, tries, holds: _ } =
+            self.finding.clone();
         Verdict {
             cause,
             severity,
@@ -371,6 +385,7 @@ impl Case {
             headline,
             culprits,
             figures,
+            unnamed,
             tries,
         }
     }
