@@ -13,6 +13,7 @@ use ovscope::{
         screen::{Choice, Inputs, Mode, RecordControl, RecordState, run},
         source::FromSource,
     },
+    ovs_rpc::Question,
     ui::{Depth, Theme},
 };
 use tokio::{sync::mpsc, time::interval};
@@ -51,7 +52,7 @@ pub async fn main() -> anyhow::Result<()> {
     let theme = theme.for_terminal(|name| std::env::var(name).ok());
     let theme = Theme::with(theme, if has("16") { Depth::Sixteen } else { Depth::Indexed });
     let (to, events) = mpsc::channel(16);
-    let (asks, mut asked) = mpsc::channel::<ovscope::ovs_rpc::Ask>(8);
+    let (asks, mut asked) = mpsc::channel::<Question>(8);
     let ascii = has("ascii");
     let (quiet, losing, idle, empty) = (has("quiet"), has("losing"), has("idle"), has("empty"));
     tokio::spawn(async move {
@@ -73,7 +74,9 @@ pub async fn main() -> anyhow::Result<()> {
                     let weather = if quiet || idle { QUIET } else { weather };
                     to.send(FromSource::Events(host.quarter(weather))).await?;
                 }
-                Some(ask) = asked.recv() => to.send(FromSource::Events(host.answers(ask.ufid, ask.sf_acts))).await?,
+                Some(Question::Flow(ask)) = asked.recv() => {
+                    to.send(FromSource::Events(host.answers(ask.ufid, ask.sf_acts))).await?;
+                }
                 else => return Ok::<(), mpsc::error::SendError<FromSource>>(()),
             }
         }

@@ -9,6 +9,7 @@ use crate::{
         classic::{self, Insn},
     },
     model::Model,
+    ovs_text::{FlowText, Rule, Trace},
     probes::decode::Decoder,
     record::{Recording, read_message},
 };
@@ -17,7 +18,7 @@ use crate::{
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("recording_reader", recording_reader),
     ("recording_message", recording_message),
     ("retis_reader", retis_reader),
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 7] = [
     ("filter_where", filter_where),
     ("filter_program", filter_program),
     ("trigger", trigger),
+    ("ovs_text", ovs_text),
 ];
 
 /// A recording of any kind, from its first byte. Events read.
@@ -128,4 +130,17 @@ pub fn trigger(bytes: &[u8]) -> usize {
             0
         }
     }
+}
+
+/// Texts of the daemon: a flow and a rule are written back as they were. Parts understood.
+pub fn ovs_text(bytes: &[u8]) -> usize {
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    let mut parts = 0;
+    for line in text.lines() {
+        let (flow, rule) = (FlowText::read(line), Rule::read(line));
+        assert_eq!((flow.to_string(), rule.to_string()), (line.to_owned(), line.to_owned()));
+        parts += flow.key.0.len() + rule.matches().count();
+    }
+    let trace = Trace::read(text);
+    parts + trace.passes.iter().map(|pass| pass.met.len()).sum::<usize>()
 }

@@ -2,7 +2,8 @@
 //!
 //! Data has one road: a source (the probes, a recording) makes [`event::Event`]s, the [`model`] applies them, [`ui`]
 //! draws the model. `probes`, `record`, `model` and `ovs_rpc` know `event` and not each other (`probes` runs what `filter`
-//! compiles); `ui` reads `model`; only `app` knows everybody. `processes` finds the daemon for those that look for it,
+//! compiles); `ui` reads `model`; only `app` knows everybody. `ovs_text` is what Open vSwitch writes, as types, for all of them
+//! but `event`. `processes` finds the daemon for those that look for it,
 //! and [`privileges`] is what is left of root's.
 
 pub mod app;
@@ -12,6 +13,7 @@ pub mod filter;
 pub mod fuzzing;
 pub mod model;
 pub mod ovs_rpc;
+pub mod ovs_text;
 pub mod privileges;
 pub mod probes;
 mod processes;

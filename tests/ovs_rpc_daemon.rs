@@ -8,9 +8,12 @@ use std::{
 };
 
 use nix::{sys::signal, unistd::Pid};
+use ovscope::ovs_text::{Names, Trace, write_key};
 use ovscope::{
-    event::{Body, DaemonAnswer, DaemonState, Event, Query, Ufid},
-    ovs_rpc::{Ask, CallError, Client, Command, Config, FlowPlace, Search, Word, spawn},
+    event::{
+        Body, DaemonAnswer, DaemonState, DaemonTrace, DpIfindex, Event, Field, FieldMatch, FlowMatch, Query, Ufid,
+    },
+    ovs_rpc::{Ask, AskTrace, CallError, Client, Command, Config, FlowPlace, KeyText, Question, Search, Word, spawn},
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -99,6 +102,25 @@ impl Ovs {
         }
     }
 
+    fn rules(&self, rules: &[&str]) {
+        for rule in rules {
+            let done = program(self.path(), "ovs-ofctl").args(["add-flow", &self.management(), rule]).status();
+            assert!(done.expect("ovs-ofctl: install openvswitch-switch").success(), "{rule}");
+        }
+    }
+
+    fn dump(&self, rules: &str) -> String {
+        let output = program(self.path(), "ovs-ofctl")
+            .args(["--names", "dump-flows", &self.management(), rules])
+            .stdout(Stdio::piped())
+            .output();
+        String::from_utf8(output.expect("ovs-ofctl: install openvswitch-switch").stdout).expect("text")
+    }
+
+    fn management(&self) -> String {
+        format!("unix:{}", self.path().join("br0.mgmt").display())
+    }
+
     fn signal(&self, signal: signal::Signal) {
         signal::kill(Pid::from_raw(self.daemon.id().try_into().expect("a pid")), signal).expect("our own child");
     }
@@ -123,7 +145,7 @@ impl Drop for Ovs {
 
 /// The service, looking often.
 struct Service {
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<Question>,
     out: mpsc::Receiver<Vec<Event>>,
 }
 
@@ -167,6 +189,10 @@ impl Service {
         self.next(|body| if let Body::Daemon(DaemonState::Down { why }) = body { Some(why) } else { None }).await
     }
 
+    async fn trace(&mut self) -> DaemonTrace {
+        self.next(|body| if let Body::DaemonTrace(trace) = body { Some(*trace) } else { None }).await
+    }
+
     async fn answer(&mut self, query: Query) -> DaemonAnswer {
         self.next(|body| match body {
             Body::DaemonAnswer(answer) if answer.query == query => Some(*answer),
@@ -195,6 +221,7 @@ mod with_ovs {
             Command::UpcallShow,
             Command::CoverageShow,
             Command::FdbStats { bridge: Word::new("br0").expect("a name") },
+            Command::Trace { datapath: None, key: KeyText::new(PACKET).expect("a key") },
             Command::GetFlow { place: FlowPlace::OnlyDatapath, ufid },
             Command::GetFlow { place: FlowPlace::Datapath(Word::new("dummy@ovs-dummy").expect("a name")), ufid },
         ] {
@@ -231,7 +258,7 @@ mod with_ovs {
 
         let ufid = ovs.make_flow();
         let asked = Ask { ufid, datapath: "ovs-system".to_owned(), sf_acts: None };
-        service.asks.send(asked.clone()).await.expect("it lives");
+        service.asks.send(asked.clone().into()).await.expect("it lives");
         if missing == ["ofproto/detrace"] {
             let why = service.answer(Query::Detrace).await.answer.expect_err("it has no detrace");
             assert!(why.ends_with("has no ofproto/detrace: it came with OVS 3.4"), "{why}");
@@ -250,9 +277,70 @@ mod with_ovs {
             assert!(rules.contains("actions=NORMAL") && !rules.contains("was not found for"), "{rules}");
         }
 
-        service.asks.send(Ask { ufid: Ufid([1; 4]), ..asked }).await.expect("it lives");
+        service.asks.send(Ask { ufid: Ufid([1; 4]), ..asked }.into()).await.expect("it lives");
         let why = service.answer(Query::GetFlow).await.answer.expect_err("there is none");
         assert!(why.contains("the datapath has no such flow any more"), "{why}");
+    }
+
+    /// The key of a new flow as the probes tell of it, under its mask.
+    fn shape(udp_src: u128) -> FlowMatch {
+        let fields = [
+            (Field::RecircId, 0),
+            (Field::InPort, 1),
+            (Field::EthType, 0x800),
+            (Field::IpProto, 17),
+            (Field::IpFrag, 0),
+            (Field::UdpSrc, udp_src),
+        ];
+        FlowMatch::new(fields.map(|(field, value)| FieldMatch { field, value, mask: u128::MAX }))
+    }
+
+    #[tokio::test]
+    #[ignore = "needs Open vSwitch installed: in_a_guest runs it"]
+    async fn the_rule_that_a_new_flow_differs_by_is_found_and_nothing_comes_of_asking() {
+        let ovs = Ovs::start();
+        ovs.rules(&[
+            "priority=100,udp,in_port=p1,cookie=0x1f,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],resubmit(,1)",
+            "table=1,priority=7,udp,actions=learn(table=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),output:p2",
+            "table=9,priority=1,actions=drop",
+        ]);
+        let mut service = Service::start(&ovs);
+        service.up().await;
+        let mut traced = Vec::new();
+        for udp_src in [1000, 2000, 3000] {
+            let key = KeyText::new(&write_key(&shape(udp_src)).expect("all of it is known")).expect("a key");
+            let (ufid, packet, sample_of) = (Some(Ufid([udp_src as u32; 4])), None, Some(Field::UdpSrc));
+            let ask = AskTrace { dp: DpIfindex(7), datapath: "ovs-dummy".to_owned(), key, ufid, packet, sample_of };
+            service.asks.send(ask.clone().into()).await.expect("it lives");
+            let answer = service.trace().await;
+            assert!((&answer.key, answer.ufid, answer.took_ns > 0) == (&ask.key.to_string(), ask.ufid, true));
+            traced.push(Trace::read(&answer.answer.expect("a trace")));
+        }
+        for trace in traced {
+            assert_eq!((trace.passes.len(), trace.unknown), (1, 0), "{trace:?}");
+            let pass = &trace.passes[0];
+            assert!(pass.matches(Field::UdpSrc) && !pass.matches(Field::UdpDst), "{}", pass.megaflow);
+            let met: Vec<_> = pass.met.iter().map(|met| (met.bridge.as_str(), met.table, met.priority)).collect();
+            assert_eq!(met, [("br0", 0, Some(100)), ("br0", 1, Some(7))]);
+            let copies = "move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15]".to_owned();
+            assert_eq!(pass.met[0].names(Field::UdpSrc), [Names::Action(copies)]);
+            assert_eq!(pass.met[0].cookie, "0x1f");
+            assert_eq!(pass.met[1].names(Field::UdpSrc), []);
+        }
+        let learned = ovs.appctl(&["fdb/show", "br0"]);
+        assert_eq!(learned.lines().count(), 1, "no packet came by: {learned}");
+        assert_eq!(ovs.dump("table=9").lines().filter(|line| line.contains("dl_dst")).count(), 0);
+        assert!(ovs.dump("table=0").contains("n_packets=0"));
+
+        // What cannot be traced says why.
+        let key = KeyText::new("in_port(77),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:07)").expect("a key");
+        for (datapath, why) in [("ovs-dummy", "no OpenFlow port"), ("ovs-other", "Cannot find the datapath")] {
+            let (datapath, key) = (datapath.to_owned(), key.clone());
+            let ask = AskTrace { dp: DpIfindex(7), datapath, key, ufid: None, packet: None, sample_of: None };
+            service.asks.send(ask.into()).await.expect("it lives");
+            let said = service.trace().await.answer.expect_err("no such port, no such datapath");
+            assert!(said.contains(why), "{said}");
+        }
     }
 
     #[tokio::test]
@@ -266,7 +354,7 @@ mod with_ovs {
         for (asked, good) in
             [(named.clone(), true), (Ask { datapath: String::new(), ufid: Ufid([1; 4]), ..named }, false)]
         {
-            service.asks.send(asked).await.expect("it lives");
+            service.asks.send(asked.into()).await.expect("it lives");
             let answer = service.answer(Query::GetFlow).await.answer;
             match &answer {
                 Ok(text) => assert!(good && text.contains("in_port(1)"), "by its number in this form: {text}"),
@@ -314,5 +402,5 @@ fn in_a_guest() {
         .expect("lab/run starts");
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
-    assert!(said.contains("4 passed; 0 failed"), "{said}");
+    assert!(said.contains("5 passed; 0 failed"), "{said}");
 }

@@ -18,6 +18,7 @@ use ovscope::{
         state::{Effect, State},
     },
     event::{Body, Capability, CapabilityState, DaemonState, DelReason, Event, FlowResult, RevalResult, Revalidation},
+    ovs_rpc::Question,
     ui::{Choice, Mode, Theme},
 };
 use proptest::prelude::*;
@@ -82,7 +83,7 @@ fn a_flow_with_what_the_daemon_says() {
     press(&mut state, "2j\n");
     let asking = text(&mut state, 80, 24);
     assert!(asking.contains("asking…"), "{asking}");
-    let ask = asked.try_recv().expect("the selected flow is asked about");
+    let Ok(Question::Flow(ask)) = asked.try_recv() else { panic!("the selected flow is asked about") };
     assert_eq!(ask.datapath, "ovs-system");
     let _ = frame(&mut state, 80, 24);
     assert!(asked.try_recv().is_err(), "once is enough");

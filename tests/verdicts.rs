@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use ovscope::{
-    event::{Body, Event},
-    model::{Cause, Model, SECOND, Severity},
+    event::{Body, DaemonTrace, Event, Field},
+    model::{Cause, Model, SECOND, Severity, Verdict},
     record::Reader,
 };
 
@@ -97,6 +97,77 @@ fn what_was_provoked_is_named_and_nothing_else() {
         let mut firsts = said.first.iter().skip_while(|first| also.contains(first));
         assert!(firsts.all(|first| first == cause), "{name}: first {:?}", said.first);
     }
+}
+
+/// What ovs-vswitchd says of a packet that meets the rule of the lab's storms, and another behind it.
+const COPIES: &str = "Flow: udp\n\nbridge(\"br0\")\n-------------\n 0. udp,in_port=1, priority 100, cookie 0x1f\n    \
+    move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15]\n    resubmit(,10)\n    10. priority 0\n            NORMAL\n\n\
+    Final flow: unchanged\nMegaflow: recirc_id=0,eth,udp,in_port=1,nw_frag=no,tp_src=1000\nDatapath actions: 2\n";
+
+/// A recording's events with a daemon that answers every question for a trace with this; gives how often it was asked, and
+/// the model in the end with the last verdict of each cause.
+fn traced(name: &str, answer: Result<&str, &str>) -> (usize, BTreeMap<Cause, Verdict>, Vec<Event>) {
+    let (mut model, mut asked, mut last, mut heard) = (Model::default(), 0, BTreeMap::new(), Vec::new());
+    for event in events(name) {
+        model.apply(&event);
+        heard.push(event.clone());
+        if !matches!(event.body, Body::Counters(_)) {
+            continue;
+        }
+        last.extend(model.verdicts().into_iter().map(|verdict| (verdict.cause, verdict)));
+        let Some(sample) = model.sample_to_trace() else { continue };
+        asked += 1;
+        assert!(sample.field == Field::UdpSrc && sample.key.contains("proto=17") && sample.key.contains("udp(src="));
+        let answer = answer.map(str::to_owned).map_err(str::to_owned);
+        let (dp, ufid, key, sample_of) = (sample.dp, sample.ufid, sample.key, Some(sample.field));
+        let trace = DaemonTrace { dp, ufid, key, sample_of, answer, took_ns: 1 };
+        let trace = Event::host(event.ts, Body::DaemonTrace(Box::new(trace)));
+        model.apply(&trace);
+        heard.push(trace);
+    }
+    (asked, last, heard)
+}
+
+#[test]
+fn the_rule_of_a_storm_is_named_by_the_traces_of_three_of_its_flows() {
+    let (asked, verdicts, heard) = traced("field_explosion", Ok(COPIES));
+    assert_eq!(asked, 3);
+    let verdict = &verdicts[&Cause::FieldExplosion];
+    let rules: Vec<_> = verdict.rules.iter().map(|rule| (rule.to_string(), rule.met_by, rule.of)).collect();
+    let line =
+        "br0 table=0 priority=100 cookie=0x1f udp,in_port=1  uses udp_src: move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15]";
+    assert_eq!(rules, [(line.to_owned(), 3, 3)]);
+    assert_eq!(verdict.unnamed, None);
+    // A replay names it without asking.
+    let mut replayed = Model::default();
+    replayed.apply_all(&heard);
+    assert_eq!(replayed.verdicts().iter().flat_map(|verdict| verdict.rules.iter()).count(), 1);
+    assert!(replayed.sample_to_trace().is_none());
+}
+
+#[test]
+fn the_rule_is_named_where_something_worse_is_told_of_the_same_storm() {
+    let (_, verdicts, _) = traced("flow_limit", Ok(COPIES));
+    assert_eq!(verdicts[&Cause::FlowLimit].rules.len(), 1, "{:?}", verdicts[&Cause::FlowLimit]);
+}
+
+#[test]
+fn where_the_traces_do_not_tell_the_rule_that_is_said() {
+    let plain = COPIES.replace("move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15]", "drop");
+    let other = COPIES.replace(",tp_src=1000", "");
+    for (answer, asks, why) in [
+        (Ok(&*plain), 3, "none of the 2 that 3 traced flows met names udp_src"),
+        (Ok(&*other), 3, "the flows that 3 traced packets make do not match udp_src; rules changed since"),
+        (Ok("nonsense"), 3, "the flows that 3 traced packets make do not match udp_src"),
+        (Err("it does not answer"), 8, "not traced: it does not answer"),
+    ] {
+        let (asked, verdicts, _) = traced("field_explosion", answer);
+        let verdict = &verdicts[&Cause::FieldExplosion];
+        assert_eq!((asked, verdict.rules.len()), (asks, 0), "{answer:?}");
+        assert!(verdict.unnamed.as_ref().is_some_and(|words| words.contains(why)), "{:?}", verdict.unnamed);
+    }
+    let (asked, verdicts, _) = traced("full_rate", Ok(COPIES));
+    assert!(asked == 0 && verdicts.values().all(|verdict| verdict.unnamed.is_none()), "nothing to ask for");
 }
 
 #[test]

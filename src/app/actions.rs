@@ -37,6 +37,8 @@ pub enum Action {
     GoFlow,
     /// To the handler of what is selected.
     GoHandler,
+    /// Have the daemon trace what is selected.
+    Trace,
     /// Show an open packet's bytes, or not.
     Hex,
     /// The map of latency in the whole view, or back.
@@ -272,6 +274,7 @@ pub const ACTIONS: &[Entry] = {
         entry(A::First, "first", "", &[char('g'), key(K::Home)], P::Rows, "to the first row, and stay with it"),
         entry(A::Last, "last", "", &[char('G'), key(K::End)], P::Rows, "to the last row"),
         entry(A::Filter, "filter", "filter", &[char('/')], P::Filterable, "show only rows that have these words, or =field; Esc shows all"),
+        entry(A::Trace, "trace", "trace", &[char('t')], P::Related, "ofproto/trace: the OpenFlow rules that it would meet now"),
         entry(A::Sort, "sort", "sort", &[char('s')], P::Sortable, "sort by the next column"),
         entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
         entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),

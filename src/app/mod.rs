@@ -26,6 +26,7 @@ mod record;
 mod record_args;
 pub mod replay;
 pub mod report;
+mod sampler;
 pub mod screen;
 mod session;
 mod signals;
@@ -35,6 +36,7 @@ pub mod state;
 mod survey;
 mod tape;
 mod terminal;
+mod traced;
 pub mod trigger;
 mod ways;
 

@@ -13,13 +13,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     cli::RecordArgs,
+    sampler::Sampler,
     session::{Session, after, asked_to_end, prepare},
     source::FromSource,
 };
 use crate::{
     event::{Query, Told},
     model::{Flow, FlowKey, FlowSort, Limits, Model},
-    ovs_rpc::Ask,
+    ovs_rpc::{Ask, AskTrace},
     probes,
     record::{Files, Header, Preamble, Progress, RecordError, Recorder, Stream, Summary},
 };
@@ -87,7 +88,12 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
                 }
                 if let Some(ask) = asking.next(began.elapsed()) {
                     // The service keeps the newest question: one that finds no room is asked again later.
-                    let _ = session.asks.try_send(ask);
+                    let _ = session.asks.try_send(ask.into());
+                }
+                if let Some(ask) = asking.next_sample()
+                    && session.asks.try_send(ask.into()).is_err()
+                {
+                    asking.sampler.take_back();
                 }
             }
             () = &mut end => break,
@@ -190,6 +196,7 @@ struct Asking {
     /// How often it was asked about each.
     asked: HashMap<FlowKey, u8>,
     count: u64,
+    sampler: Sampler,
 }
 
 /// Flows that are asked about in one recording, at most.
@@ -201,7 +208,7 @@ impl Asking {
     fn new(per_second: u32) -> Self {
         // Only the flows are looked at.
         let model = Model::new(Limits { packets: 64, upcalls: 64, ..Limits::default() });
-        Self { per_second, model, asked: HashMap::new(), count: 0 }
+        Self { per_second, model, asked: HashMap::new(), count: 0, sampler: Sampler::default() }
     }
 
     /// The events of runs are passed over: the flows that packets hit, and how often, are in the counters.
@@ -214,6 +221,11 @@ impl Asking {
                 self.model.apply(event);
             }
         }
+    }
+
+    /// The next flow of a storm to be traced.
+    fn next_sample(&mut self) -> Option<AskTrace> {
+        if self.per_second == 0 { None } else { self.sampler.next(&self.model) }
     }
 
     /// The next question, if it is time for one: in turn about the flow with the most hits and the newest.

@@ -31,7 +31,8 @@ pub struct RecordArgs {
     /// Delete the oldest files of this recording so that all together have no more bytes than this
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_total: Option<u64>,
-    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each); 0: never
+    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each), and in a storm for traces of
+    /// a few; 0: never
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub ask: u32,
     #[command(flatten)]

@@ -385,6 +385,7 @@ fn is_state(event: &Event) -> bool {
             | Body::Daemon(_)
             | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
+            | Body::DaemonTrace(_)
             | Body::Mark(_)
     )
 }

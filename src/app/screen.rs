@@ -23,7 +23,7 @@ use super::{
     terminal::{Guard, write},
 };
 pub use crate::ui::{Choice, Mode, RecordState};
-use crate::{event::Bookmark, ovs_rpc::Ask};
+use crate::{event::Bookmark, ovs_rpc::Question};
 
 /// Time between two frames that keys ask for, at least: a held key must not fill a slow line, and an answer within 50 ms
 /// is at once for fingers.
@@ -48,8 +48,8 @@ pub trait RecordControl {
 pub struct Inputs {
     /// The events.
     pub events: mpsc::Receiver<FromSource>,
-    /// Where questions about flows go; answers come back as events.
-    pub asks: Option<mpsc::Sender<Ask>>,
+    /// Where questions to the daemon go; answers come back as events.
+    pub asks: Option<mpsc::Sender<Question>>,
     /// The recorder, where there can be one.
     pub recorder: Option<Box<dyn RecordControl>>,
     /// The replay to steer.

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{cli::DaemonArgs, source::FromSource};
 use crate::{
     event::{Event, Told},
-    ovs_rpc::{self, Ask},
+    ovs_rpc::{self, Question},
     privileges,
     probes::{Config, Prepared, Running, Usdt, monotonic_now},
 };
@@ -30,7 +30,7 @@ pub struct Session<T = Event> {
     /// Events of the probes and the daemon. [`FromSource::Ended`] comes only when the probes stopped by themselves.
     pub events: mpsc::Receiver<FromSource<T>>,
     /// Questions to the daemon.
-    pub asks: mpsc::Sender<Ask>,
+    pub asks: mpsc::Sender<Question>,
     /// Whatever else is to pass where the events do.
     pub notes: mpsc::WeakSender<FromSource<T>>,
     probes: Option<Running>,
@@ -110,7 +110,7 @@ impl<T: From<Event> + Send + 'static> Session<T> {
 pub fn ask_daemon<T: From<Event> + Send + 'static>(
     rundir: Option<PathBuf>,
     rate: Option<u32>,
-    asked: mpsc::Receiver<Ask>,
+    asked: mpsc::Receiver<Question>,
     out: &mpsc::Sender<FromSource<T>>,
 ) -> JoinHandle<()> {
     let mut config = ovs_rpc::Config::new(rundir);

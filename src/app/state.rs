@@ -19,6 +19,7 @@ use super::{
     past::{Departure, LookBack},
     playback::PlaybackCommand,
     prompt::Prompt,
+    sampler::Sampler,
     screen::RecordControl,
     source::FromSource,
     ways::Step,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
     model::{Limits, Model},
-    ovs_rpc::Ask,
+    ovs_rpc::Question as ToDaemon,
     ui::{self, Drawn, Ended, Hits, Mode, Pace, Pins, RecordState, Screen, Status, Theme, ViewState, matches::Matches},
 };
 
@@ -70,7 +71,8 @@ pub struct State {
     trail: Vec<Step>,
     /// The last question put to the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
-    asks: Option<Sender<Ask>>,
+    asks: Option<Sender<ToDaemon>>,
+    sampler: Sampler,
     playback: Option<Sender<PlaybackCommand>>,
     recorder: Option<Box<dyn RecordControl>>,
     flight: Option<Box<dyn FlightControl>>,
@@ -102,6 +104,7 @@ impl State {
             trail: Vec::new(),
             asked: None,
             asks: None,
+            sampler: Sampler::default(),
             playback: None,
             recorder: None,
             flight: None,
@@ -119,7 +122,7 @@ impl State {
     #[must_use]
     pub fn with(
         self,
-        asks: Option<Sender<Ask>>,
+        asks: Option<Sender<ToDaemon>>,
         playback: Option<Sender<PlaybackCommand>>,
         recorder: Option<Box<dyn RecordControl>>,
     ) -> Self {
@@ -154,6 +157,7 @@ impl State {
         match from {
             FromSource::Events(events) => {
                 self.model.apply_all(&events);
+                self.sample();
                 let answered = self.answer_held(&events);
                 let still = self.held.is_some() || self.past.is_some();
                 return !still || answered || self.seconds_behind_changed();
@@ -181,7 +185,7 @@ impl State {
         let held = self.past.as_mut().map(|past| &mut past.model).or(self.held.as_deref_mut());
         let Some(held) = held else { return false };
         let mut answered = false;
-        for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_))) {
+        for event in events.iter().filter(|e| matches!(e.body, Body::DaemonAnswer(_) | Body::DaemonTrace(_))) {
             held.apply(&Event { ts: held.now(), ..event.clone() });
             answered = true;
         }

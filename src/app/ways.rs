@@ -144,6 +144,28 @@ fn packet_of(subject: &Subject<'_>) -> Option<PacketId> {
     }
 }
 
+/// What is marked or open that can be traced: a flow, or else the packet.
+pub enum ToTrace<'a> {
+    /// A flow.
+    Flow(&'a crate::model::Flow),
+    /// A packet.
+    Packet(&'a Packet),
+}
+
+/// The flow or the packet that is marked or open; why not, where there is none.
+pub fn to_trace<'a>(
+    view: &ViewState,
+    pins: &'a Pins,
+    matches: &Matches,
+    model: &'a Model,
+) -> Result<ToTrace<'a>, &'static str> {
+    match subject(view, pins, matches, model).ok_or("nothing is selected")? {
+        Subject::Flow(flow) => Ok(ToTrace::Flow(flow)),
+        Subject::Upcall(_, packet) => packet.map(ToTrace::Packet).ok_or("its packet was not seen"),
+        Subject::Packet(packet, _) => Ok(ToTrace::Packet(packet)),
+    }
+}
+
 /// The flow that an upcall put, or that its packet hit.
 fn flow_of(subject: &Subject<'_>) -> Option<FlowKey> {
     let put = |upcall: &Upcall| Some(FlowKey::Ufid(upcall.dp?, upcall.put?.ufid?));

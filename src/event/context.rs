@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Comm, DpIfindex, DropCounter, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
+use super::{Comm, DpIfindex, DropCounter, Field, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
 /// The kernel side's exact counters, summed over CPUs but for upcalls, since the probes were attached (not since the datapath was
 /// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
@@ -330,6 +330,25 @@ pub struct DaemonAnswer {
     pub sf_acts: Option<FlowPtr>,
     /// What was asked.
     pub query: Query,
+    /// The text, or why there is none. From outside: may hold anything.
+    pub answer: Result<String, String>,
+    /// How long it took, in nanoseconds.
+    pub took_ns: u64,
+}
+
+/// What `ofproto/trace` said at the event's time: the OpenFlow rules that a packet with this key meets. About a packet
+/// where the event has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonTrace {
+    /// The datapath.
+    pub dp: DpIfindex,
+    /// The flow that the key is of; none where it is about a packet, or the flow has none.
+    pub ufid: Option<Ufid>,
+    /// What was asked: a key as `ovs-dpctl` writes them.
+    pub key: String,
+    /// Asked without anybody's doing, as a sample of flows that differ in this field.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sample_of: Option<Field>,
     /// The text, or why there is none. From outside: may hold anything.
     pub answer: Result<String, String>,
     /// How long it took, in nanoseconds.

@@ -198,6 +198,37 @@ fields! {
     NdTll "nd_tll" 48 Mac,
 }
 
+impl Field {
+    /// The field of this name, as [`Field::name`] gives it.
+    pub fn named(name: &str) -> Option<Self> {
+        let named = Self::NAMED.iter().copied().find(|field| field.name() == name);
+        named.or_else(|| name.strip_prefix("attr_")?.parse().ok().map(Self::Other))
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(d)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom(format!("no field of a flow: {name}")))
+    }
+}
+
+impl JsonSchema for Field {
+    fn schema_name() -> Cow<'static, str> {
+        "Field".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": "A field that a flow can match, `udp_src`." })
+    }
+}
+
 /// One field's value and which of its bits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldMatch {
@@ -318,8 +349,7 @@ impl<'de> Deserialize<'de> for FlowMatch {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let texts = BTreeMap::<String, String>::deserialize(d)?;
         let field_match = |(name, text): (&String, &String)| {
-            let field = Field::NAMED.iter().copied().find(|field| field.name() == *name);
-            let field = field.or_else(|| name.strip_prefix("attr_")?.parse().ok().map(Field::Other))?;
+            let field = Field::named(name)?;
             let (value, mask) = text.split_once('/').map_or((text.as_str(), None), |(v, m)| (v, Some(m)));
             let mask = mask.map_or(Some(FieldMatch::all(field)), |mask| unwritten(field, mask))?;
             Some(FieldMatch { field, value: unwritten(field, value)?, mask })

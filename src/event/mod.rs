@@ -23,8 +23,8 @@ pub use action::{
     MplsLse, Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
 };
 pub use context::{
-    Bookmark, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, Datapath, DpCounters, DpStats,
-    ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
+    Bookmark, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, DaemonTrace, Datapath,
+    DpCounters, DpStats, ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
 };
 pub use drop::{Drop, DropCounter, HandlerSched};
 pub use figures::{DaemonFigures, UdpifFigures};
@@ -130,6 +130,8 @@ pub enum Body {
     DaemonFigures(Box<DaemonFigures>),
     /// What the daemon said when asked about a flow.
     DaemonAnswer(Box<DaemonAnswer>),
+    /// What the daemon said of the way that a packet takes through its OpenFlow rules.
+    DaemonTrace(Box<DaemonTrace>),
     /// Somebody marked a moment.
     Mark(Bookmark),
 
@@ -172,6 +174,7 @@ impl Event {
             Body::Daemon(_) => "daemon",
             Body::DaemonFigures(_) => "daemon_figures",
             Body::DaemonAnswer(_) => "daemon_answer",
+            Body::DaemonTrace(_) => "daemon_trace",
             Body::Mark(_) => "mark",
         }
     }

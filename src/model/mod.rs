@@ -25,6 +25,7 @@ mod makers;
 mod meter;
 mod ordered;
 mod overview;
+mod packet_key;
 mod packet_store;
 mod packets;
 mod rates;
@@ -35,6 +36,7 @@ mod shapes;
 mod summary;
 mod tables;
 mod talkers;
+mod traces;
 mod unlinked;
 mod upcalls;
 mod verdict;
@@ -54,6 +56,7 @@ pub use latency::{HEAT_BUCKETS, HEAT_SECONDS, HeatColumn, Percentiles, Stage, Wi
 pub use limits::{Evicted, Limits};
 pub use meter::SECOND;
 pub use overview::{Column, Overview};
+pub use packet_key::packet_key;
 pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
@@ -61,9 +64,10 @@ pub use shapes::{FieldSpread, Spreads};
 pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
+pub use traces::Traced;
 pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
-pub use verdict::{Cause, Certainty, Culprit, Figure, Severity, Verdict};
+pub use verdict::{Cause, Certainty, Culprit, Figure, NamedRule, Sample, Severity, Verdict};
 
 use std::collections::VecDeque;
 
@@ -82,6 +86,7 @@ use packet_store::Packets;
 use recent::Recent;
 use shapes::Shapes;
 use tables::Handlers;
+use traces::Traces;
 use unlinked::Gaps;
 use verdict::Verdicts;
 use windows::{Matters, Outcomes, Returns, Told};
@@ -127,6 +132,7 @@ pub struct Model {
     matters: Matters,
     returns: Returns,
     told: Told,
+    traces: Traces,
     verdicts: Verdicts,
 }
 
@@ -171,6 +177,7 @@ impl Model {
             matters: Matters::default(),
             returns: Returns::default(),
             told: Told::default(),
+            traces: Traces::default(),
             verdicts: Verdicts::default(),
         }
     }
@@ -209,6 +216,9 @@ impl Model {
             Body::DaemonFigures(figures) => self.told.add(event.ts, figures),
             Body::FlowShape(shape) => self.shapes.add(event.ts, shape, self.limits.shapes),
             Body::DaemonAnswer(answer) => self.answers.insert(event.ts, answer, &self.limits, &mut self.evicted),
+            Body::DaemonTrace(trace) => {
+                self.traces.add(event.ts, event.packet, trace, &self.limits, &mut self.evicted);
+            }
             // Of the recording, not of what was recorded: see [`Overview`].
             Body::Mark(_) => {}
             Body::Loss(loss) => {

@@ -128,7 +128,7 @@ impl Overview {
             }
             Body::Mark(mark) => self.mark(mark.clone()),
             Body::Session(_) | Body::Datapaths { .. } | Body::Daemon(_) => self.incidents.see(event),
-            Body::Probes { .. } | Body::DaemonFigures(_) | Body::DaemonAnswer(_) => {}
+            Body::Probes { .. } | Body::DaemonFigures(_) | Body::DaemonAnswer(_) | Body::DaemonTrace(_) => {}
             _ => self.reach(event.ts),
         }
     }

@@ -3,11 +3,11 @@
 use super::{
     Anomaly, Condition, DatapathRow, Dimension, DropRow, Evicted, Fate, Flow, FlowKey, FlowOrder, FlowSort, HandlerRow,
     HeatColumn, Late, Limits, Metric, Model, Packet, PacketSnapshot, Percentiles, PortRow, Rates, Revalidators, SECOND,
-    Stage, TalkerKey, Talkers, Totals, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
+    Stage, TalkerKey, Talkers, Totals, Traced, Upcall, UpcallEnd, Window, tables::Handler, talkers::Sketch,
 };
 use crate::event::{
-    Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, Loss, Nanos, PacketId, Port, PortNo,
-    Query, Session, UpcallId,
+    Capability, Clock, DaemonAnswer, DaemonState, Datapath, DpIfindex, Event, FlowShape, Loss, Nanos, PacketId, Port,
+    PortNo, Query, Session, Ufid, UpcallId,
 };
 
 /// Rates whose last reading is older than this say nothing of now.
@@ -291,6 +291,30 @@ impl Model {
         // One may have been asked before the actions were known.
         let unknown = || self.answers.get(ufid, None, query, flow.since);
         self.answers.get(ufid, flow.sf_acts, query, flow.since).or_else(unknown)
+    }
+
+    /// What the daemon said last when it was asked to trace a packet of this generation of a flow.
+    pub fn trace_of_flow(&self, flow: &Flow) -> Option<&Traced> {
+        let ufid = flow.ufid?;
+        self.traces.latest(|traced| {
+            let of = &traced.trace;
+            traced.packet.is_none() && of.ufid == Some(ufid) && of.dp == flow.dp && traced.at >= flow.since
+        })
+    }
+
+    /// What the daemon said last when it was asked to trace this packet.
+    pub fn trace_of_packet(&self, packet: &Packet) -> Option<&Traced> {
+        self.traces.latest(|traced| traced.packet == Some(packet.id) && traced.at >= packet.first)
+    }
+
+    /// What a flow matches that was put in the last seconds.
+    pub fn shape(&self, dp: DpIfindex, ufid: Ufid) -> Option<&FlowShape> {
+        self.shapes.of(dp, ufid)
+    }
+
+    /// Whether the daemon has said anything when it was asked to trace a packet with this key.
+    pub fn is_key_traced(&self, key: &str) -> bool {
+        self.traces.latest(|traced| traced.trace.key == key).is_some()
     }
 
     /// When the counters were last read; 0 before.

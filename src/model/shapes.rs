@@ -9,7 +9,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use super::{Flow, FlowKey, Model, meter::SECOND};
-use crate::event::{DpIfindex, Field, FieldMatch, FlowShape, Nanos, Query};
+use crate::event::{DpIfindex, Field, FieldMatch, FlowShape, Nanos, Query, Ufid};
 
 /// Seconds that are looked at.
 const SECONDS: Nanos = 10;
@@ -65,6 +65,11 @@ impl Shapes {
         let from = self.recent.partition_point(|(ts, _)| *ts < begin);
         let to = self.recent.partition_point(|(ts, _)| *ts <= now);
         self.recent.range(from..to.max(from)).map(|(_, shape)| shape)
+    }
+
+    /// Of this flow, the latest.
+    pub fn of(&self, dp: DpIfindex, ufid: Ufid) -> Option<&FlowShape> {
+        self.recent.iter().rev().map(|(_, shape)| shape).find(|shape| shape.dp == dp && shape.ufid == Some(ufid))
     }
 
     /// How they differ.

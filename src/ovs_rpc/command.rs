@@ -30,6 +30,14 @@ pub enum Command {
         /// The poll mode driver's core that made the flow; see [`NO_PMD`].
         pmd: Option<u32>,
     },
+    /// `ofproto/trace`: the way of a packet with this key through the `OpenFlow` rules. In this form, with neither a
+    /// packet nor `-generate`, nothing comes of it: no action is executed, nothing is learned.
+    Trace {
+        /// The key's datapath; none: the only one. Refused where there are several.
+        datapath: Option<Word>,
+        /// What a packet is to have.
+        key: KeyText,
+    },
     /// `dpctl/show`: the datapaths, their counts and ports.
     DpctlShow,
     /// `dpctl/dump-dps`: the datapaths' names.
@@ -68,6 +76,7 @@ impl Command {
             Self::ListCommands => "list-commands",
             Self::GetFlow { .. } => "dpctl/get-flow",
             Self::Detrace { .. } => "ofproto/detrace",
+            Self::Trace { .. } => "ofproto/trace",
             Self::DpctlShow => "dpctl/show",
             Self::DumpDps => "dpctl/dump-dps",
             Self::DpifShow => "dpif/show",
@@ -89,6 +98,9 @@ impl Command {
             }
             Self::Detrace { ufid, pmd } => {
                 [format!("ufid:{ufid}")].into_iter().chain(pmd.map(|pmd| format!("pmd={pmd}"))).collect()
+            }
+            Self::Trace { datapath, key } => {
+                datapath.iter().map(|name| name.0.clone()).chain([key.0.clone()]).collect()
             }
             Self::FdbStats { bridge } => vec![bridge.0.clone()],
             _ => Vec::new(),
@@ -136,6 +148,38 @@ impl fmt::Display for Word {
     }
 }
 
+/// A datapath flow's key, as one argument that can be nothing else: up to 4096 ASCII letters, digits and
+/// `_ . : @ + - ( ) { } = , / |`, beginning with a letter, with an `in_port(`. So it is neither an option nor the packet
+/// in hex that would be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyText(String);
+
+/// A text that is no [`KeyText`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} … is no key of a flow that can be sent to the daemon")]
+pub struct KeyTextError(String);
+
+/// Longer than any key that `ovs-dpctl` writes.
+const KEY_MAX: usize = 4096;
+
+impl KeyText {
+    /// The text as a key, when it can be one.
+    pub fn new(text: &str) -> Result<Self, KeyTextError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@+-(){}=,/|".contains(&b);
+        let good = text.len() <= KEY_MAX
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.contains("in_port(")
+            && text.bytes().all(allowed);
+        if good { Ok(Self(text.to_owned())) } else { Err(KeyTextError(text.chars().take(64).collect())) }
+    }
+}
+
+impl fmt::Display for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -178,7 +222,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_trace_is_of_a_key_and_of_no_packet() {
+        let key = KeyText::new("in_port(1),eth(src=02:00:00:00:00:01),eth_type(0x0800)").expect("a key");
+        let datapath = Some(Word::new("ovs-system").expect("a word"));
+        let typed = [datapath, None].map(|datapath| typed(&Command::Trace { datapath, key: key.clone() }));
+        assert_eq!(typed[0], format!("ofproto/trace ovs-system {key}"));
+        assert_eq!(typed[1], format!("ofproto/trace {key}"));
+        let long = format!("in_port(1),{}", "a".repeat(KEY_MAX));
+        for bad in [
+            "",
+            "-generate",
+            "--l7 in_port(1)",
+            "0200000000010200000000020800",
+            "eth(src=02:00:00:00:00:01)",
+            "in_port(1) -generate",
+            "in_port(p1\n)",
+            "(in_port(1))",
+            &long,
+        ] {
+            let error = KeyText::new(bad).expect_err("no key").to_string();
+            assert!(error.contains("is no key of a flow"), "{error}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_key_never_is_an_option_or_a_packet(text in "\\PC{0,70}|-[a-z]{1,9}in_port\\(1\\)|[0-9a-f]{0,70}|[a-z(),=]{0,20}in_port\\([0-9]\\)") {
+            if let Ok(key) = KeyText::new(&text) {
+                prop_assert_eq!(key.to_string(), text.clone());
+                prop_assert!(!text.starts_with('-') && !text.contains(char::is_whitespace));
+                prop_assert!(!text.bytes().all(|b| b.is_ascii_hexdigit()), "a packet in hex");
+            }
+        }
+
         #[test]
         fn a_word_never_is_an_option_or_two_words(text in "\\PC{0,70}|-[a-z]{1,9}|[a-z@.:]{1,70}") {
             if let Ok(word) = Word::new(&text) {

@@ -11,14 +11,15 @@ mod frame;
 mod pace;
 mod search;
 mod service;
+mod traces;
 mod wanted;
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::event::{FlowPtr, Ufid};
+use crate::event::{DpIfindex, Field, FlowPtr, PacketId, Ufid};
 
 pub use client::{CallError, Client};
-pub use command::{Command, FlowPlace, NO_PMD, Word, WordError};
+pub use command::{Command, FlowPlace, KeyText, KeyTextError, NO_PMD, Word, WordError};
 pub use frame::{FrameError, Framer, MAX_REPLY, Reply};
 pub use search::{Found, NotFound, Search};
 pub use service::spawn;
@@ -32,6 +33,44 @@ pub struct Ask {
     pub datapath: String,
     /// Its actions now: an answer belongs to one generation of the flow.
     pub sf_acts: Option<FlowPtr>,
+}
+
+/// Ask the daemon for the way of a packet through its OpenFlow rules. The answer comes back as an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskTrace {
+    /// The datapath.
+    pub dp: DpIfindex,
+    /// Its name; empty where it is not known.
+    pub datapath: String,
+    /// What the packet has.
+    pub key: KeyText,
+    /// The flow that the key is of.
+    pub ufid: Option<Ufid>,
+    /// The packet that the key is of.
+    pub packet: Option<PacketId>,
+    /// Nobody asked for it: a sample of flows that differ in this field.
+    pub sample_of: Option<Field>,
+}
+
+/// What the daemon can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// About a flow. Only the newest of these counts.
+    Flow(Ask),
+    /// For a trace. Each is answered, as far as there is room for it to wait.
+    Trace(Box<AskTrace>),
+}
+
+impl From<Ask> for Question {
+    fn from(ask: Ask) -> Self {
+        Self::Flow(ask)
+    }
+}
+
+impl From<AskTrace> for Question {
+    fn from(ask: AskTrace) -> Self {
+        Self::Trace(Box::new(ask))
+    }
 }
 
 /// How the daemon is asked.

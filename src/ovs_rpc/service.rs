@@ -2,6 +2,7 @@
 
 mod figures;
 mod flows;
+mod traces;
 
 use std::{
     convert::Infallible,
@@ -19,9 +20,10 @@ use tokio::{
 use crate::event::{Body, DaemonAnswer, DaemonState, Event, Nanos, Query, UdpifFigures};
 
 use super::{
-    Ask, CallError, Client, Command, Config,
+    Ask, AskTrace, CallError, Client, Command, Config, Question,
     daemon::Daemon,
     pace::{Backoff, Throttle},
+    traces::Traces,
     wanted::{Answers, QUERIES, Wanted},
 };
 
@@ -39,12 +41,17 @@ const OWED_MOST: Duration = Duration::from_secs(30);
 /// Starts the service on the present tokio runtime. It ends when `out` is closed; when `asks` is, it goes on telling
 /// how the daemon is.
 ///
-/// Only the newest ask counts: one that is not finished when the next comes is given up, so the channel can be small.
-/// An ask makes two requests, so a caller that wants each of many to be answered sends at most half of `rate` a second.
+/// Of the questions about flows only the newest counts: one that is not finished when the next comes is given up, so the
+/// channel can be small. It makes two requests, so a caller that wants each of many to be answered sends at most half of `rate` a second.
 /// Each [`Query`] of it gets a [`Body::DaemonAnswer`], be it a failure; while the daemon cannot answer, one that says
 /// so, and another when it can. An answer that still holds is told again without asking (get-flow's is at most 5 s
-/// old, detrace's 60 s). `clock` is the traced host's monotonic one.
-pub fn spawn<C>(config: Config, asks: mpsc::Receiver<Ask>, out: mpsc::Sender<Vec<Event>>, clock: C) -> JoinHandle<()>
+/// old, detrace's 60 s). Each trace gets a [`Body::DaemonTrace`], in the same way. `clock` is the traced host's monotonic one.
+pub fn spawn<C>(
+    config: Config,
+    asks: mpsc::Receiver<Question>,
+    out: mpsc::Sender<Vec<Event>>,
+    clock: C,
+) -> JoinHandle<()>
 where
     C: Fn() -> Nanos + Send + Sync + 'static,
 {
@@ -61,6 +68,8 @@ where
                     down: None,
                     wanted: None,
                     newest: None,
+                    traces: Traces::default(),
+                    new_traces: Vec::new(),
                     answers: Answers::new(ANSWERS_KEPT),
                     teller: Teller { out, clock },
                     config,
@@ -93,14 +102,19 @@ impl<C: Fn() -> Nanos> Teller<C> {
 }
 
 /// The service at a rate of 0: says so, and nothing else.
-async fn decline<C: Fn() -> Nanos>(mut asks: mpsc::Receiver<Ask>, teller: &Teller<C>) -> Result<Infallible, Gone> {
+async fn decline<C: Fn() -> Nanos>(mut asks: mpsc::Receiver<Question>, teller: &Teller<C>) -> Result<Infallible, Gone> {
     let why = "ovs-vswitchd is not asked anything: the rate is 0. What to do: give --rpc-rate another number";
     teller.tell(Body::Daemon(DaemonState::Down { why: why.to_owned() })).await?;
     loop {
         select! {
             () = teller.out.closed() => return Err(Gone),
-            Some(ask) = asks.recv() => for query in QUERIES {
-                teller.answer(&ask, query, Err(why.to_owned()), 0).await?;
+            Some(question) = asks.recv() => match question {
+                Question::Flow(ask) => {
+                    for query in QUERIES {
+                        teller.answer(&ask, query, Err(why.to_owned()), 0).await?;
+                    }
+                }
+                Question::Trace(ask) => teller.trace(&ask, Err(why.to_owned()), 0).await?,
             },
         }
     }
@@ -108,7 +122,7 @@ async fn decline<C: Fn() -> Nanos>(mut asks: mpsc::Receiver<Ask>, teller: &Telle
 
 struct Service<C> {
     config: Config,
-    asks: mpsc::Receiver<Ask>,
+    asks: mpsc::Receiver<Question>,
     teller: Teller<C>,
     throttle: Throttle,
     link: Link,
@@ -118,6 +132,9 @@ struct Service<C> {
     wanted: Option<Wanted>,
     /// An ask that came during a request.
     newest: Option<Ask>,
+    traces: Traces,
+    /// Those that came during a request.
+    new_traces: Vec<AskTrace>,
     answers: Answers,
 }
 
@@ -155,12 +172,13 @@ enum Step {
     Version,
     Commands,
     Ask(Query),
+    Trace,
     Figures,
 }
 
 enum Woken {
     Time,
-    Ask(Ask),
+    Asked,
     Link(Result<(), CallError>),
 }
 
@@ -174,9 +192,10 @@ impl<C: Fn() -> Nanos> Service<C> {
                     Step::Version => self.ask_version().await?,
                     Step::Commands => self.ask_commands().await?,
                     Step::Ask(query) => self.ask_about_flow(query).await?,
+                    Step::Trace => self.ask_trace().await?,
                     Step::Figures => self.ask_figures().await?,
                 },
-                Woken::Ask(ask) => self.newest = Some(ask),
+                Woken::Asked => {}
                 Woken::Link(Ok(())) => {
                     if let Link::Up(link) = &mut self.link {
                         link.version_due = Instant::now();
@@ -186,6 +205,9 @@ impl<C: Fn() -> Nanos> Service<C> {
             }
             if let Some(ask) = self.newest.take() {
                 self.want(ask).await?;
+            }
+            for ask in std::mem::take(&mut self.new_traces) {
+                self.want_trace(ask).await?;
             }
         }
     }
@@ -207,12 +229,13 @@ impl<C: Fn() -> Nanos> Service<C> {
         let ask = self.wanted.as_ref().and_then(Wanted::next_due);
         let ask = ask.map(|(due, query)| (due.max(ready), Step::Ask(query)));
         // Of those due at one time the first: what somebody waits for goes before what is only counted.
-        let steps = [Some(greet), ask, Some((link.figures_due.max(ready), Step::Figures))];
+        let trace = self.traces.next_due().map(|due| (due.max(ready), Step::Trace));
+        let steps = [Some(greet), ask, trace, Some((link.figures_due.max(ready), Step::Figures))];
         steps.into_iter().flatten().min_by_key(|(due, _)| *due).unwrap_or(greet)
     }
 
     async fn wait(&mut self, when: Instant) -> Result<Woken, Gone> {
-        let Self { link, asks, teller, .. } = self;
+        let Self { link, asks, teller, newest, new_traces, .. } = self;
         let watch = async {
             match link {
                 Link::Up(link) => link.client.watch().await,
@@ -222,11 +245,12 @@ impl<C: Fn() -> Nanos> Service<C> {
         select! {
             biased;
             () = teller.out.closed() => Err(Gone),
-            Some(mut ask) = asks.recv() => {
+            Some(question) = asks.recv() => {
+                take(question, newest, new_traces);
                 while let Ok(newer) = asks.try_recv() {
-                    ask = newer;
+                    take(newer, newest, new_traces);
                 }
-                Ok(Woken::Ask(ask))
+                Ok(Woken::Asked)
             }
             happened = watch => Ok(Woken::Link(happened)),
             () = sleep_until(when) => Ok(Woken::Time),
@@ -235,7 +259,7 @@ impl<C: Fn() -> Nanos> Service<C> {
 
     /// Sends one request and takes asks meanwhile. Gives the answer and the nanoseconds it took.
     async fn request(&mut self, command: &Command) -> Result<(Result<String, CallError>, u64), Gone> {
-        let Self { link: Link::Up(link), asks, teller, throttle, newest, config, .. } = self else {
+        let Self { link: Link::Up(link), asks, teller, throttle, newest, new_traces, config, .. } = self else {
             unreachable!("a request is a step of a connection");
         };
         throttle.spend(Instant::now());
@@ -247,7 +271,7 @@ impl<C: Fn() -> Nanos> Service<C> {
                 biased;
                 () = teller.out.closed() => return Err(Gone),
                 result = &mut call => break result,
-                Some(ask) = asks.recv() => *newest = Some(ask),
+                Some(question) = asks.recv() => take(question, newest, new_traces),
             }
         };
         Ok((result, (teller.clock)().saturating_sub(begin)))
@@ -313,7 +337,7 @@ impl<C: Fn() -> Nanos> Service<C> {
         for query in QUERIES {
             self.tell_if_it_cannot(query).await?;
         }
-        Ok(())
+        self.tell_if_it_cannot_trace().await
     }
 
     /// A request failed, or the connection did.
@@ -362,6 +386,14 @@ impl<C: Fn() -> Nanos> Service<C> {
             }
         }
         self.down = Some(why);
-        Ok(())
+        self.tell_traces_wait().await
+    }
+}
+
+/// Keeps a question until there is time for it: about flows the newest, and each trace.
+fn take(question: Question, newest: &mut Option<Ask>, traces: &mut Vec<AskTrace>) {
+    match question {
+        Question::Flow(ask) => *newest = Some(ask),
+        Question::Trace(ask) => traces.push(*ask),
     }
 }

@@ -291,6 +291,7 @@ impl Encoder {
             | Body::Daemon(_)
             | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
+            | Body::DaemonTrace(_)
             | Body::FlowShape(_)
             | Body::Mark(_) => {
                 let json = serde_json::to_string(body).expect("plain data with string keys is always JSON");

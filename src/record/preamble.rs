@@ -11,6 +11,10 @@ use crate::event::{Body, Event, FlowPtr, Query, Run, Session, Ufid};
 const ANSWERS: usize = 1024;
 /// … and their bytes together.
 const ANSWER_BYTES: usize = 1 << 20;
+/// The daemon's traces that are kept, the latest …
+const TRACES: usize = 64;
+/// … and their bytes together.
+const TRACE_BYTES: usize = 512 << 10;
 /// What the daemon counted of itself, the latest: more than a minute of it.
 const FIGURES: usize = 16;
 /// The marks that are kept, the latest …
@@ -19,11 +23,11 @@ const MARKS: usize = 1000;
 const MARK_BYTES: usize = 256 << 10;
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
-/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last figures and answers, what was counted of
+/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last figures, answers and traces, what was counted of
 /// all flows, which of them were put since or are deleted, the readings of the counters of the last ten minutes, and the
 /// marks that somebody made.
 ///
-/// Bounded, as the model is: 100 000 flows, 1024 answers, 1000 marks, about 40 000 rows of older readings.
+/// Bounded, as the model is: 100 000 flows, 1024 answers, 64 traces, 1000 marks, about 40 000 rows of older readings.
 #[derive(Debug, Clone, Default)]
 pub struct Preamble {
     session: Option<Event>,
@@ -37,6 +41,9 @@ pub struct Preamble {
     flows: CountedFlows,
     answers: IndexMap<(Ufid, Option<FlowPtr>, Query), Event>,
     answer_bytes: usize,
+    /// The latest last.
+    traces: VecDeque<Event>,
+    trace_bytes: usize,
     /// In the order they were made.
     marks: VecDeque<Event>,
     mark_bytes: usize,
@@ -68,6 +75,7 @@ impl Preamble {
             Body::DaemonAnswer(answer) => {
                 self.answer((answer.ufid, answer.sf_acts, answer.query), event);
             }
+            Body::DaemonTrace(_) => self.trace(event),
             Body::Mark(_) => self.mark(event),
             _ => {}
         }
@@ -106,6 +114,25 @@ impl Preamble {
             if let Some((_, gone)) = self.answers.shift_remove_index(0) {
                 self.answer_bytes -= bytes(&gone);
             }
+        }
+    }
+
+    /// Of those with one question the latest is kept.
+    fn trace(&mut self, event: &Event) {
+        let question = |event: &Event| match &event.body {
+            Body::DaemonTrace(trace) => Some((event.packet, trace.dp, trace.key.clone())),
+            _ => None,
+        };
+        let of = question(event);
+        let before = self.traces.iter().position(|before| question(before) == of);
+        if let Some(before) = before.and_then(|before| self.traces.remove(before)) {
+            self.trace_bytes -= bytes(&before);
+        }
+        self.trace_bytes += bytes(event);
+        self.traces.push_back(event.clone());
+        while self.traces.len() > 1 && (self.traces.len() > TRACES || self.trace_bytes > TRACE_BYTES) {
+            let Some(gone) = self.traces.pop_front() else { break };
+            self.trace_bytes -= bytes(&gone);
         }
     }
 
@@ -158,6 +185,7 @@ impl Preamble {
         self.flows.puts().into_iter().chain(self.flows.deletes()).for_each(&mut with);
         self.figures.iter().for_each(&mut with);
         self.answers.values().for_each(&mut with);
+        self.traces.iter().for_each(&mut with);
         self.marks.iter().for_each(&mut with);
         for state in [&self.datapaths, &self.probes, &self.daemon, &self.loss] {
             state.iter().for_each(&mut with);
@@ -171,6 +199,10 @@ fn bytes(event: &Event) -> usize {
         Body::DaemonAnswer(answer) => match &answer.answer {
             Ok(text) | Err(text) => text.len(),
         },
+        Body::DaemonTrace(trace) => {
+            let (Ok(text) | Err(text)) = &trace.answer;
+            text.len()
+        }
         Body::Mark(mark) => mark.note.len(),
         _ => 0,
     }
@@ -179,7 +211,7 @@ fn bytes(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Bookmark;
+    use crate::event::{Bookmark, DaemonTrace, DpIfindex, Field};
 
     fn marks(of: impl Iterator<Item = (u64, usize)>) -> Vec<u64> {
         let mut preamble = Preamble::default();
@@ -191,6 +223,24 @@ mod tests {
             .iter()
             .filter_map(|event| if let Body::Mark(mark) = &event.body { Some(mark.at) } else { None })
             .collect()
+    }
+
+    #[test]
+    fn the_latest_trace_to_each_question_is_kept_within_bounds() {
+        let mut preamble = Preamble::default();
+        let mut tell = |key: u64, bytes: usize, at| {
+            let (key, answer) = (format!("in_port({key})"), Ok("x".repeat(bytes)));
+            let trace =
+                DaemonTrace { dp: DpIfindex(1), ufid: None, key, sample_of: Some(Field::UdpSrc), answer, took_ns: 1 };
+            preamble.see(&Event::host(at, Body::DaemonTrace(Box::new(trace))));
+            preamble.events().iter().map(|event| event.ts).collect::<Vec<_>>()
+        };
+        assert_eq!(tell(1, 5, 10), [10]);
+        assert_eq!(tell(2, 5, 11), [10, 11]);
+        assert_eq!(tell(1, 5, 12), [11, 12], "the same question");
+        let many = (100..300).map(|key| tell(key, 5, key)).last();
+        assert_eq!(many, Some((300 - TRACES as u64..300).collect::<Vec<_>>()));
+        assert_eq!(tell(1, TRACE_BYTES, 400), [400]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Asked, Lines, Screen, format, label, megaflow, rules, text};
+use super::{Asked, Lines, Screen, format, label, megaflow, rules, text, trace_text};
 use crate::{
     event::{DaemonAnswer, DaemonState, PutKind, Query},
     model::Flow,
@@ -111,6 +111,10 @@ pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
         let head = " megaflow and OpenFlow rules".to_owned();
         lines.push(vec![(head, screen.theme.heading)]);
         push_wrapped(&mut lines, &words, columns, style);
+        if let Some(traced) = screen.model.trace_of_flow(flow) {
+            lines.push(Vec::new());
+            lines.extend(trace_text::lines(screen, traced, columns));
+        }
         return lines;
     }
     for (query, title) in [(Query::GetFlow, "megaflow"), (Query::Detrace, "OpenFlow rules")] {
@@ -118,6 +122,10 @@ pub fn answers(screen: &Screen<'_>, flow: &Flow, columns: usize) -> Lines {
             lines.push(Vec::new());
         }
         answer(screen, flow, query, title, columns, &mut lines);
+    }
+    if let Some(traced) = screen.model.trace_of_flow(flow) {
+        lines.push(Vec::new());
+        lines.extend(trace_text::lines(screen, traced, columns));
     }
     lines
 }

@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 
 use super::{Lines, Theme, text};
+use crate::ovs_text::{FlowText, Item, Masked, Part, Value};
 
 /// Columns of a field's group, of its name, and of its value before the mask.
 const GROUP: usize = 11;
@@ -12,31 +13,14 @@ const VALUE: usize = 24;
 /// One thing that a flow matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Field {
-    /// `ipv4`, `udp`, `in_port`; what is within another, as `encap.ipv4`.
+    /// `ipv4`, `udp`, `in_port`; what is within another, as `encap.ipv4`; `other` where it is not understood.
     group: String,
     /// `src`; empty where the group is the field.
     name: String,
-    value: String,
-    /// None: all of it must be so.
-    mask: Option<String>,
+    of: Masked,
 }
 
 impl Field {
-    fn new(group: &str, name: &str, text: &str) -> Self {
-        // Of an IPv6 address or a number only the part behind the last slash is a mask.
-        let (value, mask) = match text.rsplit_once('/') {
-            Some((value, mask)) => (value, Some(mask.to_owned())),
-            None => (text, None),
-        };
-        Self { group: group.to_owned(), name: name.to_owned(), value: value.to_owned(), mask }
-    }
-
-    /// Whether its mask lets everything through.
-    fn is_open(&self) -> bool {
-        let zero = |mask: &String| mask.trim_start_matches("0x").chars().all(|c| matches!(c, '0' | '.' | ':'));
-        self.mask.as_ref().is_some_and(zero)
-    }
-
     fn full_name(&self) -> String {
         if self.name.is_empty() { self.group.clone() } else { format!("{} {}", self.group, self.name) }
     }
@@ -46,25 +30,19 @@ impl Field {
 pub fn lines(theme: &Theme, words: &str, columns: usize) -> Lines {
     let mut lines: Lines = Vec::new();
     for line in words.lines().filter(|line| !line.trim().is_empty()) {
-        let parts = split_top(line.trim());
-        let at = parts.iter().position(|part| part.starts_with("actions:")).unwrap_or(parts.len());
-        let (matched, actions) = parts.split_at(at);
-        let (counts, matched): (Vec<&String>, Vec<&String>) = matched.iter().partition(|part| is_count(part));
+        let flow = FlowText::read(line.trim());
         let mut fields = Vec::new();
-        for part in matched.into_iter().filter(|part| !part.starts_with("ufid:")) {
-            read(part, "", &mut fields);
-        }
+        flow.key.0.iter().for_each(|part| read(part, "", &mut fields));
         push_fields(theme, &fields, &mut lines);
-        let open: Vec<String> = fields.iter().filter(|field| field.is_open()).map(Field::full_name).collect();
+        let open: Vec<String> = fields.iter().filter(|field| field.of.is_open()).map(Field::full_name).collect();
         if !open.is_empty() {
             push(&mut lines, "any", &open.join(", "), columns, (theme.quiet, theme.quiet));
         }
-        let actions: Vec<&str> =
-            actions.iter().map(|part| part.strip_prefix("actions:").unwrap_or(part).trim()).collect();
-        for (i, action) in actions.iter().enumerate() {
-            push(&mut lines, if i == 0 { "actions" } else { "" }, action, columns, (theme.heading, theme.strong));
+        for (i, action) in flow.actions.iter().flatten().enumerate() {
+            let words = action.to_string();
+            push(&mut lines, if i == 0 { "actions" } else { "" }, &words, columns, (theme.heading, theme.strong));
         }
-        let counts: Vec<String> = counts.into_iter().map(|count| count.replacen(':', " ", 1)).collect();
+        let counts: Vec<String> = flow.counts.iter().flatten().map(|(name, said)| format!("{name} {said}")).collect();
         if !counts.is_empty() {
             push(&mut lines, "counts", &counts.join(" · "), columns, (theme.quiet, theme.quiet));
         }
@@ -72,21 +50,15 @@ pub fn lines(theme: &Theme, words: &str, columns: usize) -> Lines {
     lines
 }
 
-fn is_count(part: &str) -> bool {
-    ["packets:", "bytes:", "used:", "flags:", "dp:", "offloaded:", "dp-extra-info:"]
-        .iter()
-        .any(|name| part.starts_with(name))
-}
-
 fn push_fields(theme: &Theme, fields: &[Field], lines: &mut Lines) {
     let mut before = "";
-    for field in fields.iter().filter(|field| !field.is_open()) {
+    for field in fields.iter().filter(|field| !field.of.is_open()) {
         let group = if field.group == before { "" } else { &field.group };
-        let mask = field.mask.as_deref().unwrap_or("exact");
+        let mask = field.of.mask.as_ref().map_or_else(|| "exact".to_owned(), ToString::to_string);
         lines.push(vec![
             (format!("   {group:<GROUP$} {:<NAME$} ", field.name), theme.quiet),
-            (format!("{:<VALUE$}", field.value), theme.strong),
-            (format!("  {mask}"), if field.mask.is_some() { theme.text } else { theme.quiet }),
+            (format!("{:<VALUE$}", field.of.value.to_string()), theme.strong),
+            (format!("  {mask}"), if field.of.mask.is_some() { theme.text } else { theme.quiet }),
         ]);
         before = &field.group;
     }
@@ -99,46 +71,29 @@ fn push(lines: &mut Lines, name: &str, words: &str, columns: usize, (of_name, of
     }
 }
 
-/// Reads a part of a match, `in_port(2)` or `ipv4(src=1.2.3.4/255.0.0.0,frag=no)`; what is in no parentheses is a field as
-/// it stands.
-fn read(part: &str, outer: &str, fields: &mut Vec<Field>) {
-    let Some((name, inner)) = part.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)))
-    else {
-        let (name, value) = part.split_once('=').unwrap_or(("", part));
-        fields.push(Field::new(if outer.is_empty() { "other" } else { outer }, name, value));
-        return;
-    };
-    let group = if outer.is_empty() { name.to_owned() } else { format!("{outer}.{name}") };
-    let parts = split_top(inner);
-    if parts.is_empty() {
-        fields.push(Field::new(&group, "", inner));
-    }
-    for part in parts {
-        match part.split_once('=') {
-            // A value may have parentheses of its own, as a tunnel's options do.
-            Some((name, value)) if !name.contains(['(', '{']) => fields.push(Field::new(&group, name, value)),
-            _ if part.contains('(') && part.ends_with(')') => read(&part, &group, fields),
-            _ => fields.push(Field::new(&group, "", &part)),
+/// The fields of a part, each by itself; `outer` is what it is within.
+fn read(part: &Part, outer: &str, fields: &mut Vec<Field>) {
+    let mut push = |group: String, name: &str, of: Masked| fields.push(Field { group, name: name.to_owned(), of });
+    let within = |group: &str| if outer.is_empty() { group.to_owned() } else { format!("{outer}.{group}") };
+    let as_it_is = |text: &str| Masked { value: Value::Word(text.to_owned()), mask: None };
+    match part {
+        Part::Single(group, of) => push(within(group.name()), "", of.clone()),
+        Part::Fields(group, items) => {
+            let group = within(group.name());
+            if items.is_empty() {
+                push(group.clone(), "", as_it_is(""));
+            }
+            for item in items {
+                match item {
+                    Item::Field(name, of) => push(group.clone(), name, of.clone()),
+                    Item::Option(name, text) => push(format!("{group}.{name}"), "", as_it_is(text)),
+                    Item::Unknown(text) => push(format!("{group}.other"), "", as_it_is(text)),
+                }
+            }
         }
+        Part::Encap(parts) => parts.iter().for_each(|part| read(part, &within("encap"), fields)),
+        Part::Unknown(text) => push(within("other"), "", as_it_is(text)),
     }
-}
-
-/// Parts of a flow's text between the commas that stand in no parentheses.
-fn split_top(words: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut depth = 0i32;
-    for c in words.chars() {
-        depth += match c {
-            '(' | '{' | '[' => 1,
-            ')' | '}' | ']' => -1,
-            _ => 0,
-        };
-        match parts.last_mut() {
-            Some(part) if c != ',' || depth > 0 => part.push(c),
-            _ => parts.push(String::new()),
-        }
-    }
-    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -191,7 +146,6 @@ mod tests {
                 "actions drop",
             ]
         );
-        assert_eq!(split_top(")),a"), ["))", "a"]);
     }
 
     proptest! {

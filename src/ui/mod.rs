@@ -35,6 +35,7 @@ pub mod text;
 mod theme;
 mod timeline;
 mod title;
+mod trace_text;
 mod upcalls;
 mod verdict;
 mod view;

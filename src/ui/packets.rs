@@ -7,7 +7,7 @@ use super::{
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
-    text, timeline, title,
+    text, timeline, title, trace_text,
 };
 use crate::model::{Packet, PacketSnapshot};
 
@@ -190,7 +190,8 @@ pub fn draw_one(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let top = 3;
     let room = high.saturating_sub(top);
     // The timeline takes what it needs, but for some rows that belong to what is below it.
-    let below_least = match (room >= 30, screen.view.hex) {
+    let wants_room = screen.view.hex || screen.model.trace_of_packet(&whole.packet).is_some();
+    let below_least = match (room >= 30, wants_room) {
         (true, true) => 22,
         (true, false) => 14,
         (false, true) => 9,
@@ -216,6 +217,10 @@ fn about(screen: &Screen<'_>, whole: &PacketSnapshot, line: usize, columns: usiz
     // Who asks for the bytes wants to see them first.
     if screen.view.hex {
         about.extend(packet_text::hex(screen, &whole.packet));
+        about.push(Vec::new());
+    }
+    if let Some(traced) = screen.model.trace_of_packet(&whole.packet) {
+        about.extend(trace_text::lines(screen, traced, columns));
         about.push(Vec::new());
     }
     let before = about.len();

@@ -2,6 +2,7 @@
 //! names it, its table, its match and its actions.
 
 use super::{Lines, Theme, text};
+use crate::ovs_text::{self, What};
 
 /// Columns of what stands before a rule's match and actions.
 const NAME: usize = 9;
@@ -61,7 +62,7 @@ pub fn lines(theme: &Theme, words: &str, columns: usize) -> Lines {
 fn read(words: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for line in words.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let is_rule = line.contains("actions=") || line.contains("priority=");
+        let is_rule = ovs_text::Rule::is_rule(line);
         match parts.last_mut() {
             // The actions of a rule may have a line of their own.
             Some(Part::Rule(rule)) if rule.actions.is_none() && line.starts_with("actions=") => {
@@ -74,27 +75,25 @@ fn read(words: &str) -> Vec<Part> {
     parts
 }
 
-/// A line of `flow_stats_ds` in ofproto/ofproto.c: what is counted, `priority=`, the match, `actions=`. A table of number 0
-/// is not named there.
+/// A rule's line. A table of number 0 is not named in it.
 fn read_rule(line: &str) -> Rule {
-    let (before, actions) = match line.split_once("actions=") {
-        Some((before, actions)) => (before, Some(actions.to_owned())),
-        None => (line, None),
-    };
+    let read = ovs_text::Rule::read(line);
+    let actions = read.actions.map(|actions| actions.join(","));
     let mut rule = Rule { table: "0".to_owned(), actions, ..Rule::default() };
-    for field in before.split(',').map(str::trim).filter(|field| !field.is_empty()) {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        let counted = |what: &str| (!matches!(value, "0" | "")).then(|| format!("{value} {what}"));
-        match name {
-            "cookie" => rule.cookie = Some(value.to_owned()),
-            "table" | "table_id" => value.clone_into(&mut rule.table),
-            "priority" => rule.priority = Some(value.to_owned()),
-            "duration" => rule.counts.push(format!("there for {value}")),
-            "n_packets" => rule.counts.push(format!("{value} packets")),
-            "n_bytes" => rule.counts.push(format!("{value} bytes")),
-            "n_offload_packets" => rule.counts.extend(counted("packets offloaded")),
-            "n_offload_bytes" => rule.counts.extend(counted("bytes offloaded")),
-            _ => rule.matched.push(field.to_owned()),
+    for part in read.parts.iter().filter(|part| !part.text().is_empty()) {
+        let value = part.value.clone().unwrap_or_default();
+        let counted = |what: &str| (!matches!(value.as_str(), "0" | "")).then(|| format!("{value} {what}"));
+        match (part.what, part.name.as_str()) {
+            (What::Cookie, _) => rule.cookie = Some(value),
+            (What::Table, _) => rule.table = value,
+            (What::Priority, _) => rule.priority = Some(value),
+            (What::Count, "duration") => rule.counts.push(format!("there for {value}")),
+            (What::Count, "n_packets") => rule.counts.push(format!("{value} packets")),
+            (What::Count, "n_bytes") => rule.counts.push(format!("{value} bytes")),
+            (What::Count, "n_offload_packets") => rule.counts.extend(counted("packets offloaded")),
+            (What::Count, "n_offload_bytes") => rule.counts.extend(counted("bytes offloaded")),
+            (What::Count | What::Life, _) => rule.counts.push(part.text()),
+            (What::Match, _) => rule.matched.push(part.text()),
         }
     }
     rule

@@ -4,9 +4,10 @@ use super::{format, pen::Pen, text};
 use crate::model::{Cause, Model, SECOND, Severity, Verdict};
 
 /// Rows that [`draw`] takes of what it is given, at most.
-pub const ROWS: u16 = 3;
+pub const ROWS: u16 = 4;
 
-/// The worst verdict: its line, the first figure that speaks for it, and what to try first; and how many more there are.
+/// The worst verdict: its line, the first figure that speaks for it, the OpenFlow rule that makes it where one was looked
+/// for, and what to try first; and how many more there are.
 /// Gives the rows it took: 0 where nothing is wrong.
 pub fn draw(pen: &mut Pen<'_>, model: &Model, verdicts: &[Verdict]) -> u16 {
     let Some(worst) = verdicts.first() else { return 0 };
@@ -31,6 +32,11 @@ pub fn draw(pen: &mut Pen<'_>, model: &Model, verdicts: &[Verdict]) -> u16 {
     let figure = worst.figures.iter().find(|figure| figure.is_for);
     if let Some(figure) = figure.filter(|_| row < pen.height()) {
         pen.put(3, row, &text::fit(&figure.text, room - 2), theme.text);
+        row += 1;
+    }
+    let rule = worst.rules.first().map(ToString::to_string).or_else(|| worst.unnamed.clone());
+    if let Some(rule) = rule.filter(|_| row < pen.height()) {
+        pen.pieces(3, row, &[("rule ", theme.quiet), (&text::fit(&rule, room.saturating_sub(7)), theme.text)]);
         row += 1;
     }
     if let Some(words) = worst.tries.first().filter(|_| row < pen.height()) {

@@ -2,11 +2,11 @@
 
 use ovscope::event::{
     Action, ActionExecute, Body, Capability, CapabilityState, Clock, Cookie, Counters, DaemonAnswer, DaemonFigures,
-    DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop, DropCounter,
-    ErrnoCounter, Event, Field, FieldMatch, FlowCounter, FlowLookup, FlowMatch, FlowOp, FlowOperation, FlowPtr,
-    FlowPut, FlowResult, FlowShape, HandlerSched, Loss, Name, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo,
-    PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session, Stage, StageCounter, UdpifFigures, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
+    DaemonState, DaemonTrace, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats, Drop,
+    DropCounter, ErrnoCounter, Event, Field, FieldMatch, FlowCounter, FlowLookup, FlowMatch, FlowOp, FlowOperation,
+    FlowPtr, FlowPut, FlowResult, FlowShape, HandlerSched, Loss, Name, OpType, PacketBytes, PacketExec, PacketId, Port,
+    PortNo, PutKind, Query, RecvUpcall, RevalResult, Revalidation, Session, Stage, StageCounter, UdpifFigures, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace,
 };
 use proptest::prelude::*;
 
@@ -225,6 +225,11 @@ fn around() -> impl Strategy<Value = Body> {
         let (ufid, query) = (Ufid([ufid; 4]), Query::Detrace);
         Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer: Ok(text), took_ns: 1 }))
     });
+    let trace = (dp(), "[a-z]{1,2}", "[a-z]{0,200}").prop_map(|(dp, key, text)| {
+        let text = format!("bridge(\"br0\")\n 0. udp, priority 1\n    {text}\n\nMegaflow: udp,tp_src=1\n");
+        let (ufid, sample_of) = (None, Some(Field::UdpSrc));
+        Body::DaemonTrace(Box::new(DaemonTrace { dp, ufid, key, sample_of, answer: Ok(text), took_ns: 1 }))
+    });
     let udpif = (number(), number(), number()).prop_map(|(flows, limit, dump_ms)| {
         let name = "system@ovs-system".to_owned();
         UdpifFigures { name, flows, flows_average: flows, flows_max: flows, limit, dump_ms }
@@ -248,6 +253,7 @@ fn around() -> impl Strategy<Value = Body> {
         1 => Just(Body::Probes { capabilities: vec![capability] }),
         1 => Just(Body::Daemon(DaemonState::Down { why: "no socket".to_owned() })),
         2 => answer,
+        2 => trace,
         2 => figures,
     ]
 }

@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use ovscope::{
-    event::{Body, DaemonAnswer, DaemonState, Event, FlowPtr, Query, Ufid},
-    ovs_rpc::{Ask, Config, spawn},
+    event::{Body, DaemonAnswer, DaemonState, DaemonTrace, DpIfindex, Event, Field, FlowPtr, Query, Ufid},
+    ovs_rpc::{Ask, AskTrace, Config, KeyText, Question, spawn},
 };
 use tokio::{
     sync::mpsc,
@@ -16,9 +16,9 @@ use crate::ovs_server::search;
 pub use crate::ovs_server::{Say, Server};
 
 pub const NEW: &str = "ovs-vswitchd (Open vSwitch) 3.5.0\n";
-pub const LIST: &str =
-    "The available commands are:\n  dpctl/get-flow  [dp] ufid\n  ofproto/detrace  UFID [pmd=PMD-ID]\n  version\n";
+pub const LIST: &str = "The available commands are:\n  dpctl/get-flow  [dp] ufid\n  ofproto/detrace  UFID [pmd=PMD-ID]\n  ofproto/trace  \n  version\n";
 pub const FLOW: &str = "recirc_id(0),in_port(2), packets:3, actions:3\n";
+pub const TRACE: &str = "Flow: udp\n\nbridge(\"br0\")\n 0. udp, priority 1\n    drop\n\nMegaflow: udp\n";
 pub const RULES: &str = "bridge br0:\n  table_id=0, priority=0,actions=NORMAL\n";
 
 /// A daemon that knows everything; its list of commands comes in pieces, as long ones do.
@@ -30,6 +30,7 @@ pub fn good(line: &str) -> Say {
         match line.split(' ').next() {
             Some("version") => NEW,
             Some("dpctl/get-flow") => FLOW,
+            Some("ofproto/trace") => TRACE,
             _ => RULES,
         }
         .to_owned(),
@@ -44,6 +45,13 @@ pub fn ask(flow: u32) -> Ask {
     Ask { ufid: Ufid([flow; 4]), datapath: "ovs-system".to_owned(), sf_acts: Some(FlowPtr(7)) }
 }
 
+/// A sample for a port, or what somebody asks of it.
+pub fn ask_trace(port: u32, is_sample: bool) -> AskTrace {
+    let key = KeyText::new(&format!("in_port({port})")).expect("a key");
+    let sample_of = is_sample.then_some(Field::UdpSrc);
+    AskTrace { dp: DpIfindex(4), datapath: "ovs-system".to_owned(), key, ufid: None, packet: None, sample_of }
+}
+
 /// How a flow's question looks at the daemon.
 pub fn get_flow(flow: u32) -> String {
     format!("dpctl/get-flow --names ufid:{}", Ufid([flow; 4]))
@@ -55,7 +63,7 @@ pub fn detrace(flow: u32) -> String {
 
 /// A service, and what it said that was not looked at yet.
 pub struct Bench {
-    pub asks: mpsc::Sender<Ask>,
+    pub asks: mpsc::Sender<Question>,
     pub out: mpsc::Receiver<Vec<Event>>,
     pub service: JoinHandle<()>,
     pub events: Vec<Event>,
@@ -91,8 +99,8 @@ impl Bench {
         }
     }
 
-    pub async fn ask(&mut self, flow: Ask) {
-        self.asks.send(flow).await.expect("the service lives");
+    pub async fn ask(&mut self, question: impl Into<Question>) {
+        self.asks.send(question.into()).await.expect("the service lives");
         self.settle().await;
     }
 
@@ -108,6 +116,14 @@ impl Bench {
         answers
             .map(|event| if let Body::DaemonAnswer(answer) = event.body { *answer } else { unreachable!() })
             .collect()
+    }
+
+    /// What it said of traces since the last time: the key and the answer.
+    pub fn traces(&mut self) -> Vec<(String, Result<String, String>)> {
+        let traces = self.events.extract_if(.., |event| matches!(event.body, Body::DaemonTrace(_)));
+        let traces =
+            traces.map(|event| if let Body::DaemonTrace(trace) = event.body { *trace } else { unreachable!() });
+        traces.map(|DaemonTrace { key, answer, .. }| (key, answer)).collect()
     }
 
     /// The same, without what does not matter mostly.

@@ -148,7 +148,9 @@ async fn a_daemon_without_detrace_is_not_asked_for_it() {
     let dir = test_dir();
     let server = Server::start(dir.path(), 7, |line| match line {
         "version" => Say::Text("ovs-vswitchd (Open vSwitch) 3.1.0\n".to_owned()),
-        "list-commands" => Say::Text("The available commands are:\n  dpctl/get-flow  [dp] ufid\n".to_owned()),
+        "list-commands" => {
+            Say::Text("The available commands are:\n  dpctl/get-flow  [dp] ufid\n  ofproto/trace  \n".to_owned())
+        }
         _ => good(line),
     });
     let mut bench = Bench::start(dir.path(), 20);

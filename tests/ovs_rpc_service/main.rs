@@ -6,3 +6,4 @@ mod outages;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../ovs_server/mod.rs"]
 mod ovs_server;
+mod traces;

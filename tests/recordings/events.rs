@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ovscope::event::{
     Action, ActionExecute, Attribute, Body, Bookmark, Capability, CapabilityState, Clock, Cookie, Counters, Ct,
-    DaemonAnswer, DaemonFigures, DaemonState, Datapath, DelReason, DevPoint, DevStep, DpCounters, DpIfindex, DpStats,
-    Drop, DropCounter, ErrnoCounter, Event, Family, Field, FieldMatch, FlowCounter, FlowLookup, FlowMatch, FlowOp,
-    FlowOperation, FlowPtr, FlowPut, FlowResult, FlowShape, HandlerSched, Labels, Loss, Mark, Name, Nat, NatDir,
-    OpType, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, RecvUpcall, RevalResult,
-    Revalidation, Route, Run, STAGE_BUCKETS, Session, Stage, StageCounter, Step, Told, UdpifFigures, Ufid, Upcall,
-    UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace, decode_action,
+    DaemonAnswer, DaemonFigures, DaemonState, DaemonTrace, Datapath, DelReason, DevPoint, DevStep, DpCounters,
+    DpIfindex, DpStats, Drop, DropCounter, ErrnoCounter, Event, Family, Field, FieldMatch, FlowCounter, FlowLookup,
+    FlowMatch, FlowOp, FlowOperation, FlowPtr, FlowPut, FlowResult, FlowShape, HandlerSched, Labels, Loss, Mark, Name,
+    Nat, NatDir, OpType, PacketBytes, PacketExec, PacketId, Port, PortNo, ProbeCost, PutKind, Query, RecvUpcall,
+    RevalResult, Revalidation, Route, Run, STAGE_BUCKETS, Session, Stage, StageCounter, Step, Told, UdpifFigures, Ufid,
+    Upcall, UpcallCmd, UpcallCounter, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn, Userspace, decode_action,
 };
 use proptest::{
     collection::{btree_map, vec},
@@ -324,6 +324,12 @@ fn context() -> BoxedStrategy<Body> {
     );
     let answer = prop_oneof![text().prop_map(Ok), text().prop_map(Err)];
     let query = prop_oneof![Just(Query::GetFlow), Just(Query::Detrace)];
+    let told = prop_oneof![text().prop_map(Ok), text().prop_map(Err)];
+    let sample_of = option::of(sample::select(Field::NAMED));
+    let trace = (int(), option::of(ufid()), text(), sample_of, told, long());
+    let trace = trace.prop_map(|(dp, ufid, key, sample_of, answer, took_ns)| {
+        Body::DaemonTrace(Box::new(DaemonTrace { dp: DpIfindex(dp), ufid, key, sample_of, answer, took_ns }))
+    });
     prop_oneof![
         counters().prop_map(|counters| Body::Counters(Box::new(counters))),
         (long(), long(), long(), [long(), long(), long()], long(), long(), long(), long(), long()).prop_map(
@@ -359,6 +365,7 @@ fn context() -> BoxedStrategy<Body> {
         (int(), text(), long(), vec(text(), 0..3)).prop_map(|(pid, version, round_trip_ns, missing)| {
             Body::Daemon(DaemonState::Up { pid, version, round_trip_ns, missing })
         }),
+        trace,
         (long(), text()).prop_map(|(at, note)| Body::Mark(Bookmark { at, note })),
         text().prop_map(|why| Body::Daemon(DaemonState::Down { why })),
         (ufid(), option::of(pointer()), query, answer, long()).prop_map(|(ufid, sf_acts, query, answer, took_ns)| {

@@ -132,6 +132,7 @@ impl Collector {
             | Body::Daemon(_)
             | Body::DaemonFigures(_)
             | Body::DaemonAnswer(_)
+            | Body::DaemonTrace(_)
             | Body::Loss(_) => return,
             Body::Mark(mark) => return self.mark(mark),
             Body::Counters(counters) => self.count(event.ts, counters),

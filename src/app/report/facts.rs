@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::event::{Capability, Comm, DaemonState, DelReason, Nanos, Session};
+use crate::event::{Capability, Comm, DaemonState, DelReason, Field, Nanos, Session};
 
 /// A report. Counts without another word are of the time that the recording spans; times are nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -118,8 +118,37 @@ pub struct Verdict {
     pub headline: String,
     /// The figures for and against it.
     pub figures: Vec<Figure>,
+    /// The OpenFlow rules that make it, as far as traces of a few flows name them.
+    pub rules: Vec<Rule>,
+    /// Why none is named, where one was looked for.
+    pub rule_unknown: Option<String>,
     /// What to try, in the order of trying.
     pub tries: Vec<&'static str>,
+}
+
+/// An OpenFlow rule that speaks of the field that flows differ in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rule {
+    /// Its bridge; empty where it is not told.
+    pub bridge: String,
+    /// Its table.
+    pub table: u32,
+    /// Its priority.
+    pub priority: Option<u32>,
+    /// Its cookie, `0x1f`; empty where it is 0.
+    pub cookie: String,
+    /// Its match; empty where it matches everything.
+    pub matches: String,
+    /// The field that flows differ in.
+    pub field: Field,
+    /// How the rule speaks of it: `matches udp_src`.
+    pub says: String,
+    /// All of this in one line.
+    pub line: String,
+    /// Traced flows that met it …
+    pub met_by: usize,
+    /// … of so many.
+    pub of: usize,
 }
 
 /// A figure that a verdict rests on.

@@ -103,6 +103,10 @@ fn verdicts(report: &Report, out: &mut Vec<Block>) {
             let figures = verdict.figures.iter().filter(|figure| figure.is_for == is_for);
             fields.extend(figures.enumerate().map(|(i, figure)| (if i == 0 { name } else { "" }, figure.text.clone())));
         }
+        let rules = verdict.rules.iter();
+        let rules = rules.map(|rule| format!("{}; met by {} of {} traced flows", rule.line, rule.met_by, rule.of));
+        let rules = rules.chain(verdict.rule_unknown.clone()).enumerate();
+        fields.extend(rules.map(|(i, words)| (if i == 0 { "rule" } else { "" }, words)));
         let tries = verdict.tries.iter().enumerate();
         fields.extend(tries.map(|(i, words)| (if i == 0 { "try" } else { "" }, (*words).to_owned())));
         out.push(Block::Fields(fields));

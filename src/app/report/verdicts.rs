@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Figure, Verdict};
+use super::facts::{Figure, Rule, Verdict};
 use crate::{
     event::Nanos,
-    model::{self, Cause, Model, SECOND},
+    model::{self, Cause, Model, NamedRule, SECOND},
 };
 
 /// The verdicts of a recording, second by second.
@@ -19,6 +19,8 @@ pub struct History {
 #[derive(Debug)]
 struct Seen {
     worst: model::Verdict,
+    /// The last that were named, or why none were.
+    rules: Result<Vec<NamedRule>, Option<String>>,
     /// Its place among those of its second.
     place: usize,
     since: u64,
@@ -38,10 +40,15 @@ impl History {
             let since = verdict.since / SECOND;
             let Some(seen) = self.seen.get_mut(&verdict.cause) else {
                 let cause = verdict.cause;
-                self.seen.insert(cause, Seen { worst: verdict, place, since, last: second, seconds: 1 });
+                let rules = rules(&verdict);
+                self.seen.insert(cause, Seen { worst: verdict, rules, place, since, last: second, seconds: 1 });
                 continue;
             };
             (seen.last, seen.seconds) = (second, seen.seconds + 1);
+            let rules = rules(&verdict);
+            if rules.is_ok() || seen.rules.is_err() && rules != Err(None) {
+                seen.rules = rules;
+            }
             // The later figures are of a longer time.
             if verdict.severity >= seen.worst.severity {
                 (seen.worst, seen.place) = (verdict, place);
@@ -66,9 +73,32 @@ impl History {
                 to_second: at(seen.last),
                 headline: of.headline.clone(),
                 figures: of.figures.iter().map(figure).collect(),
+                rules: seen.rules.iter().flatten().map(rule).collect(),
+                rule_unknown: seen.rules.as_ref().err().cloned().flatten(),
                 tries: of.tries.to_vec(),
             }
         };
         all.iter().map(verdict).collect()
+    }
+}
+
+fn rules(verdict: &model::Verdict) -> Result<Vec<NamedRule>, Option<String>> {
+    let rules: Vec<NamedRule> = verdict.rules.clone();
+    if rules.is_empty() { Err(verdict.unnamed.clone()) } else { Ok(rules) }
+}
+
+fn rule(named: &NamedRule) -> Rule {
+    let of = &named.rule;
+    Rule {
+        bridge: of.bridge.clone(),
+        table: of.table,
+        priority: of.priority,
+        cookie: of.cookie.clone(),
+        matches: of.matches.clone(),
+        field: named.field,
+        says: named.says(),
+        line: named.to_string(),
+        met_by: named.met_by,
+        of: named.of,
     }
 }

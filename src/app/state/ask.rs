@@ -1,10 +1,13 @@
-//! Asks the daemon about the flow that is looked at.
+//! Asks the daemon about the flow that is looked at, and for traces of a storm's flows.
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::State;
+use super::{State, shown};
 use crate::{
-    app::navigate,
+    app::{
+        navigate, traced,
+        ways::{self, ToTrace},
+    },
     model::Flow,
     ovs_rpc::Ask,
     ui::{Asked, View},
@@ -39,13 +42,50 @@ impl State {
             return Some(Asked::Waiting(ufid));
         }
         let datapath = self.shown().datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-        match asks.try_send(Ask { ufid, datapath, sf_acts: flow.sf_acts }) {
+        match asks.try_send(Ask { ufid, datapath, sf_acts: flow.sf_acts }.into()) {
             Ok(()) => {
                 self.asked = Some(question);
                 Some(Asked::Waiting(ufid))
             }
             Err(TrySendError::Full(_)) => Some(Asked::Busy),
             Err(TrySendError::Closed(_)) => Some(Asked::Nobody),
+        }
+    }
+
+    /// Asks for a trace of what is marked or open, and opens it: there the answer shows.
+    pub(in crate::app) fn trace(&mut self) {
+        let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        let to_trace = ways::to_trace(&self.view, &self.pins, &self.matches, model);
+        let (ask, was_traced) = match to_trace {
+            Ok(ToTrace::Flow(flow)) => (traced::of_flow(model, flow), model.trace_of_flow(flow).is_some()),
+            Ok(ToTrace::Packet(packet)) => (traced::of_packet(model, packet), model.trace_of_packet(packet).is_some()),
+            Err(why) => (Err(why.to_owned()), false),
+        };
+        let note = match (ask, &self.asks) {
+            (_, None) if was_traced => {
+                "as it was traced while this was recorded: there is no daemon to ask now".to_owned()
+            }
+            (_, None) => "not traced while this was recorded, and there is no daemon to ask now".to_owned(),
+            (Err(why), Some(_)) => format!("not traced: {why}"),
+            (Ok(ask), Some(asks)) => match asks.try_send(ask.into()) {
+                Ok(()) => "asking ovs-vswitchd for a trace of it".to_owned(),
+                Err(TrySendError::Full(_)) => "not traced: many questions are under way; press it again".to_owned(),
+                Err(TrySendError::Closed(_)) => "not traced: nobody asks the daemon any more".to_owned(),
+            },
+        };
+        if !self.view.is_open() {
+            self.open();
+        }
+        self.status.note = Some(note);
+    }
+
+    /// Has a storm's flows traced. Also while the screen is held: what it shows then is not what happens.
+    pub(super) fn sample(&mut self) {
+        let Some(asks) = &self.asks else { return };
+        if let Some(ask) = self.sampler.next(&self.model)
+            && asks.try_send(ask.into()).is_err()
+        {
+            self.sampler.take_back();
         }
     }
 

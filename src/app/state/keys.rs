@@ -87,6 +87,7 @@ impl State {
             Action::GoPacket => self.go(To::Packet),
             Action::GoFlow => self.go(To::Flow),
             Action::GoHandler => self.go(To::Handler),
+            Action::Trace => self.trace(),
             Action::Hex => self.view.hex = !self.view.hex,
             Action::Latency => self.view.set_open(!self.view.is_open()),
             Action::Close => self.close(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Dimension, FieldSpread, MacAddr, State, TalkerKey, windows::Matter};
 use super::{
-    Cause, Culprit, Evidence, Finding, Severity,
+    Cause, Culprit, Evidence, Finding, Severity, rules,
     words::{each, part, percent},
 };
 use crate::event::{DpIfindex, Field, FlowShape, PortNo, written};
@@ -40,9 +40,16 @@ fn exploded<'e>(e: &'e Evidence<'_>) -> Option<&'e FieldSpread> {
     (e.rates.misses >= MANY && e.rates.puts >= MANY / 2.0 && is_most && spread.values >= 50).then_some(spread)
 }
 
+/// That field, and the port that those flows come in by.
+pub fn exploding(e: &Evidence<'_>) -> Option<(Field, Option<(DpIfindex, PortNo)>)> {
+    let spread = exploded(e)?;
+    Some((spread.field, spread.in_port.map(|((dp, port), _)| (dp, PortNo(port)))))
+}
+
 /// A field that every packet has another value in.
 pub fn field_explosion(e: &Evidence<'_>) -> Option<Finding> {
     let spread = exploded(e)?;
+    let rules = rules::named(e, spread.field);
     let (who, port) = who(e);
     let name = spread.field.name();
     let headline = format!("every new {name} makes a flow: {who}");
@@ -57,6 +64,7 @@ pub fn field_explosion(e: &Evidence<'_>) -> Option<Finding> {
             ))
             .culprit(Some(Culprit::Field(spread.field)))
             .culprit(port)
+            .rules(rules)
             .note(left_out(e)),
     )
 }

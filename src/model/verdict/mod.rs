@@ -11,6 +11,7 @@ mod evidence;
 mod flows;
 mod handlers;
 mod punts;
+mod rules;
 mod words;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use super::{FlowKey, Model, SECOND, TalkerKey};
 use crate::event::{DpIfindex, Field, Nanos, PortNo};
 
 pub use evidence::Evidence;
+use rules::Explosion;
+pub use rules::{NamedRule, Sample};
 
 macro_rules! causes {
     ($($(#[$doc:meta])* $cause:ident $name:literal,)*) => {
@@ -177,6 +180,10 @@ pub struct Verdict {
     pub culprits: Vec<Culprit>,
     /// The figures for and against it.
     pub figures: Vec<Figure>,
+    /// The OpenFlow rules that make it, as far as the daemon's traces name them.
+    pub rules: Vec<NamedRule>,
+    /// Why there are none, where some were looked for. From outside in parts: may hold anything.
+    pub unnamed: Option<String>,
     /// What to try, in the order of trying.
     pub tries: &'static [&'static str],
 }
@@ -190,6 +197,8 @@ pub(super) struct Finding {
     headline: String,
     culprits: Vec<Culprit>,
     figures: Vec<Figure>,
+    rules: Vec<NamedRule>,
+    unnamed: Option<String>,
     tries: &'static [&'static str],
     /// It is a verdict after so many seconds in a row.
     holds: u64,
@@ -205,6 +214,8 @@ impl Finding {
             headline,
             culprits,
             figures,
+            rules: Vec::new(),
+            unnamed: None,
             tries: words::tries(cause),
             holds: HOLDS,
         }
@@ -292,6 +303,8 @@ fn absorb(found: &mut Vec<(usize, Finding)>) {
                     finding.culprits.push(culprit);
                 }
             }
+            finding.rules.extend(lead.rules);
+            finding.unnamed = finding.unnamed.take().or(lead.unnamed);
         }
     }
 }
@@ -318,6 +331,8 @@ struct Case {
 pub struct Verdicts {
     second: u64,
     cases: Vec<Case>,
+    /// The field that flows differ in, also where something worse is told instead.
+    explosion: Option<Explosion>,
 }
 
 impl Verdicts {
@@ -331,6 +346,7 @@ impl Verdicts {
         let mut next = self.clone();
         next.second = second;
         next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
+        next.explosion = Explosion::after(self.explosion, second, crowd::exploding(evidence));
         let found = RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?)));
         let mut found: Vec<(usize, Finding)> = found.collect();
         absorb(&mut found);
@@ -366,7 +382,8 @@ impl Verdicts {
 
 impl Case {
     fn verdict(&self) -> Verdict {
-        let Finding { cause, severity, certainty, headline, culprits, figures, tries, holds: _ } = self.finding.clone();
+        let Finding { cause, severity, certainty, headline, culprits, figures, rules, unnamed, tries, holds: _ } =
+            self.finding.clone();
         Verdict {
             cause,
             severity,
@@ -375,6 +392,8 @@ impl Case {
             headline,
             culprits,
             figures,
+            rules,
+            unnamed,
             tries,
         }
     }
