@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// All that a daemon may be sent: commands that only read. (The form of each: `ovs-appctl list-commands`.)
-const READING: [&str; 10] = [
+const READING: [&str; 11] = [
     "version",
     "list-commands",
     "dpctl/get-flow",
@@ -27,6 +27,7 @@ const READING: [&str; 10] = [
     "dpctl/dump-dps",
     "dpif/show",
     "ofproto/detrace",
+    "ofproto/trace",
     "upcall/show",
     "coverage/show",
     "fdb/stats-show",
