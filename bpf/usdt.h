@@ -34,6 +34,27 @@ static __always_inline unsigned long told_at(void *regs)
 
 DIGEST(digest_user, bpf_probe_read_user)
 
+/* A uprobe's program can be preempted, and since Linux 6.13 a program's stack may be the processor's own: another thread
+ * that comes to the same probe there would write over what is on it. Held up until it is done, it does not come. Older
+ * kernels (before 6.10) have neither. */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+/* usage: TOLD(program, arguments) { ... } */
+#define TOLD(name, args...)                                      \
+	static __always_inline int name##_told(struct pt_regs *ctx); \
+	SEC("usdt")                                                  \
+	int name(struct pt_regs *ctx)                                \
+	{                                                            \
+		if (bpf_preempt_disable)                                 \
+			bpf_preempt_disable();                               \
+		name##_told(ctx);                                        \
+		if (bpf_preempt_enable)                                  \
+			bpf_preempt_enable();                                \
+		return 0;                                                \
+	}                                                            \
+	static __always_inline int BPF_USDT(name##_told, ##args)
+
 /* What is told to be done to flows and packets that no recorded upcall paid for pays for itself. */
 static __always_inline bool told_in_budget(__u64 now)
 {
@@ -66,8 +87,7 @@ static __noinline struct message *told_received(struct handler *h, void *data, _
 	return m;
 }
 
-SEC("usdt")
-int BPF_USDT(usdt_recv_upcall, void *name, __u32 type, void *data, __u32 size, void *key, __u64 key_len)
+TOLD(usdt_recv_upcall, void *name, __u32 type, void *data, __u32 size, void *key, __u64 key_len)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct wire_recv_upcall *e;
@@ -133,8 +153,7 @@ struct told_execute {
 	__u64 hash;
 };
 
-SEC("usdt")
-int BPF_USDT(usdt_flow_put, void *dpif, void *at)
+TOLD(usdt_flow_put, void *dpif, void *at)
 {
 	struct op op = { .ts = bpf_ktime_get_ns() };
 	struct message like = {};
@@ -155,8 +174,7 @@ int BPF_USDT(usdt_flow_put, void *dpif, void *at)
 	return told_operation(&op, OP_PUT, put.ufid);
 }
 
-SEC("usdt")
-int BPF_USDT(usdt_flow_del, void *dpif, void *at)
+TOLD(usdt_flow_del, void *dpif, void *at)
 {
 	struct op op = { .ts = bpf_ktime_get_ns() };
 	struct told_del del;
@@ -166,8 +184,7 @@ int BPF_USDT(usdt_flow_del, void *dpif, void *at)
 	return told_operation(&op, OP_DEL, del.ufid);
 }
 
-SEC("usdt")
-int BPF_USDT(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
+TOLD(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
 {
 	struct op op = { .ts = bpf_ktime_get_ns() };
 	struct message like = { .pkt_len = size };
@@ -242,14 +259,12 @@ static __always_inline int told_result(void *at, __u32 result, __u32 reason, __u
 	return 0;
 }
 
-SEC("usdt")
-int BPF_USDT(usdt_flow_result, void *udpif, void *ukey, __u32 result, __u32 reason)
+TOLD(usdt_flow_result, void *udpif, void *ukey, __u32 result, __u32 reason)
 {
 	return told_result(ukey, result, reason, 0);
 }
 
-SEC("usdt")
-int BPF_USDT(usdt_sweep_result, void *udpif, void *ukey, __u32 result, __u32 reason)
+TOLD(usdt_sweep_result, void *udpif, void *ukey, __u32 result, __u32 reason)
 {
 	return told_result(ukey, result, reason, 1);
 }
@@ -267,8 +282,7 @@ struct {
 	__type(value, struct told_round);
 } rounds SEC(".maps");
 
-SEC("usdt")
-int BPF_USDT(usdt_start_dump, void *udpif, __u64 n_flows)
+TOLD(usdt_start_dump, void *udpif, __u64 n_flows)
 {
 	struct told_round round = { .ts = bpf_ktime_get_ns(), .n_flows = n_flows };
 	__u32 tid = this_tid();
@@ -278,8 +292,7 @@ int BPF_USDT(usdt_start_dump, void *udpif, __u64 n_flows)
 }
 
 /* A round whose begin was not seen, as tracing began in it, is not told: the next one is. */
-SEC("usdt")
-int BPF_USDT(usdt_sweep_done, void *udpif, __u64 n_flows, __u32 interval_ms)
+TOLD(usdt_sweep_done, void *udpif, __u64 n_flows, __u32 interval_ms)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct wire_revalidation *e;
