@@ -376,7 +376,7 @@ struct flow_line {
 	struct flow_slot slots[FLOW_SLOTS];
 };
 
-/* What `sweep` is to tell: packets that nothing happened to for so many jiffies. */
+/* What `sweep` is to tell: packets that nothing happened to for so many nanoseconds. */
 struct sweep_order {
 	__u64 quiet;
 };
@@ -440,12 +440,11 @@ enum tally {
 	TALLY_NOT_SAMPLED = 3,
 	TALLY_UNTRACKED = 4,
 	TALLY_RECEIVED = 5,
-	TALLY_FLOW_HITS_UNCOUNTED = 6,
-	TALLY_MISSED = 7,
-	TALLY_TOLD_OVER_BUDGET = 8,
-	TALLY_FILTERED_OUT = 9,
-	TALLY_UPCALLS_FILTERED_OUT = 10,
-	TALLY_MAX = 11,
+	TALLY_MISSED = 6,
+	TALLY_TOLD_OVER_BUDGET = 7,
+	TALLY_FILTERED_OUT = 8,
+	TALLY_UPCALLS_FILTERED_OUT = 9,
+	TALLY_MAX = 10,
 };
 
 /* Filters: classic BPF programs, written by user space. */
