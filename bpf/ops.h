@@ -230,7 +230,8 @@ static long tie_exec_to(__u32 i, struct tie_walk *walk)
 
 /* To the first message with this length and hash whose digest is of as many bytes and equal. Where there is none, says
  * how many bytes the first one with this length and hash was digested over, to try again with; else 0. */
-static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
+static __always_inline __u32 exec_tied_to(struct op *op, struct handler *h, struct message *like, bool has_hash,
+					  __u32 answer)
 {
 	struct tie_walk walk = { .op = op, .h = h, .like = like, .has_hash = has_hash, .answer = answer };
 
@@ -239,6 +240,11 @@ static __noinline __u32 tie_exec(struct op *op, struct handler *h, struct messag
 	walk.newest = newest_receive(h);
 	bpf_loop(BATCH, tie_exec_to, &walk, 0);
 	return op->tied ? 0 : walk.other;
+}
+
+__noinline __u32 tie_exec(struct op *op, struct handler *h, struct message *like, bool has_hash, __u32 answer)
+{
+	return exec_tied_to(op, h, like, has_hash, answer);
 }
 
 /* What new flows match is told of so many in a window and counted of the rest: it is for figures over many of them. */

@@ -2,6 +2,7 @@
 /* The kernel side of ovscope: exact counters always, events within a budget. One object, a file per concern. */
 #include "kernel.h"
 #include "events.h"
+#include "maps.h"
 #include "cpu.h"
 #include "state.h"
 #include "attach.h"

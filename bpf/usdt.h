@@ -184,6 +184,12 @@ TOLD(usdt_flow_del, void *dpif, void *at)
 	return told_operation(&op, OP_DEL, del.ufid);
 }
 
+/* Not a function that the verifier looks at by itself: while preemption is held up, kernels before 6.15 refuse to call one. */
+static __noinline __u32 told_exec(struct op *op, struct handler *h, struct message *like, bool has_hash)
+{
+	return exec_tied_to(op, h, like, has_hash, ANSWER_TOLD_EXEC);
+}
+
 TOLD(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
 {
 	struct op op = { .ts = bpf_ktime_get_ns() };
@@ -201,11 +207,11 @@ TOLD(usdt_flow_execute, void *dpif, void *at, void *data, __u32 size)
 		has_hash = execute.hash != 0;
 		like.digested = size < DIGEST_MAX ? size : DIGEST_MAX;
 		if (!digest_user(&h->buf, (__u64)data, like.digested, &like.bytes)) {
-			other = tie_exec(&op, h, &like, has_hash, ANSWER_TOLD_EXEC);
+			other = told_exec(&op, h, &like, has_hash);
 			if (other) {
 				like.digested = other;
 				if (!digest_user(&h->buf, (__u64)data, other, &like.bytes))
-					tie_exec(&op, h, &like, has_hash, ANSWER_TOLD_EXEC);
+					told_exec(&op, h, &like, has_hash);
 			}
 		}
 	}

@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All, in their order, which is that of `enum stage` in bpf/events.h.
+    /// All, in their order, which is that of `enum stage` in bpf/maps.h.
     pub const ALL: [Self; 7] =
         [Self::Lookup, Self::Enqueue, Self::Wait, Self::Translate, Self::Put, Self::Execute, Self::Whole];
 
@@ -61,7 +61,7 @@ const HIGHEST_BIT: u32 = 36;
 /// Buckets below a power of two, above 8 ns.
 const PER_POWER: u32 = 8;
 
-/// How many buckets there are: `STAGE_BUCKETS` in bpf/events.h.
+/// How many buckets there are: `STAGE_BUCKETS` in bpf/maps.h.
 pub const STAGE_BUCKETS: usize = ((HIGHEST_BIT - 1) * PER_POWER) as usize;
 
 /// The bucket of a time, as `stage_bucket` in bpf/stages.h: one for each nanosecond below 8, then eight to each power of

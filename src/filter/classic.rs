@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The most instructions of a program; `FILTER_INSNS` in bpf/events.h.
+/// The most instructions of a program; `FILTER_INSNS` in bpf/maps.h.
 pub const MAX: usize = 512;
 
 /// An instruction; `struct sock_filter`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A field; `struct filter_fields` in bpf/events.h.
+/// A field; `struct filter_fields` in bpf/maps.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// The port that the packet came in by, in its datapath.

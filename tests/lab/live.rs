@@ -1,8 +1,13 @@
 //! The live screen as an operator has it: over ssh, on a real datapath under traffic, in the command that `make run` is.
 
-use std::path::Path;
+use std::{cell::OnceCell, path::Path};
 
 use crate::{guest::Turn, pty::Screen};
+
+/// It is started on a small disk of its own, which is filled when it has four files there: two that are saved, and two
+/// recordings, of which the second is under way.
+const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=48m none /mnt && cd /mnt && \
+    { until [ \"$(ls | wc -l)\" -ge 4 ]; do sleep 0.2; done; cat /dev/zero >rest 2>/dev/null & } && exec ovscope \"$@\"";
 
 #[test]
 #[ignore = "boots a guest of the lab"]
@@ -10,7 +15,8 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     let _turn = Turn::alone();
     let live = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/live");
     let triggered = ["--trigger", "verdict=storm", "--trigger-after", "1s", "--trigger-max", "1"];
-    let command = [&["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "ovscope"][..], &triggered].concat();
+    let shell = ["--bin", env!("CARGO_BIN_EXE_ovscope"), "--", "sh", "-c", ON_A_SMALL_DISK, "sh"];
+    let command = [&shell[..], &triggered].concat();
     let mut screen = Screen::start(&live, &command, (80, 24));
     screen.wait_until("the alternate screen", vt100::Screen::alternate_screen);
     screen.wait_for("1 Storm");
@@ -56,6 +62,16 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     screen.wait_for("REC");
     screen.press("R");
     screen.wait_for("recorded");
+
+    screen.press("6R");
+    screen.wait_for("REC");
+    screen.wait_for("the disk is full");
+    let ports = |s: &vt100::Screen| s.contents().lines().filter(|line| line.contains("_l ")).collect::<String>();
+    let before = OnceCell::new();
+    screen.wait_until("it goes on", |s| {
+        let now = ports(s);
+        !now.is_empty() && *before.get_or_init(|| now.clone()) != now
+    });
 
     screen.press("q");
     let (_, status) = screen.ended();

@@ -1,9 +1,6 @@
-//! The wire format, as in bpf/events.h: what the kernel side writes, byte for byte.
-//!
-//! A test compares every size and offset with the compiled object's BTF.
-use bytemuck::{Pod, Zeroable};
+//! What comes through the ring buffer, as in bpf/events.h.
 
-use crate::event::STAGE_BUCKETS;
+use bytemuck::{Pod, Zeroable};
 
 pub const NAME_LEN: usize = 16;
 pub const SNAPLEN_MAX: usize = 256;
@@ -17,8 +14,6 @@ pub const TIMEOUT_LEN: usize = 32;
 
 pub const STEPS_SHORT: usize = 10;
 pub const STEPS_MAX: usize = 20;
-pub const FLOW_LINES: u32 = 16;
-pub const FLOW_SLOTS: usize = 32;
 
 pub const WIRE_TRACE: u32 = 1;
 pub const WIRE_UPCALL: u32 = 3;
@@ -52,57 +47,12 @@ pub const WIRE_FLOW_OPERATION: u32 = 21;
 pub const WIRE_FLOW_RESULT: u32 = 22;
 pub const WIRE_REVALIDATION: u32 = 23;
 
-pub const OP_PUT: u32 = 0;
-pub const OP_EXEC: u32 = 1;
-pub const OP_DEL: u32 = 2;
-
-pub const SCHED_ASLEEP: u32 = 1;
-pub const SCHED_RUNNABLE: u32 = 2;
-pub const SCHED_RUNNING: u32 = 3;
-
-pub const TALLY_RING_FULL: u32 = 0;
-pub const TALLY_OVER_BUDGET: u32 = 1;
-pub const TALLY_UPCALLS_OVER_BUDGET: u32 = 2;
-pub const TALLY_NOT_SAMPLED: u32 = 3;
-pub const TALLY_UNTRACKED: u32 = 4;
-pub const TALLY_RECEIVED: u32 = 5;
-pub const TALLY_MISSED: u32 = 6;
-pub const TALLY_TOLD_OVER_BUDGET: u32 = 7;
-pub const TALLY_FILTERED_OUT: u32 = 8;
-pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 9;
-
-pub const FILTER_INSNS: usize = 512;
-pub const FILTER_BYTES: u32 = 0;
-pub const FILTER_LOOKUP: u32 = 1;
-pub const FILTER_UPCALL: u32 = 2;
-pub const FILTER_DROP: u32 = 3;
-
 /// Where every record has its kind.
 pub const KIND_AT: usize = 36;
 
-macro_rules! wire {
-    ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-            #[repr(C)]
-            #[allow(dead_code, reason = "padding is named")]
-            pub struct $name { $(pub $field: $type,)* }
-        )*
-
-        /// Every struct's name in C, size and fields with their offsets, for the comparison with the object's BTF.
-        #[cfg(test)]
-        pub fn layouts() -> Vec<(&'static str, usize, Vec<(&'static str, usize)>)> {
-            vec![$((
-                stringify!($name),
-                size_of::<$name>(),
-                vec![$((stringify!($field), std::mem::offset_of!($name, $field)),)*],
-            ),)*]
-        }
-    };
-}
-
 wire! {
+    ring_layouts:
+
     /// `struct wire_head`.
     struct WireHead {
         ts: u64,
@@ -355,161 +305,5 @@ wire! {
         n_flows: u64,
         interval_ms: u32,
         pad: u32,
-    }
-    /// `struct table_count`, a value of `table_counts`.
-    struct TableCount {
-        hits: u64,
-        misses: u64,
-    }
-    /// `struct table_key`, a key of `table_counts`.
-    struct TableKey {
-        table: u64,
-        dp: u32,
-        pad: u32,
-    }
-    /// `struct flow_id`, a key of `flow_counts`.
-    struct FlowId {
-        flow: u64,
-        table: u64,
-        ufid: [u32; 4],
-    }
-    /// `struct flow_count`, a value of `flow_counts`.
-    struct FlowCount {
-        hits: u64,
-        bytes: u64,
-        sf_acts: u64,
-        since: u64,
-    }
-    /// `struct flow_slot`.
-    struct FlowSlot {
-        flow: u64,
-        table: u64,
-        ufid: [u32; 4],
-        hits: u64,
-        bytes: u64,
-        sf_acts: u64,
-        since: u64,
-        dp: u32,
-        ufid_len: u32,
-        number: u32,
-        pad: u32,
-    }
-    /// `struct flow_line`, a value of `flow_lines`.
-    struct FlowLine {
-        slots: [FlowSlot; FLOW_SLOTS],
-    }
-    /// `struct sweep_order`.
-    struct SweepOrder {
-        quiet: u64,
-    }
-    /// `struct upcall_kind`, a key of `upcall_counts`.
-    struct UpcallKind {
-        dp: u32,
-        in_port: u32,
-        cmd: u32,
-        portid: u32,
-        ret: i32,
-    }
-    /// `struct sched_sums`, a value of `scheds`.
-    struct SchedSums {
-        since: u64,
-        asleep: u64,
-        runnable: u64,
-        running: u64,
-        runnable_max: u64,
-        switches: u64,
-        state: u32,
-        pad: u32,
-    }
-    /// `struct stage_times`, a value of `stage_times`.
-    struct StageTimes {
-        max: u64,
-        counts: [u64; STAGE_BUCKETS],
-    }
-    /// `struct op_outcome`, a key of `op_counts`.
-    struct OpOutcome {
-        op: u32,
-        ret: i32,
-    }
-    /// `struct filter_insn`, as `struct sock_filter`.
-    struct FilterInsn {
-        code: u16,
-        jt: u8,
-        jf: u8,
-        k: u32,
-    }
-    /// `struct filter_program`, a value of `filter_programs`.
-    struct FilterProgram {
-        len: u32,
-        pad: u32,
-        insns: [FilterInsn; FILTER_INSNS],
-    }
-    /// `struct filter_fields`, what a program of `--where` reads.
-    struct FilterFields {
-        in_port: u32,
-        dp: u32,
-        recirc_id: u32,
-        cmd: u32,
-        portid: u32,
-        cpu: u32,
-        len: u32,
-        ufid_len: u32,
-        ufid: [u32; 4],
-        reason: u32,
-        comm: [u8; NAME_LEN],
-    }
-}
-
-/// Reads one struct from the front of `bytes`; none when there are too few.
-pub fn read<T: Pod>(bytes: &[u8]) -> Option<T> {
-    bytes.get(..size_of::<T>()).map(bytemuck::pod_read_unaligned)
-}
-
-#[cfg(test)]
-mod tests {
-    use libbpf_rs::{
-        HasSize as _,
-        btf::{Btf, types::Struct},
-    };
-
-    use super::*;
-
-    fn c_name(rust: &str) -> String {
-        rust.chars()
-            .flat_map(|c| if c.is_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
-            .skip(1)
-            .collect()
-    }
-
-    #[test]
-    fn a_filter_finds_its_fields() {
-        let (_, size, fields) = layouts().into_iter().find(|(name, ..)| *name == "FilterFields").expect("it is there");
-        for field in crate::filter::FIELDS {
-            let at = fields.iter().find(|(name, _)| *name == field.name()).map(|(_, at)| *at);
-            assert_eq!(at, Some(field.word() * 4), "{field}");
-        }
-        assert_eq!(fields[crate::filter::UFID_LEN_WORD], ("ufid_len", crate::filter::UFID_LEN_WORD * 4));
-        assert!(size <= 256, "it fits into what a program sees");
-        assert_eq!(crate::filter::classic::MAX, FILTER_INSNS);
-    }
-
-    #[test]
-    fn every_struct_lies_as_the_compiled_object_has_it() {
-        let btf = Btf::from_path(concat!(env!("OUT_DIR"), "/ovscope.bpf.o")).expect("build.rs leaves the object");
-        for (name, size, fields) in layouts() {
-            let name = c_name(name);
-            let in_c: Struct<'_> = btf.type_by_name(&name).unwrap_or_else(|| panic!("{name} is in the BTF"));
-            assert_eq!(in_c.size(), size, "size of {name}");
-            let offsets: Vec<(String, u32)> = in_c
-                .iter()
-                .map(|m| {
-                    let name = m.name.expect("named").to_string_lossy().into_owned();
-                    let libbpf_rs::btf::types::MemberAttr::Normal { offset } = m.attr else { panic!("a bit field") };
-                    (name, offset / 8)
-                })
-                .collect();
-            let expected: Vec<(String, u32)> = fields.into_iter().map(|(f, at)| (f.to_owned(), at as u32)).collect();
-            assert_eq!(offsets, expected, "fields of {name}");
-        }
     }
 }
