@@ -2,7 +2,8 @@
 # make test      builds and runs every test, those on real kernels included
 # make fuzz      a million runs of every fuzz target
 # make verdicts  provokes every cause that has a verdict, and writes the recordings in tests/verdicts anew
-# make bench     measures: events per second, bytes per event, the cost on the fast path
+# make bench     measures everything that has a goal, and writes docs/benchmarks.md (hours; benches/run says how to do a part)
+# make pictures  makes the pictures in docs/pictures from the recordings
 # make package   builds the binary for every userland from Debian 11 on, and a .deb of it
 # make package-test  installs, uses and purges that in clean Debian 11, 12 and 13, and runs its service (needs root)
 # make audit     checks the dependencies: vulnerabilities, licences, origins
@@ -17,7 +18,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What makes trees of other Debians, and reads binaries.
 PACKAGE_TOOLS := mmdebstrap binutils dpkg debian-archive-keyring
 
-.PHONY: help run build test fuzz verdicts bench package package-test audit deps lint demo clean
+.PHONY: help run build test fuzz verdicts bench pictures package package-test audit deps lint demo clean
 
 help:
 	@sed -n 's/^# make /  make /p' Makefile
@@ -67,10 +68,15 @@ verdicts: build
 	cp target/verdicts/*.mcap tests/verdicts/
 	$(CARGO) test --locked --test verdicts
 
-# At last the fast path, beside bpftrace.
+# Each part's words go to target/bench, and the page is made of them.
+bench: MORE_PACKAGES := python3
 bench: build
-	$(CARGO) bench --locked
-	lab/cost target/release/ovscope
+	lab/build
+	benches/run
+
+pictures: MORE_PACKAGES := tmux python3-pil fonts-dejavu-core
+pictures: build
+	docs/pictures/make target/release/ovscope
 
 package package-test: MORE_PACKAGES := $(PACKAGE_TOOLS)
 package: deps
