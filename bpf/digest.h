@@ -34,7 +34,7 @@ static long digest_word(__u32 i, struct digest_walk *walk)
 }
 
 /* Over the buffer's first bytes. */
-__noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
+static __always_inline int digest_words(struct digest_buf *buf, __u32 len, struct digest *out)
 {
 	struct digest_walk walk = {
 		.buf = buf, .a = 0x9e3779b97f4a7c15ULL ^ len, .b = 0xc2b2ae3d27d4eb4fULL + len,
@@ -48,26 +48,31 @@ __noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
 	return 0;
 }
 
-/* Of bytes that `read` copies, bpf_probe_read_kernel or bpf_probe_read_user. */
-#define DIGEST(name, read)                                                                      \
-	__noinline int name(struct digest_buf *buf, __u64 from, __u32 len, struct digest *out) \
-	{                                                                                       \
-		if (!buf || !out)                                                               \
-			return -1;                                                              \
-		out->a = out->b = 0;                                                            \
-		if (len == 0)                                                                   \
-			return 0;                                                               \
-		if (len > DIGEST_MAX)                                                           \
-			return -1;                                                              \
-		/* The last word may be read in part: zero it first. */                         \
-		if (len & 7)                                                                    \
-			buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;                      \
-		if (read(buf->words, len, (void *)from))                                                \
-			return -1;                                                              \
-		return digest_buf(buf, len, out);                                               \
+__noinline int digest_buf(struct digest_buf *buf, __u32 len, struct digest *out)
+{
+	return digest_words(buf, len, out);
+}
+
+/* Of bytes that `read` copies, bpf_probe_read_kernel or bpf_probe_read_user; `rest` is one of the two above. */
+#define DIGEST(name, read, rest)                                                       \
+	int name(struct digest_buf *buf, __u64 from, __u32 len, struct digest *out)    \
+	{                                                                              \
+		if (!buf || !out)                                                      \
+			return -1;                                                     \
+		out->a = out->b = 0;                                                   \
+		if (len == 0)                                                          \
+			return 0;                                                      \
+		if (len > DIGEST_MAX)                                                  \
+			return -1;                                                     \
+		/* The last word may be read in part: zero it first. */                \
+		if (len & 7)                                                           \
+			buf->words[(len >> 3) & (DIGEST_MAX / 8 - 1)] = 0;             \
+		if (read(buf->words, len, (void *)from))                               \
+			return -1;                                                     \
+		return rest(buf, len, out);                                            \
 	}
 
-DIGEST(digest, bpf_probe_read_kernel)
+__noinline DIGEST(digest, bpf_probe_read_kernel, digest_buf)
 
 static __always_inline bool same_digest(struct digest *x, struct digest *y)
 {

@@ -32,7 +32,9 @@ static __always_inline unsigned long told_at(void *regs)
 #pragma clang diagnostic pop
 #pragma pop_macro("PT_REGS_IP")
 
-DIGEST(digest_user, bpf_probe_read_user)
+/* What programs of uprobes call are no functions that the verifier looks at by themselves: while preemption is held up,
+ * kernels before 6.15 refuse to call one. */
+static __noinline DIGEST(digest_user, bpf_probe_read_user, digest_words)
 
 /* A uprobe's program can be preempted, and since Linux 6.13 a program's stack may be the processor's own: another thread
  * that comes to the same probe there would write over what is on it. Held up until it is done, it does not come. Older
@@ -184,7 +186,6 @@ TOLD(usdt_flow_del, void *dpif, void *at)
 	return told_operation(&op, OP_DEL, del.ufid);
 }
 
-/* Not a function that the verifier looks at by itself: while preemption is held up, kernels before 6.15 refuse to call one. */
 static __noinline __u32 told_exec(struct op *op, struct handler *h, struct message *like, bool has_hash)
 {
 	return exec_tied_to(op, h, like, has_hash, ANSWER_TOLD_EXEC);

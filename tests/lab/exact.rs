@@ -1,7 +1,7 @@
 //! What is counted is what the datapath itself counts; every recorded upcall is whole; nothing stays when killed; and the
 //! same of a part of the packets.
 
-use ovscope::event::{Body, Event, UpcallId};
+use ovscope::event::{Body, CapabilityState, Event, UpcallId};
 use serde_json::Value;
 
 use crate::{KERNELS, guest::Guest, parts};
@@ -39,6 +39,21 @@ fn check_counters(guest: &Guest, kernel: &str) {
     let recorded = recorded.expect("counters in the recording");
     let sum = recorded.datapaths.iter().fold((0, 0), |sum, dp| (sum.0 + dp.hits, sum.1 + dp.misses));
     assert_eq!(sum, expected, "{kernel}: the recording against ovs-dpctl");
+}
+
+/// No kernel refuses a program, those for a daemon with USDT probes included: a stock one has but no use for them.
+fn check_capabilities(events: &[Event], kernel: &str) {
+    let capabilities = events.iter().rev().find_map(|e| match &e.body {
+        Body::Probes { capabilities } => Some(capabilities),
+        _ => None,
+    });
+    let capabilities = capabilities.expect("they are in every recording");
+    for capability in capabilities {
+        let off = capability.name.starts_with("usdt") && capability.why.contains("was built without USDT probes");
+        let expected = if off { CapabilityState::Off } else { CapabilityState::Attached };
+        assert_eq!(capability.state, expected, "{kernel}: {capability:?}");
+    }
+    assert!(capabilities.len() > 10, "{kernel}: {capabilities:?}");
 }
 
 /// Every recorded upcall that was queued was received, and executed once; what was left out is counted.
@@ -90,7 +105,9 @@ fn a_storm_is_counted_exactly_and_every_recorded_upcall_is_whole() {
     for kernel in KERNELS {
         let guest = Guest::run_alone(kernel, "exact", &[], &[]);
         check_counters(&guest, kernel);
-        check_upcalls(&guest.events("storm.jsonl"), kernel);
+        let events = guest.events("storm.jsonl");
+        check_capabilities(&events, kernel);
+        check_upcalls(&events, kernel);
         check_nothing_stays(&guest, kernel);
         parts::check(&guest, kernel);
     }
