@@ -1,12 +1,21 @@
 //! Verdicts of real recordings, one for each cause that was provoked in the lab (tests/lab/verdicts.sh), and of healthy
 //! datapaths: what has to be named is named within ten seconds of the recording's begin, with who it is, and nothing else.
 
-use std::{collections::BTreeMap, path::Path};
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod drawn;
 
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use drawn::text;
 use ovscope::{
+    app::report::report,
     event::{Body, DaemonTrace, Event, Field},
     model::{Cause, Model, SECOND, Severity, Verdict},
-    record::Reader,
+    record::{Reader, Recording},
+    ui::Choice,
 };
 
 /// A scenario's name, the cause that has to come first, what its headline has to say, and causes that are also there.
@@ -39,11 +48,26 @@ const EXPECTED: &[Expected] = &[
     ("openflow_churn", Some(Cause::OpenflowChurn), "OpenFlow rules change all the time", &[]),
     ("short_connections", Some(Cause::ShortConnections), "new to connection tracking", &[Cause::FieldExplosion]),
     ("too_big", Some(Cause::TooBig), "from p1_l are too big", &[]),
+    ("fragments", Some(Cause::Fragments), "were put together of fragments, most from p1_l", &[]),
+    ("fragments_dropped", Some(Cause::Fragments), "cannot be cut again", &[]),
 ];
 
+/// Causes that name nobody: what they say is of the daemon as a whole, or of rules that come and go.
+const OF_NOBODY: [Cause; 5] = [
+    Cause::DaemonGone,
+    Cause::DaemonStalled,
+    Cause::SlowRevalidator,
+    Cause::OpenflowChurn,
+    // Where packets are dropped that made no upcall.
+    Cause::Fragments,
+];
+
+fn path(name: &str) -> PathBuf {
+    Path::new("tests/verdicts").join(name).with_extension("mcap")
+}
+
 fn events(name: &str) -> Vec<Event> {
-    let path = Path::new("tests/verdicts").join(name).with_extension("mcap");
-    let mut reader = Reader::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut reader = Reader::open(&path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let batches = std::iter::from_fn(|| reader.next_batch());
     batches.flat_map(|batch| batch.unwrap_or_else(|e| panic!("{name}: {e}")).events).collect()
 }
@@ -96,6 +120,43 @@ fn what_was_provoked_is_named_and_nothing_else() {
         // What leads to it may be named before it.
         let mut firsts = said.first.iter().skip_while(|first| also.contains(first));
         assert!(firsts.all(|first| first == cause), "{name}: first {:?}", said.first);
+    }
+}
+
+#[test]
+fn the_first_line_of_the_report_names_it() {
+    for (name, cause, words, _) in EXPECTED {
+        let mut recording = Recording::open(&path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let report = report(&mut recording, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // Some are but worth a note: to a healthy datapath nothing worse may be said.
+        let first = report.verdicts.first().filter(|first| cause.is_some() || first.severity != "note");
+        assert_eq!(first.map(|first| first.cause), cause.map(Cause::name), "{name}: {first:?}");
+        let Some(first) = first else { continue };
+        assert!(first.headline.contains(words) && first.from_second <= 10, "{name}: {first:?}");
+        assert!(!first.figures.is_empty() && !first.tries.is_empty() && !first.reads.is_empty(), "{name}: {first:?}");
+    }
+}
+
+#[test]
+fn the_first_line_of_the_storm_view_names_it_within_ten_seconds() {
+    for (name, cause, words, _) in EXPECTED {
+        let mut events = events(name);
+        let begin = events.iter().find(|e| matches!(e.body, Body::Counters(_))).map_or(0, |e| e.ts);
+        events.retain(|event| event.ts <= begin + 10 * SECOND);
+        let screen = text(&mut drawn::state(Choice::Mono, false, events.clone()), 200, 60);
+        let line = |head: &str| screen.lines().find(|line| line.starts_with(head));
+        let loud = line(" ▲ WARNING  ").or_else(|| line(" ▲ CRITICAL  "));
+        let Some(cause) = cause else {
+            assert_eq!(loud, None, "{name}");
+            continue;
+        };
+        let first = loud.or_else(|| line(" ● NOTE  "));
+        assert!(first.is_some_and(|line| line.contains(words)), "{name}: {first:?}");
+        let mut model = Model::default();
+        model.apply_all(&events);
+        let verdict = model.verdicts().into_iter().next().expect("the line is of one");
+        assert_eq!(verdict.cause, *cause, "{name}");
+        assert!(OF_NOBODY.contains(cause) || !verdict.culprits.is_empty(), "{name} names nobody: {verdict:?}");
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Spreads {
     pub flows: usize,
     /// Flows of the same time whose match was not told.
     pub left_out: u64,
+    /// Of those whose match is known, the ones that no packet ever hit until the hits were last read; none where hits are
+    /// not counted by flow.
+    pub unused: Option<usize>,
     /// Those that have more than one value: the one that most flows differ in alone first.
     pub fields: Vec<FieldSpread>,
 }
@@ -88,7 +91,7 @@ impl Shapes {
             flows.iter().flat_map(|(_, shape)| shape.matches.fields().iter().map(|of| of.field)).collect();
         let mut fields: Vec<FieldSpread> = known.into_iter().filter_map(|field| spread(field, &flows, &part)).collect();
         fields.sort_by_key(|spread| (std::cmp::Reverse((spread.alone, spread.values)), spread.field));
-        Spreads { flows: flows.len(), left_out, fields }
+        Spreads { flows: flows.len(), left_out, unused: None, fields }
     }
 }
 
@@ -139,6 +142,16 @@ fn most<T: Hash + Ord + Copy>(of: impl Iterator<Item = T>) -> Option<(T, usize)>
 }
 
 impl Model {
+    /// How the flows that were made in the ten seconds before `now` differ, and how many of them are of no use.
+    pub(super) fn spreads_at(&self, now: Nanos) -> Spreads {
+        let is_unused = |shape: &&FlowShape| {
+            let flow = shape.ufid.and_then(|ufid| self.flow(FlowKey::Ufid(shape.dp, ufid)));
+            flow.is_some_and(|flow| self.is_unused(flow))
+        };
+        let unused = self.counts_flow_hits().then(|| self.shapes.recent(now).filter(is_unused).count());
+        Spreads { unused, ..self.shapes.spreads(now) }
+    }
+
     /// A flow that matches a field, of those whose match was told in the last ten seconds and that are still known: one of
     /// which the daemon has told the rules, else one that it has told of, and of those the newest.
     pub fn flow_matching(&self, field: Field) -> Option<FlowKey> {

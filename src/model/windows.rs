@@ -7,7 +7,7 @@ use super::{
     flow::FlowKey,
     flows::Flows,
     meter::{LastTen, SECOND},
-    summary::{NetSummary, PacketSummary},
+    summary::{L4Summary, NetSummary, PacketSummary},
 };
 use crate::event::{
     Counters, DaemonFigures, DelReason, DpIfindex, ErrnoCounter, FlowPut, Nanos, UdpifFigures, Ufid, Upcall, UpcallCmd,
@@ -75,6 +75,10 @@ pub enum Matter {
     ToMany,
     /// Its packet is ARP.
     Arp,
+    /// Its packet was put together of fragments, for connection tracking.
+    Reassembled,
+    /// Its packet is a later fragment.
+    Fragment,
     /// By an action, for a controller.
     Controller,
     /// By an action: the daemon handles every packet of the flow itself.
@@ -101,6 +105,9 @@ impl Matters {
         if upcall.cmd == UpcallCmd::Miss {
             count(if upcall.recirc_id == 0 { Matter::Miss } else { Matter::MissAgain });
         }
+        if upcall.mru > 0 {
+            count(Matter::Reassembled);
+        }
         match upcall.cookie.as_ref().map(|cookie| &cookie.why) {
             Some(Why::Controller { .. }) => count(Matter::Controller),
             Some(Why::Sflow { .. } | Why::FlowSample { .. } | Why::Ipfix { .. }) => count(Matter::Sample),
@@ -124,8 +131,10 @@ impl Matters {
         if summary.eth_dst.0[0] & 1 == 1 {
             count(Matter::ToMany);
         }
-        if matches!(summary.net, NetSummary::Arp { .. }) {
-            count(Matter::Arp);
+        match summary.net {
+            NetSummary::Arp { .. } => count(Matter::Arp),
+            NetSummary::Ip { l4: L4Summary::Fragment, .. } => count(Matter::Fragment),
+            _ => {}
         }
     }
 

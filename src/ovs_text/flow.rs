@@ -324,6 +324,16 @@ mod tests {
         "arp(sip=1.2.3.4,tip=5.6.7.8/255.255.0.0,op=1,sha=00:0f:10:11:12:13,tha=00:14:15:16:17:18)",
         "nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x123456,si=255,c1=0x11223344,c2=0x0,c3=0x0,c4=0x0)",
         "eth_type(0/0xffff)",
+        "skb_priority(0x1234/0xff),in_port(1/0xff),eth_type(0x1200/0xff00),skb_mark(0x1200/0xfff0)",
+        "ct_state(-new+est-rel-rpl-inv+trk-snat-dnat),ct_mark(0x10305070/0xf0f0f0f0),ct_label(0x1234567890abcdef1234567890abcdef/0x102030405060708090a0b0c0d0e0f0)",
+        "tunnel(tun_id=0x7/0xff,src=10.1.0.0/255.255.0.0,dst=10.2.0.7,ttl=64,vxlan(gbp(id=11/0xff,flags=0x8)),flags(oam|csum|key))",
+        "tunnel(tun_id=0x7,geneve({class=0,type=0,len=4,0xa/0xff}{class=0xffff,type=0x1,len=4,0xffffffff}),flags(csum|key))",
+        "tunnel(tun_id=0x7,src=10.0.0.1,dst=10.0.0.2,ttl=128,erspan(ver=1/0,idx=0x7/0xf),flags(df|key)),recirc_id(0)",
+        "eth_type(0x0806),arp(sip=1.2.3.4/255.255.255.250,op=1/0xf0,sha=00:0f:10:11:12:13/ff:ff:ff:ff:ff:00,tha=00:14:15:16:17:18)",
+        "eth_type(0x86dd),ipv6(proto=58,frag=no),icmpv6(type=136/0xf0,code=0),nd(target=::3/::250,tll=00:0a:0b:0c:0d:0e/ff:ff:ff:ff:ff:00)",
+        "eth_type(0x0800),ipv4(proto=132/0xf0,frag=no),sctp(src=82/0xff00,dst=83)",
+        "packet_type(ns=1,id=0x894f),eth_type(0x894f),nsh(flags=0/0x3,ttl=63/0x3f,mdtype=1,np=1,spi=0x7/0xffffff,si=255,c1=0x1/0xff)",
+        "eth_type(0x8100),vlan(vid=99/0xff0,pcp=7/0xe),encap(eth_type(0x8847),mpls(label=9/0xff,tc=7/7,ttl=64/0xff,bos=0))",
     ];
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Rule {
 /// A part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePart {
-    /// White space before it.
-    space: String,
+    /// What parts it from the one before: a comma, spaces, both.
+    gap: String,
     /// What it is.
     pub what: What,
     /// Its name, `n_packets`, `tp_src`; the whole of it where there is no `=`.
@@ -82,17 +82,19 @@ impl Rule {
         };
         let end = before.trim_end_matches([',', ' ']).len();
         let (parts, gap) = before.split_at(end);
-        let parts = split(parts).into_iter().map(|part| {
-            let trimmed = part.trim_start();
-            let space = &part[..part.len() - trimmed.len()];
-            let (name, value) = match trimmed.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (trimmed, None),
-            };
-            RulePart { space: space.to_owned(), what: What::of(name), name: name.to_owned(), value }
-        });
+        let mut read = Vec::new();
+        for (at, part) in split(parts).into_iter().enumerate() {
+            let mut rest = part.trim_start();
+            let mut gap = format!("{}{}", if at == 0 { "" } else { "," }, &part[..part.len() - rest.len()]);
+            // Flags have spaces behind them: `send_flow_rem check_overlap priority=7`.
+            while let Some((flag, behind)) = rest.split_once(' ').filter(|(flag, _)| LIFE.contains(flag)) {
+                read.push(RulePart::new(std::mem::replace(&mut gap, " ".to_owned()), flag));
+                rest = behind;
+            }
+            read.push(RulePart::new(gap, rest));
+        }
         let actions = actions.map(|actions| split(actions).into_iter().map(str::to_owned).collect());
-        Self { parts: parts.collect(), gap: gap.to_owned(), actions }
+        Self { parts: read, gap: gap.to_owned(), actions }
     }
 
     /// Whether the text has what a rule has.
@@ -112,6 +114,14 @@ impl Rule {
 }
 
 impl RulePart {
+    fn new(gap: String, text: &str) -> Self {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text, None),
+        };
+        Self { gap, what: What::of(name), name: name.to_owned(), value }
+    }
+
     /// `tp_src=5`, without the space before it.
     pub fn text(&self) -> String {
         self.value.as_ref().map_or_else(|| self.name.clone(), |value| format!("{}={value}", self.name))
@@ -120,8 +130,8 @@ impl RulePart {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, part) in self.parts.iter().enumerate() {
-            write!(f, "{}{}{}", if i == 0 { "" } else { "," }, part.space, part.text())?;
+        for part in &self.parts {
+            write!(f, "{}{}", part.gap, part.text())?;
         }
         f.write_str(&self.gap)?;
         self.actions.iter().try_for_each(|actions| write!(f, "actions={}", actions.join(",")))
@@ -159,6 +169,75 @@ mod tests {
         assert_eq!(rule.matches().map(RulePart::text).collect::<Vec<_>>(), ["tcp"]);
         for (text, is_rule) in [("bridge(\"br0\")", false), ("", false), ("priority=5", true), ("actions=drop", true)] {
             assert_eq!((Rule::read(text).to_string().as_str(), Rule::is_rule(text)), (text, is_rule));
+        }
+    }
+
+    /// Rules in the forms that OVS writes them in, each with how many parts its match and its actions have.
+    const RULES: &[(&str, usize, usize)] = &[
+        ("priority=0,actions=NORMAL", 0, 1),
+        (
+            "duration=3s, n_packets=0, n_bytes=0, priority=7,ip,nw_src=10.0.0.0/8,nw_frag=not_later,nw_tos=16,actions=dec_ttl,output:2",
+            4,
+            2,
+        ),
+        (
+            "table_id=3, duration=3s, n_packets=1, n_bytes=60, priority=9,tcp6,ipv6_src=fe80::/64,tp_dst=0x1f00/0xff00,tcp_flags=+syn-ack,actions=drop",
+            4,
+            1,
+        ),
+        (
+            "table_id=4, duration=3s, idle_timeout=5, hard_timeout=60, importance=7, send_flow_rem check_overlap priority=7,arp,arp_tpa=10.0.0.7,arp_op=1,actions=CONTROLLER:65535",
+            3,
+            1,
+        ),
+        (
+            "cookie=0x5, priority=7,ct_state=+trk+new-rpl,ct_zone=5,ct_mark=0x1/0xff,ct_label=0x1/0xff,ct_nw_src=10.0.0.1,ip,actions=ct(commit,zone=NXM_NX_REG6[0..15],nat(src=10.0.0.7:1024-2047),exec(move:NXM_NX_REG0[]->NXM_NX_CT_MARK[],set_field:0x1/0xff->ct_label)),resubmit(,9)",
+            6,
+            2,
+        ),
+        (
+            "priority=7,tun_id=0x7,tun_src=10.0.0.1,tun_metadata0=0x1/0xff,tun_flags=+oam,reg0=0x1/0xff,xreg1=0x7,metadata=0x2,in_port=5,actions=set_field:0x9->tun_id,learn(table=1,hard_timeout=5,priority=9,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]),group:7,meter:3",
+            8,
+            4,
+        ),
+        (
+            "priority=7,dl_vlan=9,dl_vlan_pcp=3,dl_src=02:00:00:00:00:01/ff:ff:ff:00:00:00,actions=pop_vlan,mod_vlan_vid:7,push_vlan:0x88a8,push_mpls:0x8847,pop_mpls:0x0800,load:0x5->OXM_OF_MPLS_LABEL[]",
+            3,
+            6,
+        ),
+        (
+            "priority=7,packet_type=(1,0x894f),nsh_mdtype=1,nsh_spi=0x7,nsh_c1=0x1/0xff,actions=decap(),encap(nsh(md_type=2,tlv(0x1000,10,0x12))),encap(ethernet),goto_table:4",
+            4,
+            4,
+        ),
+        (
+            "priority=7,mpls,mpls_label=9,mpls_tc=1,mpls_bos=1,actions=check_pkt_larger(1500)->NXM_NX_REG0[0],clone(output:2,trunc),output(port=3,max_len=100)",
+            4,
+            3,
+        ),
+        (
+            "priority=7,icmp6,icmp_type=135,icmp_code=0,nd_target=fe80::7,nd_sll=02:00:00:00:00:01,actions=write_actions(set_field:7->nd_target,output:1),clear_actions,write_metadata:0x5",
+            5,
+            3,
+        ),
+        (
+            "priority=7,conj_id=9,sctp,tp_src=7,actions=multipath(symmetric_l4,1024,modulo_n,16,0,NXM_NX_REG0[0..3]),bundle(eth_src,50,active_backup,ofport,members:4,8),note:00.01,sample(probability=9,collector_set_id=1,obs_domain_id=0,obs_point_id=0)",
+            3,
+            4,
+        ),
+        ("priority=7,ip,actions=conjunction(9,1/2),conjunction(8,2/3)", 1, 2),
+        ("group_id=7,bucket=bucket_id:0,weight:100,actions=output:1", 3, 1),
+    ];
+
+    #[test]
+    fn every_form_of_a_rule_is_written_back_with_its_parts_apart() {
+        for (text, matches, actions) in RULES {
+            let rule = Rule::read(text);
+            assert_eq!(rule.to_string(), *text);
+            let parts: Vec<String> = rule.matches().map(RulePart::text).collect();
+            assert_eq!(parts.len(), *matches, "{text}: {parts:?}");
+            assert_eq!(rule.value(What::Priority).is_some(), text.contains("priority="), "{text}");
+            assert_eq!(rule.actions.as_ref().map(Vec::len), Some(*actions), "{text}: {:?}", rule.actions);
         }
     }
 

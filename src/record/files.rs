@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Header, Preamble,
-    sink::{RecordError, Sink, create},
+    sink::{Kept, RecordError, Sink, create},
     writer::{CHUNK_BYTES, Summary, Writer},
 };
 use crate::event::Told;
@@ -110,7 +110,7 @@ impl Volumes {
     ) -> Result<(Self, PathBuf), RecordError> {
         let first = if files.is_row() { Files::name(path, 1) } else { path.to_owned() };
         let file = create(&first, files.force)?;
-        let begun = Self::to_sink(Box::new(file), header, preamble);
+        let begun = Self::to_sink(Box::new(Kept::new(file)), header, preamble);
         let mut volumes = begun.map_err(|error| {
             // Made by this call and of no use: left there, it would only be in the way of the next try.
             let _ = fs::remove_file(&first);
@@ -172,6 +172,11 @@ impl Volumes {
         add(&self.before, self.writer.sealed())
     }
 
+    /// What the sealed files have, without the open one.
+    pub(super) fn before(&self) -> &Summary {
+        &self.before
+    }
+
     /// How many files were made, and how many of them had to go.
     pub(super) fn files(&self) -> (u64, u64) {
         self.row.as_ref().map_or((1, 0), |row| (row.number.into(), row.deleted))
@@ -217,7 +222,7 @@ impl Volumes {
         row.make_room(self.writer.sealed().bytes);
         let path = Files::name(&row.base, row.number + 1);
         let begun = create(&path, row.files.force).map_err(io::Error::other).and_then(|file| {
-            let next = Writer::new(Box::new(file) as Box<dyn Sink>, &row.header, self.writer.state());
+            let next = Writer::new(Box::new(Kept::new(file)) as Box<dyn Sink>, &row.header, self.writer.state());
             next.inspect_err(|_| drop(fs::remove_file(&path)))
         });
         let next = begun.inspect_err(|_| self.next_failed = true)?;

@@ -296,12 +296,15 @@ impl Work {
     fn fail(&self, mut writer: Volumes, error: &io::Error, given: &Receiver<Given>) -> RecordError {
         // Where it was the next file that could not be made, this one can be sealed.
         let is_sealed = writer.can_be_sealed() && writer.finish().is_ok();
-        let sealed = writer.sealed();
+        // Of a file that was removed nothing is left.
+        let is_gone = error.kind() == io::ErrorKind::NotFound;
+        let sealed = if is_gone { writer.before().clone() } else { writer.sealed() };
         // Of the events that came, and not of this thread's own.
         let own_unsealed = self.own_places.iter().filter(|&&place| place >= sealed.events).count() as u64;
         let kept = (sealed.events + own_unsealed).saturating_sub(self.own);
         self.shared.unwritten.fetch_add(self.taken.saturating_sub(kept), Relaxed);
         self.shared.show(&writer);
+        self.shared.bytes.store(sealed.bytes, Relaxed);
         self.shared.events.store(sealed.events, Relaxed);
         let (mut sink, bytes) = writer.into_sink();
         // The half of a chunk goes and makes room for the end. Where that fails too, a reader finds the last chunk cut
@@ -336,6 +339,9 @@ pub(super) fn why(name: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("{name}: the disk is full. What was recorded before is whole; make room, or record to another disk")
+        }
+        io::ErrorKind::NotFound => {
+            format!("{name} was removed while it was recorded to, and what was in it with it: record to another name")
         }
         _ => format!("{name} cannot be written any more: {error}. What was recorded before is whole"),
     }

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -59,6 +59,47 @@ impl Sink for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_all()
+    }
+}
+
+/// A recording's file. Where somebody removes it while it is written to, nobody could read what comes: that is an error
+/// of kind `NotFound` at the next flush. Moved, it is as good as before.
+#[derive(Debug)]
+pub(super) struct Kept {
+    file: File,
+    /// Some file systems count no links.
+    counts_links: bool,
+}
+
+impl Kept {
+    pub(super) fn new(file: File) -> Self {
+        let counts_links = links(&file).is_ok_and(|links| links > 0);
+        Self { file, counts_links }
+    }
+}
+
+fn links(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.nlink())
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.counts_links && links(&self.file)? == 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) }
+    }
+}
+
+impl Sink for Kept {
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.file.cut(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
     }
 }
 

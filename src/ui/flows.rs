@@ -3,6 +3,7 @@
 use super::{
     Drawn, Screen, empty, flow_text, format, label,
     lists::{self, ShownFlows},
+    new_flows,
     pen::Pen,
     scrolled,
     table::{Cell, Column, Layout},
@@ -59,7 +60,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let (wide, high) = (pen.width(), pen.height());
     let preview = if high >= 30 { high / 2 - 2 } else { 0 };
     let table_high = high - preview;
-    let page = usize::from(table_high.saturating_sub(2));
+    // Below the heading, where there are new flows.
+    let top = 1 + u16::from(!screen.model.spreads().fields.is_empty());
+    let page = usize::from(table_high.saturating_sub(top + 1));
     let ShownFlows { keys, window, count, hidden } = lists::flows(screen.model, screen.view, screen.matches, page);
     let drawn = Drawn { page, scroll_max: 0 };
     let order = screen.view.flow_order;
@@ -68,7 +71,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let mut columns = COLUMNS;
     columns[sorted].spare = 0;
     heading(pen, screen, count, hidden);
-    if title::hides_all(pen, screen, 2, count, hidden) {
+    new_flows::draw(&mut pen.part(0, 1, wide, top - 1), screen.model.spreads());
+    if title::hides_all(pen, screen, top + 1, count, hidden) {
         return drawn;
     }
     if keys.is_empty() {
@@ -76,12 +80,12 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
         return drawn;
     }
     let layout = Layout::new(&columns, wide);
-    layout.head(pen, 1, &columns, Some((sorted, order.largest_first)));
+    layout.head(pen, top, &columns, Some((sorted, order.largest_first)));
     let says_end = layout.place(DELETED).is_some();
     for (key, i) in keys.iter().zip(0..page) {
         let Some(flow) = screen.model.flow(*key) else { continue };
         let selected = window.first + i == window.selected;
-        layout.row(pen, i as u16 + 2, &columns, &row(screen, flow, says_end), selected);
+        layout.row(pen, i as u16 + top + 1, &columns, &row(screen, flow, says_end), selected);
         if selected && preview > 0 {
             pen.rule(1, table_high, wide - 2, '─', pen.theme.quiet);
             detail(&mut pen.part(0, table_high + 1, wide, preview - 1), screen, (flow, true), 0);

@@ -16,6 +16,7 @@ pub mod lists;
 pub mod losses;
 pub mod matches;
 mod megaflow;
+mod new_flows;
 mod overview;
 mod packet_text;
 mod packets;

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Screen, format, heat, label, pen::Pen, rates, stages, talkers, text, verdict, who};
+use super::{Drawn, Screen, format, heat, label, new_flows, pen::Pen, rates, stages, talkers, text, verdict, who};
 use crate::model::{AnomalyKind, Cause, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// From so many rows on there is room for both the last minutes and what is wrong.
@@ -104,7 +104,7 @@ fn parts(pen: &mut Pen<'_>, y: u16, parts: &[String], style: Style) {
     pen.put(3, y, &shown, style);
 }
 
-/// Since when it is so, and how much there was over the last minutes.
+/// Since when it is so, how much there was over the last minutes, and what lookups and new flows are like.
 fn before(model: &Model) -> Vec<String> {
     let mut parts = Vec::new();
     let state = model.condition().state;
@@ -128,6 +128,10 @@ fn before(model: &Model) -> Vec<String> {
         let lost = if lost > 0.0 { format!(", {} lost/s", format::rate(lost)) } else { String::new() };
         parts.push(format!("over {over} {} upcalls/s{lost}", format::rate(upcalls)));
     }
+    let rates = model.rates().filter(|rates| rates.lookups > 0.0);
+    parts.extend(rates.map(|rates| format!("{} masks a lookup", format::rate(rates.masks_tried / rates.lookups))));
+    let new = Some(model.spreads()).filter(|new| new.unused.is_some_and(|unused| unused > 0));
+    parts.extend(new.and_then(new_flows::unused).map(|unused| format!("of the new flows {unused}")));
     parts
 }
 

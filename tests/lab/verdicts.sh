@@ -10,7 +10,7 @@ scenario() {
     settle
     ovscope record -o "/out/$name.mcap" --event-budget 2000 2>"/out/$name.err" &
     recorder=$!
-    wait_for "grep -q '^recording' /out/$name.err" 60
+    wait_for "grep -q '^recording' /out/$name.err" 200
     sleep 1
     ("$name" >"/out/$name.log" 2>&1; sleep 60) &
     sleep "$LASTS"
@@ -36,6 +36,11 @@ plain_rules() {
     ovs-ofctl add-flow br0 'priority=0,actions=NORMAL'
 }
 other() { ovs-vsctl set Open_vSwitch . other_config:"$1"; }
+no_own_datapath() {
+    ovs-dpctl del-dp own
+    ip netns del ns5
+    ip netns del ns6
+}
 no_other() { ovs-vsctl remove Open_vSwitch . other_config "$1"; }
 
 # What must not be taken for anything.
@@ -164,7 +169,7 @@ tuple_space() {
         in_host() { shift; "$@"; }
         flood_between 5 6 --count 0 --rate 2000 --sport-range 1024-1071 --size 100'
 }
-after_tuple_space() { ovs-dpctl del-dp own; }
+after_tuple_space() { no_own_datapath; }
 
 mac_flapping() {
     flood_between 1 2 --count 0 --rate 200 --sport-range 1024-1123 --size 100 &
@@ -282,6 +287,48 @@ before_too_big() {
 }
 too_big() { while :; do in_host 1 ping -q -c 1 -W 0.1 -s 65507 "$(ip_of 2)" || true; done; }
 
+# Connection tracking puts them together, and what goes up is the whole. No field of them changes alone.
+before_fragments() {
+    ovs-ofctl add-flows br0 - <<'FLOWS'
+priority=100,ct_state=-trk,udp,actions=ct(table=1)
+table=1,priority=100,udp,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],move:NXM_OF_UDP_DST[]->NXM_NX_REG1[0..15],NORMAL
+FLOWS
+}
+fragments() {
+    local from
+    for from in 1024 30000; do
+        in_host 1 perl -e '
+            use Socket;
+            for my $n ($ARGV[1] .. $ARGV[1] + 28000) {
+                socket(my $s, AF_INET, SOCK_DGRAM, 0) or die "socket: $!";
+                bind($s, sockaddr_in($n, INADDR_ANY)) or next;
+                send($s, "x" x 3000, 0, sockaddr_in($n, inet_aton($ARGV[0]))) or die "send: $!";
+                select undef, undef, undef, 0.002;
+            }' "$(ip_of 2)" "$from" &
+    done
+    wait
+}
+after_fragments() {
+    pkill -x perl || true
+    plain_rules
+    ovs-appctl dpctl/flush-conntrack
+}
+
+# Put together, and with more labels than the kernel can cut behind.
+before_fragments_dropped() {
+    local first
+    own_datapath
+    ip -n ns5 address add "$(ip_of 5)/24" dev p5_r
+    ip -n ns5 neigh replace "$(ip_of 6)" lladdr "$(mac_of 6)" dev p5_r nud permanent
+    for first in first later; do
+        ovs-dpctl add-flow system@own "in_port(1),eth(),eth_type(0x0800),ipv4(frag=$first)" 'ct(zone=7),recirc(1)'
+    done
+    ovs-dpctl add-flow system@own 'recirc_id(0x1),in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)' \
+        "$(printf 'add_mpls(label=%d,tc=0,ttl=64,bos=0,eth_type=0x8847),' {1..6})2"
+}
+fragments_dropped() { in_host 5 ping -q -i 0.005 -s 3000 "$(ip_of 6)"; }
+after_fragments_dropped() { no_own_datapath; }
+
 start_ovs
 two_hosts
 add_host 3
@@ -292,7 +339,7 @@ names=("$@")
 ((${#names[@]})) || names=(idle full_rate stable_flows new_connections good_restart field_explosion flow_limit
     emergency_kill slow_revalidator netlink_overflow daemon_gone daemon_stalled handler_starved handler_imbalance
     tuple_space mac_flapping controller_punts slow_path sampling broadcast_flood put_failures flapping_flows unknown_port openflow_churn
-    short_connections too_big)
+    short_connections too_big fragments fragments_dropped)
 for name in "${names[@]}"; do
     scenario "$name"
     printf '%-20s %s\n' "$name" "$(sed -n 2p "/out/$name.txt")"

@@ -180,6 +180,38 @@ fn after_a_failure_what_comes_is_counted() {
     recorder.finish().expect_err("the disk is full");
 }
 
+#[test]
+fn a_file_that_is_removed_is_missed_and_one_that_is_moved_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("storm.mcap");
+    let recorder = Recorder::create(&path, &header(), &Preamble::default()).expect("a new file");
+    recorder.push(&events(10));
+    let moved = folder.path().join("moved.mcap");
+    fs::rename(&path, &moved).expect("it is there");
+    recorder.push(&events(10));
+    recorder.finish().expect("it has another name");
+    assert_eq!(read(&mut Reader::open(&moved).expect("a recording")).len(), 20);
+
+    let recorder = Recorder::create(&path, &header(), &Preamble::default()).expect("a new file");
+    let mut pushed = 0;
+    fs::remove_file(&path).expect("it is there");
+    let failed = loop {
+        recorder.push(&events(10));
+        pushed += 10;
+        // It is missed when a chunk is written, once a second.
+        if let Some(failed) = recorder.progress().failed {
+            break failed;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(failed.contains("storm.mcap was removed while it was recorded to"), "{failed}");
+    while recorder.progress().lost < pushed {
+        std::thread::yield_now();
+    }
+    assert_eq!((recorder.progress().lost, recorder.progress().events), (pushed, 0));
+    recorder.finish().expect_err("there is no recording");
+}
+
 /// A sink that takes nothing before its gate is open.
 #[derive(Clone, Default)]
 struct Gate {

@@ -59,12 +59,12 @@ fn flows_are_sorted_by_any_column_and_what_failed_comes_first() {
     let mut headings = Vec::new();
     for _ in 0..14 {
         let shown = text(&mut state, 80, 24);
-        let heading = shown.lines().nth(4).expect("headings").to_owned();
+        let heading = shown.lines().nth(5).expect("headings").to_owned();
         let (column, _) = heading.split_once('▼').unwrap_or_else(|| panic!("{shown}"));
         let column = column.rsplit("  ").next().unwrap_or_default();
         headings.push(column.trim().to_owned());
         if column.contains("last put") {
-            let first = shown.lines().nth(5).expect("a row");
+            let first = shown.lines().nth(6).expect("a row");
             assert!(first.contains("▲ EEXIST"), "{shown}");
             let last_first = {
                 press(&mut state, "S");

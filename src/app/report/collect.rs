@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 
 use super::{
     facts::{Condition, Mark, Outcome, Rate, Report, Span, Top},
+    new_flows::Most,
     tables::{self, ROWS},
     tally::Tally,
     verdicts::History,
@@ -54,6 +55,7 @@ pub struct Collector {
     /// The last second whose series were seen.
     last_second: Option<u64>,
     history: History,
+    new_flows: Most,
     peaks: [(u64, Option<u64>); RATES.len()],
     worst: Option<(State, u64)>,
     states: [u64; STATES.len()],
@@ -82,6 +84,7 @@ impl Default for Collector {
             session_events: 0,
             last_second: None,
             history: History::default(),
+            new_flows: Most::default(),
             peaks: [(0, None); RATES.len()],
             worst: None,
             states: [0; STATES.len()],
@@ -188,6 +191,7 @@ impl Collector {
         self.last_outcomes = outcomes;
         self.seconds();
         self.history.see(ts, &self.model);
+        self.new_flows.see(ts / SECOND, &self.model);
     }
 
     /// Takes the seconds that are over since the last time.
@@ -273,6 +277,7 @@ impl Collector {
             flows_by_upcalls: tables::flows(model, FlowSort::Upcalls, |flow| flow.upcalls > 0),
             flows_by_returns: tables::flows(model, FlowSort::Returns, |flow| flow.returned().is_some()),
             lives: tables::lives(model),
+            new_flows: self.new_flows.facts(since),
             drops: tables::drops(model),
             drops_seen: top(&self.drops_seen, Clone::clone),
             handlers: tables::handlers(model),

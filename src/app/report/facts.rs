@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::new_flows::NewFlows;
 use crate::event::{Capability, Comm, DaemonState, DelReason, Field, Nanos, Session};
 
 /// A report. Counts without another word are of the time that the recording spans; times are nanoseconds.
@@ -53,6 +54,8 @@ pub struct Report {
     pub flows_by_returns: Vec<Flow>,
     /// How flows came and went.
     pub lives: Lives,
+    /// How new flows differed when most were made; none where fewer than two were told of at once.
+    pub new_flows: Option<NewFlows>,
     /// What the datapath dropped for reasons of its own, since the probes were attached. Exact.
     pub drops: Vec<DropCount>,
     /// Drops of recorded packets anywhere in the kernel, by reason and place.
@@ -124,6 +127,8 @@ pub struct Verdict {
     pub rule_unknown: Option<String>,
     /// What to try, in the order of trying.
     pub tries: Vec<&'static str>,
+    /// What to read about it: manual pages and chapters of Open vSwitch's documentation.
+    pub reads: Vec<&'static str>,
 }
 
 /// An OpenFlow rule that speaks of the field that flows differ in.

@@ -3,6 +3,7 @@
 mod collect;
 mod document;
 mod facts;
+mod new_flows;
 mod pages;
 mod tables;
 mod tally;

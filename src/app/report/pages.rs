@@ -3,6 +3,7 @@
 use super::{
     document::Block,
     facts::{Flow, Report, Top},
+    new_flows,
 };
 use crate::{
     event::{CapabilityState, DaemonState, task_name},
@@ -27,6 +28,7 @@ pub fn pages(report: &Report) -> Vec<Block> {
     flows("Flows by hits", &report.flows_by_hits, &mut out);
     flows("Flows by upcalls", &report.flows_by_upcalls, &mut out);
     lives(report, &mut out);
+    new_flows::page(report.new_flows.as_ref(), &mut out);
     flows("Flows that came back", &report.flows_by_returns, &mut out);
     drops(report, &mut out);
     handlers(report, &mut out);
@@ -107,8 +109,10 @@ fn verdicts(report: &Report, out: &mut Vec<Block>) {
         let rules = rules.map(|rule| format!("{}; met by {} of {} traced flows", rule.line, rule.met_by, rule.of));
         let rules = rules.chain(verdict.rule_unknown.clone()).enumerate();
         fields.extend(rules.map(|(i, words)| (if i == 0 { "rule" } else { "" }, words)));
-        let tries = verdict.tries.iter().enumerate();
-        fields.extend(tries.map(|(i, words)| (if i == 0 { "try" } else { "" }, (*words).to_owned())));
+        for (name, lines) in [("try", &verdict.tries), ("read", &verdict.reads)] {
+            let lines = lines.iter().enumerate();
+            fields.extend(lines.map(|(i, words)| (if i == 0 { name } else { "" }, (*words).to_owned())));
+        }
         out.push(Block::Fields(fields));
     }
 }

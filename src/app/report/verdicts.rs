@@ -76,6 +76,7 @@ impl History {
                 rules: seen.rules.iter().flatten().map(rule).collect(),
                 rule_unknown: seen.rules.as_ref().err().cloned().flatten(),
                 tries: of.tries.to_vec(),
+                reads: of.reads.to_vec(),
             }
         };
         all.iter().map(verdict).collect()

@@ -31,7 +31,7 @@ impl<'a> Evidence<'a> {
             second,
             rates: model.rates().unwrap_or_default(),
             // Of whole seconds that all that belongs to them has been told of.
-            spreads: model.shapes.spreads(second.saturating_sub(1) * SECOND),
+            spreads: model.spreads_at(second.saturating_sub(1) * SECOND),
             upcalls: by_port.total,
             seconds: (second.saturating_sub(began) as f64).clamp(1.0, 10.0),
         }

@@ -4,99 +4,26 @@
 //! for two seconds in a row, and is over when it did not hold for four. What makes storms and how each cause shows:
 //! the table in docs/verdicts.md.
 
+mod advice;
+mod cause;
 mod crowd;
 mod daemon;
 mod errno;
 mod evidence;
 mod flows;
+mod fragments;
 mod handlers;
 mod punts;
 mod rules;
 mod words;
 
-use std::fmt;
-
-use super::{FlowKey, Model, SECOND, TalkerKey};
+use super::{FlowKey, Model, SECOND, Spreads, TalkerKey};
 use crate::event::{DpIfindex, Field, Nanos, PortNo};
 
+pub use cause::Cause;
 pub use evidence::Evidence;
 use rules::Explosion;
 pub use rules::{NamedRule, Sample};
-
-macro_rules! causes {
-    ($($(#[$doc:meta])* $cause:ident $name:literal,)*) => {
-        /// What can be wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Cause {
-            $($(#[$doc])* $cause,)*
-        }
-
-        impl Cause {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$cause),*];
-
-            /// Its name, as `--trigger verdict=NAME` takes it.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$cause => $name,)*
-                }
-            }
-        }
-    };
-}
-
-causes! {
-    /// Nobody listens: the daemon is gone, and every upcall fails.
-    DaemonGone "daemon-gone",
-    /// The daemon is there and does nothing.
-    DaemonStalled "daemon-stalled",
-    /// All flows were killed: there were twice as many as there may be.
-    EmergencyKill "emergency-kill",
-    /// There are as many flows as there may be.
-    FlowLimit "flow-limit",
-    /// Flows cannot be put.
-    PutFailures "put-failures",
-    /// A handler's socket is full.
-    NetlinkOverflow "netlink-overflow",
-    /// Packets are too big for a message, or for the way they have to take.
-    TooBig "too-big",
-    /// Handlers do not get a CPU.
-    HandlerStarved "handler-starved",
-    /// One handler has all the work, and the others none.
-    HandlerImbalance "handler-imbalance",
-    /// The revalidators take too long, and the flow limit shrinks for it.
-    SlowRevalidator "slow-revalidator",
-    /// Nearly every packet has another value in a field that flows must match.
-    FieldExplosion "field-explosion",
-    /// Each connection makes flows of its own, as it is new to connection tracking.
-    ShortConnections "short-connections",
-    /// Packets to everybody, ARP mostly.
-    BroadcastFlood "broadcast-flood",
-    /// A MAC address moves from port to port.
-    MacFlapping "mac-flapping",
-    /// An OpenFlow rule sends packets to a controller.
-    ControllerPunts "controller-punts",
-    /// The daemon handles every packet of some flows itself.
-    SlowPath "slow-path",
-    /// Samples for sFlow or IPFIX.
-    Sampling "sampling",
-    /// Packets from a tunnel or port that no bridge knows.
-    UnknownPort "unknown-port",
-    /// OpenFlow rules are changed all the time.
-    OpenflowChurn "openflow-churn",
-    /// The same flows are deleted and put again.
-    FlappingFlows "flapping-flows",
-    /// Many masks have to be tried for each packet.
-    TupleSpace "tuple-space",
-    /// Many upcalls, and none of the others.
-    Unknown "unknown",
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,6 +113,8 @@ pub struct Verdict {
     pub unnamed: Option<String>,
     /// What to try, in the order of trying.
     pub tries: &'static [&'static str],
+    /// What to read about it: manual pages and chapters of Open vSwitch's documentation.
+    pub reads: &'static [&'static str],
 }
 
 /// What a rule found, without its time.
@@ -199,7 +128,6 @@ pub(super) struct Finding {
     figures: Vec<Figure>,
     rules: Vec<NamedRule>,
     unnamed: Option<String>,
-    tries: &'static [&'static str],
     /// It is a verdict after so many seconds in a row.
     holds: u64,
 }
@@ -216,7 +144,6 @@ impl Finding {
             figures,
             rules: Vec::new(),
             unnamed: None,
-            tries: words::tries(cause),
             holds: HOLDS,
         }
     }
@@ -258,6 +185,7 @@ const RULES: &[Rule] = &[
     flows::flow_limit,
     flows::put_failures,
     handlers::too_big,
+    fragments::fragments,
     handlers::starved,
     flows::slow_revalidator,
     crowd::mac_flapping,
@@ -277,7 +205,7 @@ const RULES: &[Rule] = &[
 
 /// What leads to something worse, or makes it worse, is told as its evidence, and not beside it: the one that is told, and
 /// what is with it.
-const LEADS_TO: [(Cause, Cause); 11] = [
+const LEADS_TO: [(Cause, Cause); 20] = [
     (Cause::NetlinkOverflow, Cause::HandlerImbalance),
     (Cause::BroadcastFlood, Cause::HandlerImbalance),
     (Cause::ShortConnections, Cause::HandlerImbalance),
@@ -289,12 +217,25 @@ const LEADS_TO: [(Cause, Cause); 11] = [
     (Cause::EmergencyKill, Cause::FieldExplosion),
     (Cause::FlowLimit, Cause::FieldExplosion),
     (Cause::ShortConnections, Cause::FieldExplosion),
+    (Cause::TooBig, Cause::Fragments),
+    (Cause::NetlinkOverflow, Cause::Fragments),
+    (Cause::EmergencyKill, Cause::Fragments),
+    (Cause::FlowLimit, Cause::Fragments),
+    (Cause::ShortConnections, Cause::Fragments),
+    (Cause::FieldExplosion, Cause::Fragments),
+    (Cause::ControllerPunts, Cause::Fragments),
+    (Cause::SlowPath, Cause::Fragments),
+    (Cause::Sampling, Cause::Fragments),
 ];
 
 fn absorb(found: &mut Vec<(usize, Finding)>) {
     let place = |found: &[(usize, Finding)], cause| found.iter().position(|(_, finding)| finding.cause == cause);
     for (worse, lead) in LEADS_TO {
-        let (Some(_), Some(lead)) = (place(found, worse), place(found, lead)) else { continue };
+        let (Some(at), Some(lead)) = (place(found, worse), place(found, lead)) else { continue };
+        // What costs more than where it leads to stands for itself.
+        if found[lead].1.severity > found[at].1.severity {
+            continue;
+        }
         let (_, lead) = found.remove(lead);
         if let Some((_, finding)) = found.iter_mut().find(|(_, finding)| finding.cause == worse) {
             finding.figures.insert(0, Figure { text: lead.headline, is_for: true });
@@ -333,6 +274,8 @@ pub struct Verdicts {
     cases: Vec<Case>,
     /// The field that flows differ in, also where something worse is told instead.
     explosion: Option<Explosion>,
+    /// How the new flows differ.
+    spreads: Spreads,
 }
 
 impl Verdicts {
@@ -346,6 +289,7 @@ impl Verdicts {
         let mut next = self.clone();
         next.second = second;
         next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
+        next.spreads = evidence.spreads.clone();
         next.explosion = Explosion::after(self.explosion, second, crowd::exploding(evidence));
         let found = RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?)));
         let mut found: Vec<(usize, Finding)> = found.collect();
@@ -382,7 +326,7 @@ impl Verdicts {
 
 impl Case {
     fn verdict(&self) -> Verdict {
-        let Finding { cause, severity, certainty, headline, culprits, figures, rules, unnamed, tries, holds: _ } =
+        let Finding { cause, severity, certainty, headline, culprits, figures, rules, unnamed, holds: _ } =
             self.finding.clone();
         Verdict {
             cause,
@@ -394,7 +338,8 @@ impl Case {
             figures,
             rules,
             unnamed,
-            tries,
+            tries: advice::tries(cause),
+            reads: advice::reads(cause),
         }
     }
 }
@@ -403,6 +348,11 @@ impl Model {
     /// What is wrong, as of the last second: the worst first. Empty where nothing is.
     pub fn verdicts(&self) -> Vec<Verdict> {
         self.verdicts.verdicts()
+    }
+
+    /// How the flows that were made in the ten seconds before differ, as of the last second.
+    pub fn spreads(&self) -> &Spreads {
+        &self.verdicts.spreads
     }
 
     /// Looks at the second that is over, after a reading of the counters.
