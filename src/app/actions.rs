@@ -272,7 +272,7 @@ pub const ACTIONS: &[Entry] = {
         entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected, or go to it"),
         entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
         entry(A::Verdicts, "verdicts", "verdicts", &[char('v')], P::Storm, "all verdicts, now and before, with what they rest on; and back"),
-        entry(A::Latency, "latency", "latency", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
+        entry(A::Latency, "latency", "map", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
         entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "to its packet: of a flow the last one"),
         entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Traffic, "to its flow: the one it put or hit"),
         entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it: of a flow its last packet"),
