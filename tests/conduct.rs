@@ -104,6 +104,45 @@ fn other_keys_are_shown_wherever_keys_are() {
 }
 
 #[test]
+fn a_note_gives_the_keys_their_line_back_and_a_failure_stays() {
+    let mut host = Host::default();
+    let mut state = State::new(Mode::Live, Theme::default(), false);
+    let mut events = host.begin();
+    events.extend(host.seconds(5, BUSY));
+    state.take(FromSource::Events(events));
+    let last = |state: &mut State| text(state, 80, 24).lines().last().expect("a line").to_owned();
+    press(&mut state, "y");
+    for seconds in [1, 8, 2] {
+        assert!(last(&mut state).contains("copied"), "{}", last(&mut state));
+        state.take(FromSource::Events(host.seconds(seconds, BUSY)));
+    }
+    assert!(last(&mut state).contains("q quit"), "{}", last(&mut state));
+    state.tell("▲ it failed".to_owned());
+    state.take(FromSource::Events(host.seconds(30, BUSY)));
+    assert!(last(&mut state).contains("it failed"));
+    press(&mut state, "2");
+    assert!(last(&mut state).contains("q quit"));
+}
+
+#[test]
+fn a_replay_says_how_to_go_in_as_well_as_how_to_go_in_time() {
+    let mut host = Host::default();
+    let mut events = host.begin();
+    events.extend(host.seconds(5, LOSING));
+    let (playback, _commands) = tokio::sync::mpsc::channel(1);
+    let mode = Mode::Replay { file: "a-recording-with-a-long-name-of-a-host-and-a-time-kept.mcap".to_owned() };
+    let mut state = State::new(mode, Theme::default(), false).with(None, Some(playback), None);
+    state.take(FromSource::Events(events));
+    state.take(FromSource::Ended(Ok(())));
+    for (keys, hints) in [("1", " Enter open  v verdicts  [ -1 s  ] +1 s"), ("4\n", " Esc back  [ -1 s  ] +1 s")] {
+        press(&mut state, keys);
+        let shown = text(&mut state, 80, 24);
+        assert!(shown.lines().last().is_some_and(|line| line.starts_with(hints)), "{shown}");
+        assert!(shown.contains("ends here"), "the name of the file is cut, and not this: {shown}");
+    }
+}
+
+#[test]
 fn what_is_selected_is_copied_as_text() {
     let mut state = state(Theme::default(), false);
     for (keys, what, parts) in [

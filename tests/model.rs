@@ -407,6 +407,7 @@ proptest! {
             drop_reasons: 2,
             datapaths: 2,
             anomalies: 2,
+            verdicts: 2,
             shapes: 2,
             lateness: 1,
         };

@@ -9,6 +9,8 @@ mod links;
 mod made_up;
 #[path = "views/orders.rs"]
 mod orders;
+#[path = "views/verdicts.rs"]
+mod verdicts;
 
 use std::cell::RefCell;
 
@@ -276,7 +278,7 @@ proptest! {
         width in 60u16..=220,
         height in 16u16..=70,
         which in 0usize..2,
-        keys in "[1-7\n\u{1b}jkgGsSxzPFH/p_u0é\u{8}]{0,20}",
+        keys in "[1-7\n\u{1b}jkgGsSxzvPFH/p_u0é\u{8}]{0,20}",
     ) {
         STATES.with_borrow_mut(|states| {
             let state = &mut states[which];

@@ -43,6 +43,8 @@ pub enum Action {
     Hex,
     /// The map of latency in the whole view, or back.
     Latency,
+    /// All verdicts in the whole view, or back.
+    Verdicts,
     /// Show only rows with some words.
     Filter,
     /// Sort by the next column.
@@ -110,6 +112,8 @@ pub enum Place {
     Filterable,
     /// On a flow, an upcall or a packet.
     Related,
+    /// On an upcall or a packet.
+    Traffic,
     /// In an open packet.
     Packet,
     /// In Storm.
@@ -143,6 +147,8 @@ pub struct Scene {
     pub filterable: bool,
     /// It is about flows, upcalls or packets.
     pub related: bool,
+    /// It is about upcalls or packets.
+    pub traffic: bool,
     /// A packet is open.
     pub packet: bool,
     /// It is Storm.
@@ -169,6 +175,7 @@ impl Place {
             Self::Opened => scene.opened,
             Self::Filterable => scene.filterable,
             Self::Related => scene.related,
+            Self::Traffic => scene.traffic,
             Self::Packet => scene.packet,
             Self::Storm => scene.storm,
             Self::Sortable => scene.sortable,
@@ -188,6 +195,7 @@ impl Place {
             Self::Opened => "in what is open",
             Self::Filterable => "in lists",
             Self::Related => "on a flow, an upcall or a packet",
+            Self::Traffic => "on an upcall or a packet",
             Self::Packet => "in an open packet",
             Self::Storm => "in Storm",
             Self::Sortable => "in tables",
@@ -199,13 +207,14 @@ impl Place {
     }
 
     /// All, in the order of the help.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Everywhere,
         Self::Rows,
         Self::Openable,
         Self::Opened,
         Self::Storm,
         Self::Related,
+        Self::Traffic,
         Self::Packet,
         Self::Filterable,
         Self::Sortable,
@@ -262,10 +271,11 @@ pub const ACTIONS: &[Entry] = {
         entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the view to the left"),
         entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected, or go to it"),
         entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
-        entry(A::Latency, "latency", "latency", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
+        entry(A::Verdicts, "verdicts", "verdicts", &[char('v')], P::Storm, "all verdicts, now and before, with what they rest on; and back"),
+        entry(A::Latency, "latency", "map", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
         entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "to its packet: of a flow the last one"),
-        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Related, "to its flow: the one it put or hit"),
-        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it"),
+        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Traffic, "to its flow: the one it put or hit"),
+        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it: of a flow its last packet"),
         entry(A::Hex, "hex", "hex", &[char('x')], P::Packet, "its first bytes in hex, or not"),
         entry(A::Up, "up", "", &[key(K::Up), char('k')], P::Rows, "one row up"),
         entry(A::Down, "down", "", &[key(K::Down), char('j')], P::Rows, "one row down"),
@@ -302,13 +312,21 @@ pub const ACTIONS: &[Entry] = {
     ]
 };
 
-/// Key and word of every hint for a scene, in order. Where there is a way on in time, the keys that go it come first.
+/// Key and word of every hint for a scene, in order. Where there is a way on in time, the keys that go it come first, but for
+/// those that go in and out.
 pub fn hints(keymap: &Keymap, scene: Scene) -> Vec<(String, &'static str)> {
-    let of_time = |entry: &Entry| scene.replay && matches!(entry.place, Place::Back | Place::Replay);
-    let here = keymap.iter().filter(|(entry, _)| !entry.hint.is_empty() && entry.place.is_in(scene));
-    let (time, others): (Vec<_>, Vec<_>) = here.partition(|(entry, _)| of_time(entry));
-    let shown = time.into_iter().chain(others);
-    shown.filter_map(|(entry, keys)| Some((keys.first()?.to_string(), entry.hint))).collect()
+    let rank = |entry: &Entry| match entry.action {
+        _ if !scene.replay => 0,
+        Action::Open | Action::Close | Action::Verdicts => 1,
+        Action::StepBack | Action::StepOn => 2,
+        Action::NextTrouble => 3,
+        _ if matches!(entry.place, Place::Back | Place::Replay) => 4,
+        _ => 5,
+    };
+    let mut shown: Vec<_> =
+        keymap.iter().filter(|(entry, _)| !entry.hint.is_empty() && entry.place.is_in(scene)).collect();
+    shown.sort_by_key(|(entry, _)| rank(entry));
+    shown.into_iter().filter_map(|(entry, keys)| Some((keys.first()?.to_string(), entry.hint))).collect()
 }
 
 /// The help: for every place its title, and for every action there its keys and words.

@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -67,6 +68,8 @@ struct State {
     flight: Flight,
     overview: Overview,
     header: Header,
+    /// What has been saved, or is being saved, and how it went.
+    saves: Vec<JoinHandle<String>>,
 }
 
 /// The flight recorder: one for who feeds it, and its clones for who looks at it.
@@ -81,7 +84,7 @@ impl Recorder {
     pub fn new(bytes: usize, notes: WeakSender<FromSource<Told>>) -> std::io::Result<Self> {
         let header = Header::default();
         let flight = Flight::new(bytes, &header)?;
-        let state = State { flight, overview: Overview::default(), header };
+        let state = State { flight, overview: Overview::default(), header, saves: Vec::new() };
         Ok(Self { state: Arc::new(Mutex::new(state)), notes })
     }
 
@@ -107,18 +110,33 @@ impl Recorder {
         let file = PathBuf::from(recording_name(&host, "-kept"));
         let told = format!("saving {} s to {}", last.saturating_sub(first) / 1_000_000_000, file.display());
         let notes = self.notes.clone();
-        std::thread::spawn(move || {
+        let save = std::thread::spawn(move || {
             let because = why.map_or_else(String::new, |why| format!("{why}: "));
-            let note = match kept.save(&file) {
-                Ok(summary) => format!("{because}saved {} events to {}", summary.events, file.display()),
-                Err(error) => format!("▲ {because}{error}"),
+            let (note, last) = match kept.save(&file) {
+                Ok(summary) => {
+                    let note = format!("{because}saved {} events to {}", summary.events, file.display());
+                    let last = format!("{note}: ovscope replay {}", file.display());
+                    (note, last)
+                }
+                Err(error) => (format!("▲ {because}{error}"), format!("{because}{error}")),
             };
-            // Where nobody listens any more, nobody wants to know.
+            // Who listens no more hears it in the end.
             if let Some(notes) = notes.upgrade() {
                 let _ = notes.blocking_send(FromSource::Note(note));
             }
+            last
         });
+        self.state().saves.push(save);
         Ok(told)
+    }
+
+    /// Waits until all that is being saved is; gives what was saved, for the last words.
+    pub fn finish(&self) -> Vec<String> {
+        let saves = std::mem::take(&mut self.state().saves);
+        saves
+            .into_iter()
+            .map(|save| save.join().unwrap_or_else(|_| "what was being saved is not whole".to_owned()))
+            .collect()
     }
 
     /// Saves because a trigger began to hold.

@@ -56,7 +56,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
         asks: Some(session.asks.clone()),
         recorder: Some(Box::new(Shared(tape.clone()))),
         playback: None,
-        flight: flight.map(|flight| -> Box<dyn FlightControl> { Box::new(flight) }),
+        flight: flight.clone().map(|flight| -> Box<dyn FlightControl> { Box::new(flight) }),
         marks: (Some(Box::new(LiveMarks(session.notes.clone()))), Vec::new()),
         mode: Mode::Live,
         look: args.look.look(),
@@ -66,6 +66,9 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     // What the probes still had to say passes the pump, which ends when they are gone.
     session.stop(|_| {}).await;
     let _ = tokio::task::spawn_blocking(move || pump.join()).await;
+    // A file that is being written is finished, whatever made the screen end.
+    let saved = tokio::task::spawn_blocking(move || flight.map_or_else(Vec::new, |flight| flight.finish())).await;
+    saved.unwrap_or_default().iter().for_each(|told| super::say(told));
     let recorded = tape.lock().unwrap_or_else(PoisonError::into_inner).finish();
     match recorded {
         Some(Ok(told)) => super::say(&told),

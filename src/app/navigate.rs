@@ -6,7 +6,7 @@ use crate::{
     model::{Dimension, FlowKey, FlowSort, Model, Stage},
     ui::{
         Drawn, HandlerSort, ListState, Order, PacketSort, Pins, PortSort, UpcallSort, View, ViewState, line_flow,
-        lists, matches::Matches, who,
+        lists, matches::Matches, verdicts, who,
     },
 };
 
@@ -64,6 +64,16 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, m
         return;
     }
     match view.view {
+        View::Storm if view.shows_verdicts() => {
+            if matches!(motion, Action::PageUp | Action::PageDown) {
+                view.scroll = scrolled(view.scroll, motion, drawn);
+                return;
+            }
+            let choices = verdicts::choices(&verdicts::all(model));
+            let to = moved(verdicts::place(view.verdict, &choices), motion, 1).min(choices.len().saturating_sub(1));
+            view.verdict = choices.get(to).copied().filter(|_| motion != Action::First);
+            view.scroll = 0;
+        }
         View::Storm => {
             let all = who::all(model, drawn.page);
             let to = moved(who::place(view.who, &all), motion, drawn.page).min(all.len().saturating_sub(1));
@@ -133,6 +143,10 @@ fn moved(from: usize, motion: Action, page: usize) -> usize {
 pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model) -> bool {
     if view.help.is_some() {
         return false;
+    }
+    if view.shows_verdicts() {
+        let choices = verdicts::choices(&verdicts::all(model));
+        return choices.get(verdicts::place(view.verdict, &choices)).is_some_and(|(_, culprit)| culprit.is_some());
     }
     if view.is_open() {
         return flow_at_cursor(view, pins, model).is_some();

@@ -32,6 +32,8 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000_000;
+/// A note stands for so long.
+const NOTE: Nanos = 10_000_000_000;
 
 /// What the loop must do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct State {
     copied: Option<String>,
     /// The steps from view to view that Esc takes back.
     trail: Vec<Step>,
+    /// The note that is shown, and since when.
+    noted: Option<(String, Nanos)>,
     /// The last question put to the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
     asks: Option<Sender<ToDaemon>>,
@@ -102,6 +106,7 @@ impl State {
             hits: Hits::default(),
             copied: None,
             trail: Vec::new(),
+            noted: None,
             asked: None,
             asks: None,
             sampler: Sampler::default(),
@@ -160,7 +165,8 @@ impl State {
                 self.sample();
                 let answered = self.answer_held(&events);
                 let still = self.held.is_some() || self.past.is_some();
-                return !still || answered || self.seconds_behind_changed();
+                let gone = self.let_note_go(&events);
+                return !still || answered || gone || self.seconds_behind_changed();
             }
             FromSource::Overview(mut overview) => {
                 self.marked.iter().for_each(|mark| overview.mark(mark.clone()));
@@ -178,6 +184,26 @@ impl State {
             FromSource::Ended(Err(why)) => self.status.ended = Some(Ended::Failed(why)),
         }
         true
+    }
+
+    /// Takes a note away that has stood for long enough, so that the keys show again; a failure stands until the next key. In
+    /// a replay time may jump, and nothing does this.
+    fn let_note_go(&mut self, events: &[Event]) -> bool {
+        let Some(note) = self.status.note.as_ref().filter(|note| !note.starts_with('▲') && self.playback.is_none())
+        else {
+            self.noted = None;
+            return false;
+        };
+        let now = self.model.now();
+        if self.noted.as_ref().is_none_or(|(noted, _)| noted != note) {
+            self.noted = Some((note.clone(), now));
+        }
+        let is_old = self.noted.as_ref().is_some_and(|(_, since)| now.saturating_sub(*since) >= NOTE);
+        let is_answered = note == ask::ASKING && events.iter().any(|event| matches!(event.body, Body::DaemonTrace(_)));
+        if is_old || is_answered {
+            self.status.note = None;
+        }
+        is_old || is_answered
     }
 
     /// Gives the daemon's answers to a held screen too: who reads there has asked for them. Its time stands still.

@@ -49,6 +49,7 @@ pub fn spawn(reader: Recording, out: WeakSender<FromSource>) {
 /// Reads what is needed; `tell` hears how it stands, whether that is all, and says whether to go on.
 fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) {
     let mut overview = Overview::default();
+    overview.set_partial(true);
     let keyframes = reader.keyframes();
     let span = reader.span();
     // The first event that is not the state there.
@@ -99,6 +100,7 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
     if let Some((_, end)) = span {
         overview.extend(end);
     }
+    overview.set_partial(false);
     tell(&overview, true);
 }
 

@@ -10,7 +10,7 @@ use crate::{
         filter::{Filter, whole},
         label, lists,
         matches::Matches,
-        who,
+        verdicts, who,
     },
 };
 
@@ -128,7 +128,10 @@ pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, t
             let upcall = match subject {
                 Subject::Upcall(upcall, _) => Some(upcall),
                 Subject::Packet(_, upcall) => upcall,
-                Subject::Flow(_) => None,
+                Subject::Flow(flow) => {
+                    let last = flow.last_packet.and_then(|id| model.packet(id));
+                    last.and_then(|packet| packet.upcalls.last()).and_then(|id| model.upcall(*id)).copied()
+                }
             };
             let recv = upcall.and_then(|upcall| upcall.recv).ok_or("no handler was seen to receive it")?;
             Ok(to_handler(view, recv.tid))
@@ -183,21 +186,34 @@ pub fn from_storm(view: &mut ViewState, model: &Model, rows: usize) -> Result<St
     let all = who::all(model, rows);
     match *all.get(who::place(view.who, &all)).ok_or("nobody makes upcalls")? {
         Who::Talker(dimension, key) => Ok(to_upcalls(view, &words(model, Some(dimension), key)?)),
-        Who::Culprit(Culprit::Talker(key)) => Ok(to_upcalls(view, &words(model, None, key)?)),
-        Who::Culprit(Culprit::Port(dp, port)) => {
+        Who::Culprit(culprit) => to_culprit(view, model, culprit),
+    }
+}
+
+/// Goes to what belongs to the marked one of whom the selected verdict names; why not, where it cannot.
+pub fn from_verdicts(view: &mut ViewState, model: &Model) -> Result<Step, &'static str> {
+    let choices = verdicts::choices(&verdicts::all(model));
+    let (_, culprit) = choices.get(verdicts::place(view.verdict, &choices)).ok_or("there is no verdict")?;
+    to_culprit(view, model, culprit.ok_or("it names nobody")?)
+}
+
+fn to_culprit(view: &mut ViewState, model: &Model, culprit: Culprit) -> Result<Step, &'static str> {
+    match culprit {
+        Culprit::Talker(key) => Ok(to_upcalls(view, &words(model, None, key)?)),
+        Culprit::Port(dp, port) => {
             let known = model.ports().iter().any(|row| (row.dp, row.port) == (dp, port));
             known.then(|| to_port(view, dp, port)).ok_or("its port is gone")
         }
-        Who::Culprit(Culprit::Handler(tid)) => {
+        Culprit::Handler(tid) => {
             let known = model.handlers().iter().any(|row| row.tid == tid);
             known.then(|| to_handler(view, tid)).ok_or("its thread was let go")
         }
-        Who::Culprit(Culprit::Flow(key)) => {
+        Culprit::Flow(key) => {
             let known = model.flow(key).ok_or("its flow was let go, as newer ones took its room")?;
             Ok(to_flow(view, known.key))
         }
         // A field is in flows, and the flow says which rule makes it match that.
-        Who::Culprit(Culprit::Field(field)) => {
+        Culprit::Field(field) => {
             let key = model.flow_matching(field).ok_or("no flow that matches it is still known")?;
             Ok(to_flow(view, key))
         }

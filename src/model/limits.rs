@@ -35,6 +35,8 @@ pub struct Limits {
     pub datapaths: usize,
     /// Anomalies. The oldest goes first.
     pub anomalies: usize,
+    /// Verdicts that are over. The oldest goes first.
+    pub verdicts: usize,
     /// New flows whose matches are compared. The oldest goes first.
     pub shapes: usize,
     /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
@@ -69,6 +71,7 @@ impl Default for Limits {
             drop_reasons: 64,
             datapaths: 256,
             anomalies: 1024,
+            verdicts: 64,
             shapes: 2048,
             lateness: 3 * SECOND,
         }
@@ -99,4 +102,6 @@ pub struct Evicted {
     pub datapaths: u64,
     /// Anomalies.
     pub anomalies: u64,
+    /// Verdicts that are over.
+    pub verdicts: u64,
 }

@@ -67,7 +67,7 @@ pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use traces::Traced;
 pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
-pub use verdict::{Cause, Certainty, Culprit, Figure, NamedRule, Sample, Severity, Verdict};
+pub use verdict::{Cause, Certainty, Culprit, Figure, NamedRule, PastVerdict, Sample, Severity, Verdict, VerdictId};
 
 use std::collections::VecDeque;
 
@@ -103,6 +103,8 @@ pub struct Model {
     /// The monotonic second of `now`.
     second: u64,
     started: Option<Nanos>,
+    /// The first event of a packet or an upcall.
+    detailed_from: Option<Nanos>,
     events_seen: u64,
     host: Host,
     counting: Counting,
@@ -151,6 +153,7 @@ impl Model {
             now: 0,
             second: 0,
             started: None,
+            detailed_from: None,
             events_seen: 0,
             host: Host::default(),
             counting: Counting::default(),
@@ -234,6 +237,7 @@ impl Model {
             }
             _ => {
                 self.started = Some(self.started.map_or(event.ts, |started| started.min(event.ts)));
+                self.detailed_from = Some(self.detailed_from.map_or(event.ts, |from| from.min(event.ts)));
                 self.follow(event);
             }
         }

@@ -56,6 +56,7 @@ pub struct Overview {
     lost: Option<(Nanos, u64)>,
     marks: Vec<Bookmark>,
     incidents: Incidents,
+    partial: bool,
 }
 
 impl Overview {
@@ -64,6 +65,16 @@ impl Overview {
         if self.span.is_some() {
             self.reach(until);
         }
+    }
+
+    /// Says whether there is more of the recording than it has seen.
+    pub fn set_partial(&mut self, partial: bool) {
+        self.partial = partial;
+    }
+
+    /// Whether there is more of the recording than it has seen.
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// The part of it that begins with the column of `from`, and the marks from there on.

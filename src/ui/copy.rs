@@ -27,6 +27,7 @@ pub struct Copied {
 pub fn copy(screen: &Screen<'_>, opened: &Screen<'_>) -> Option<Copied> {
     let view = opened.view;
     let (what, text) = match view.view {
+        View::Storm if view.shows_verdicts() => ("the verdicts".to_owned(), plain(screen, OPEN).0),
         View::Storm | View::Probes => {
             let what = format!("the view {}", view.view.title());
             (what, plain(screen, if view.view == View::Probes { OPEN } else { WHOLE }).0)

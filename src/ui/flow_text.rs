@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::{Asked, Lines, Screen, format, label, megaflow, rules, text, trace_text};
+use super::{Asked, Lines, Mode, Screen, format, label, megaflow, rules, text, trace_text};
 use crate::{
     event::{DaemonAnswer, DaemonState, PutKind, Query},
     model::Flow,
@@ -169,7 +169,11 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
         return ("the daemon can only be asked by ufid, and this flow has none".to_owned(), theme.text);
     }
     if flow.deleted.is_some() {
-        return ("not asked: the flow is deleted, and the daemon forgets such".to_owned(), theme.text);
+        let other = match screen.status.mode {
+            Mode::Live if screen.model.trace_of_flow(flow).is_none() => "; a trace says which its packets meet now",
+            _ => "",
+        };
+        return (format!("not asked: the flow is deleted, and the daemon forgets such{other}"), theme.text);
     }
     if let Some(DaemonState::Down { why }) = screen.model.daemon() {
         return (format!("the daemon does not answer: {why}"), theme.bad);

@@ -121,9 +121,6 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
             left.push((format!("LOOKING BACK {}{sign}", format::clock_span(behind / 1_000_000_000)), theme.bad));
         }
     }
-    if let Mode::Replay { file } = &screen.status.mode {
-        left.push((file.clone(), theme.text));
-    }
     if (screen.status.speed - 1.0).abs() > f64::EPSILON {
         left.push((speed(screen.status.speed), theme.strong));
     }
@@ -131,6 +128,10 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         Some(Ended::Complete) => left.push(("ends here".to_owned(), theme.strong)),
         Some(Ended::Failed(_)) => left.push(("ended".to_owned(), theme.bad)),
         None => {}
+    }
+    // The last, as the longest: where there is little room it is cut.
+    if let Mode::Replay { file } = &screen.status.mode {
+        left.push((file.clone(), theme.text));
     }
 
     let left_wide: usize = left.iter().map(|(words, _)| text::width(words) + 2).sum();

@@ -39,6 +39,7 @@ mod title;
 mod trace_text;
 mod upcalls;
 mod verdict;
+pub mod verdicts;
 mod view;
 pub mod who;
 
@@ -52,7 +53,9 @@ pub use status::{Asked, Ended, Held, HelpLine, Mode, Output, Pace, Palette, Pale
 pub use text::clean;
 pub use theme::{Choice, Depth, Theme};
 pub use timeline::line_flow;
-pub use view::{HandlerSort, ListState, Order, PacketSort, PortSort, UpcallSort, View, ViewState, Who, Window};
+pub use view::{
+    HandlerSort, ListState, Order, PacketSort, PortSort, StormPage, UpcallSort, View, ViewState, Who, Window,
+};
 
 use crate::model::Model;
 use matches::Matches;

@@ -2,7 +2,9 @@
 
 use ratatui::style::Style;
 
-use super::{Drawn, Screen, format, heat, label, new_flows, pen::Pen, rates, stages, talkers, text, verdict, who};
+use super::{
+    Drawn, Screen, format, heat, label, new_flows, pen::Pen, rates, stages, talkers, text, verdict, verdicts, who,
+};
 use crate::model::{AnomalyKind, Cause, Dimension, Metric, Model, Rates, Stage, State, TalkerKey, Window};
 
 /// From so many rows on there is room for both the last minutes and what is wrong.
@@ -10,6 +12,9 @@ const HIGH: u16 = 30;
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
+    if screen.view.shows_verdicts() {
+        return verdicts::draw(pen, screen);
+    }
     // The last row is left free: it parts the tables from the keys.
     let (wide, high) = (pen.width(), pen.height().saturating_sub(1));
     // A free row below it.
@@ -104,7 +109,8 @@ fn parts(pen: &mut Pen<'_>, y: u16, parts: &[String], style: Style) {
     pen.put(3, y, &shown, style);
 }
 
-/// Since when it is so, how much there was over the last minutes, and what lookups and new flows are like.
+/// Since when it is so, how much there was over the last minutes, how much was wrong, and what lookups and new flows are
+/// like.
 fn before(model: &Model) -> Vec<String> {
     let mut parts = Vec::new();
     let state = model.condition().state;
@@ -127,6 +133,11 @@ fn before(model: &Model) -> Vec<String> {
         let lost = model.mean(Metric::UpcallsLost, seconds).map_or(0.0, |(lost, _)| lost);
         let lost = if lost > 0.0 { format!(", {} lost/s", format::rate(lost)) } else { String::new() };
         parts.push(format!("over {over} {} upcalls/s{lost}", format::rate(upcalls)));
+    }
+    match model.past_verdicts().len() {
+        0 => {}
+        1 => parts.push("1 verdict is over".to_owned()),
+        n => parts.push(format!("{n} verdicts are over")),
     }
     let rates = model.rates().filter(|rates| rates.lookups > 0.0);
     parts.extend(rates.map(|rates| format!("{} masks a lookup", format::rate(rates.masks_tried / rates.lookups))));

@@ -41,7 +41,11 @@ pub fn draw(pen: &mut Pen<'_>, model: &Model, verdicts: &[Verdict]) -> u16 {
     }
     if let Some(words) = worst.tries.first().filter(|_| row < pen.height()) {
         let more = verdicts.len() - 1;
-        let more = if more > 0 { format!("  +{more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!("  +{more} {}", if more == 1 { "verdict" } else { "verdicts" })
+        } else {
+            String::new()
+        };
         let end = pen.pieces(3, row, &[("try ", theme.quiet), (&text::fit(words, room - 6 - more.len()), theme.text)]);
         pen.put(end, row, &more, theme.quiet);
         row += 1;

@@ -1,6 +1,6 @@
 //! What is looked at: the view, what is selected in it, its order. Follows identities, never rows.
 
-use super::filter::Filter;
+use super::{filter::Filter, verdicts::Choice};
 use crate::{
     event::{DpIfindex, PacketId, PortNo, UpcallId},
     model::{Culprit, Dimension, FlowKey, FlowSort, Stage, TalkerKey},
@@ -110,6 +110,16 @@ pub enum Who {
     Talker(Dimension, TalkerKey),
 }
 
+/// What opens in Storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StormPage {
+    /// The map of latency.
+    #[default]
+    Latency,
+    /// All verdicts.
+    Verdicts,
+}
+
 /// How a table is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order<Sort> {
@@ -176,6 +186,10 @@ pub struct ViewState {
     pub view: View,
     /// In Storm; `None` goes with whatever comes first.
     pub who: Option<Who>,
+    /// What is open in Storm, or was last.
+    pub storm: StormPage,
+    /// Among all verdicts, and of those it names; `None` goes with whatever comes first.
+    pub verdict: Option<Choice>,
     /// In Flows.
     pub flows: ListState<FlowKey>,
     /// The order of Flows.
@@ -215,6 +229,8 @@ impl Default for ViewState {
         Self {
             view: View::Storm,
             who: None,
+            storm: StormPage::default(),
+            verdict: None,
             flows: ListState::default(),
             flow_order: Order { by: FlowSort::HitRate, largest_first: true },
             upcalls: ListState::default(),
@@ -241,6 +257,11 @@ impl ViewState {
         self.opened[self.view.index()]
     }
 
+    /// Whether all verdicts are what is looked at.
+    pub fn shows_verdicts(&self) -> bool {
+        self.view == View::Storm && self.is_open() && self.storm == StormPage::Verdicts
+    }
+
     /// What the current view shows only.
     pub fn filter(&self) -> &Filter {
         self.filter_of(self.view)
@@ -254,6 +275,13 @@ impl ViewState {
     /// Whether the current view is a list that can be filtered, with nothing open in it.
     pub fn is_list(&self) -> bool {
         !self.is_open() && !matches!(self.view, View::Storm | View::Probes)
+    }
+
+    /// Opens this in Storm, or closes it where it is open.
+    pub fn turn_page(&mut self, page: StormPage) {
+        let is_there = self.is_open() && self.storm == page;
+        self.storm = page;
+        self.set_open(!is_there);
     }
 
     /// Opens or closes in the current view, from the top.

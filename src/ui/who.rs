@@ -39,14 +39,19 @@ pub fn place(selected: Option<Who>, all: &[Who]) -> usize {
 /// Writes the culprits in a row, the selected one marked. Gives the rows it took.
 pub fn draw(pen: &mut Pen<'_>, model: &Model, verdicts: &[Verdict], selected: Option<Who>) -> u16 {
     let named = culprits(verdicts);
-    if named.is_empty() || pen.height() == 0 {
-        return 0;
-    }
-    let theme = *pen.theme;
     let marked = match selected {
         Some(Who::Talker(..)) => None,
         selected => Some(place(selected, &named.iter().copied().map(Who::Culprit).collect::<Vec<_>>())),
     };
+    line(pen, model, named, marked)
+}
+
+/// Writes these in a row, the one at `marked` marked. Gives the rows it took: 0 where there is nobody.
+pub fn line(pen: &mut Pen<'_>, model: &Model, named: &[Culprit], marked: Option<usize>) -> u16 {
+    if named.is_empty() || pen.height() == 0 {
+        return 0;
+    }
+    let theme = *pen.theme;
     let words: Vec<String> = named.iter().map(|culprit| label::culprit(model, *culprit)).collect();
     let mut x = pen.put(3, 0, "who", theme.quiet) + 1;
     // Each gets what the others leave it, and at least its part.

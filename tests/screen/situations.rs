@@ -19,11 +19,12 @@ use crate::{
 const SIZE: (u16, u16) = (80, 24);
 
 /// What leads to each view, and into what opens in some.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 13] = [
     ("Storm", "1"),
     ("Storm, a talker selected", "1jjjj"),
     ("Storm, latency", "1z"),
-    ("Flows", "z2"),
+    ("Storm, verdicts", "v"),
+    ("Flows", "v2"),
     ("a flow", "2\n"),
     ("Upcalls", "\u{1b}3"),
     ("Packets", "4"),

@@ -81,7 +81,15 @@ fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
     let trouble = overview.next_trouble(0).expect("a storm");
     let until = trouble.ts - 1_000_000_000;
     state.take(FromSource::Events(events.into_iter().filter(|event| event.ts < until).collect()));
+    let mut partial = Overview::default();
+    partial.set_partial(true);
+    state.take(FromSource::Overview(Box::new(partial)));
+    press(&mut state, "a");
+    assert!(
+        text(&mut state, 80, 24).contains("no trouble after this; so far: the recording is still being gone through")
+    );
     state.take(FromSource::Overview(Box::new(overview)));
+    press(&mut state, "1");
     insta::assert_snapshot!("line_of_time_80x24", dump(&mut state, 80, 24));
     press(&mut state, "a");
     assert_eq!(commands.try_recv(), Ok(PlaybackCommand::Seek { ts: trouble.ts }));

@@ -66,7 +66,7 @@ fn an_upcall_leads_to_its_packet_its_flow_and_its_handler() {
     press(&mut state, "\u{1b}");
     assert!(text(&mut state, 120, 40).contains("flows  "));
     press(&mut state, "H");
-    assert!(text(&mut state, 120, 40).contains("no handler was seen to receive it"), "of a flow there is none");
+    assert!(text(&mut state, 120, 40).contains("▸handler3/130"), "of a flow that of its last packet");
 }
 
 #[test]

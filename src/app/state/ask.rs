@@ -13,6 +13,9 @@ use crate::{
     ui::{Asked, View},
 };
 
+/// What is said until a trace comes.
+pub(super) const ASKING: &str = "asking ovs-vswitchd for a trace of it";
+
 impl State {
     /// The flow that the user looks at.
     fn looked_at(&self) -> Option<&Flow> {
@@ -68,7 +71,7 @@ impl State {
             (_, None) => "not traced while this was recorded, and there is no daemon to ask now".to_owned(),
             (Err(why), Some(_)) => format!("not traced: {why}"),
             (Ok(ask), Some(asks)) => match asks.try_send(ask.into()) {
-                Ok(()) => "asking ovs-vswitchd for a trace of it".to_owned(),
+                Ok(()) => ASKING.to_owned(),
                 Err(TrySendError::Full(_)) => "not traced: many questions are under way; press it again".to_owned(),
                 Err(TrySendError::Closed(_)) => "not traced: nobody asks the daemon any more".to_owned(),
             },

@@ -13,7 +13,7 @@ use crate::{
         ways::To,
     },
     event::Bookmark,
-    ui::{View, filter::Filter},
+    ui::{StormPage, View, filter::Filter},
 };
 
 impl State {
@@ -23,7 +23,7 @@ impl State {
         let open = self.view.is_open();
         let in_time = self.playback.is_some() || self.past.is_some();
         Scene {
-            rows: help || self.view.view != View::Storm || !open,
+            rows: help || self.view.view != View::Storm || !open || self.view.shows_verdicts(),
             openable: navigate::can_open(&self.view, &self.pins, &self.matches, self.shown()),
             opened: help
                 || open
@@ -33,6 +33,7 @@ impl State {
             sortable: !help && self.view.is_list(),
             filterable: !help && self.view.is_list(),
             related: !help && matches!(self.view.view, View::Flows | View::Upcalls | View::Packets),
+            traffic: !help && matches!(self.view.view, View::Upcalls | View::Packets),
             packet: !help && open && matches!(self.view.view, View::Upcalls | View::Packets),
             storm: !help && self.view.view == View::Storm,
             recordable: self.recorder.is_some(),
@@ -73,7 +74,7 @@ impl State {
 
     /// Does an action.
     pub(super) fn act(&mut self, action: Action) -> Effect {
-        self.status.note = None;
+        (self.status.note, self.noted) = (None, None);
         match action {
             Action::Quit => return Effect::Quit,
             Action::Suspend => return Effect::Suspend,
@@ -89,7 +90,8 @@ impl State {
             Action::GoHandler => self.go(To::Handler),
             Action::Trace => self.trace(),
             Action::Hex => self.view.hex = !self.view.hex,
-            Action::Latency => self.view.set_open(!self.view.is_open()),
+            Action::Latency => self.view.turn_page(StormPage::Latency),
+            Action::Verdicts => self.view.turn_page(StormPage::Verdicts),
             Action::Close => self.close(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
                 let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);

@@ -47,6 +47,10 @@ impl State {
     pub(super) fn open(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         match self.view.view {
+            View::Storm if self.view.shows_verdicts() => {
+                let gone = ways::from_verdicts(&mut self.view, model);
+                self.remember(gone);
+            }
             View::Storm => {
                 let gone = ways::from_storm(&mut self.view, model, self.drawn.page);
                 self.remember(gone);

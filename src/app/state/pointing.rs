@@ -5,7 +5,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::{Effect, State, shown};
 use crate::{
     app::{actions::Action, copy::bounded, navigate, pins},
-    ui::{self, Hits, Output, Screen, who},
+    ui::{self, Hits, Output, Screen, verdicts, who},
 };
 
 /// Rows that a step of the wheel goes.
@@ -95,6 +95,13 @@ impl State {
     /// Selects the culprit, or the one of those who make upcalls, that stands there.
     fn choose_who(&mut self, hits: Hits, x: u16, y: u16) -> Effect {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
+        if self.view.shows_verdicts() {
+            let Some(choice) = chosen_verdict(self.view.verdict, &verdicts::all(model), hits, x, y) else {
+                return Effect::Nothing;
+            };
+            (self.view.verdict, self.view.scroll) = (Some(choice), 0);
+            return Effect::Draw;
+        }
         let named = || who::culprits(&model.verdicts()).len();
         let at = hits.link(x, y).or_else(|| Some(named() + hits.row(y)?));
         let Some(who) = at.and_then(|at| who::all(model, self.drawn.page).get(at).copied()) else {
@@ -110,4 +117,22 @@ impl State {
         }
         (0..rows).map(|_| self.act(way)).last().unwrap_or(Effect::Nothing)
     }
+}
+
+/// The verdict that stands there, or the one of whom the selected one names.
+fn chosen_verdict(
+    selected: Option<verdicts::Choice>,
+    all: &[verdicts::Listed],
+    hits: Hits,
+    x: u16,
+    y: u16,
+) -> Option<verdicts::Choice> {
+    let choices = verdicts::choices(all);
+    let (id, _) = *choices.get(verdicts::place(selected, &choices))?;
+    let at = all.iter().position(|listed| listed.verdict.id() == id)?;
+    if let Some(link) = hits.link(x, y) {
+        return Some((id, Some(*all[at].culprits().get(link)?)));
+    }
+    let listed = all.get(at.checked_add_signed(isize::try_from(hits.below_selected(y)?).ok()?)?)?;
+    Some((listed.verdict.id(), listed.culprits().first().copied()))
 }

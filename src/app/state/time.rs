@@ -153,6 +153,7 @@ impl State {
             (mark.at, format!("▼ {note}"))
         };
         let what = |trouble: Anomaly| (trouble.ts, trouble.to_string());
+        let more = overview.is_partial();
         let (found, nothing) = match action {
             Action::NextTrouble => (overview.next_trouble(now).map(what), "no trouble after this"),
             Action::PreviousTrouble => (overview.previous_trouble(now).map(what), "no trouble before this"),
@@ -165,7 +166,8 @@ impl State {
             }
         };
         let Some((ts, words)) = found else {
-            self.status.note = Some(nothing.to_owned());
+            let so_far = if more { "; so far: the recording is still being gone through" } else { "" };
+            self.status.note = Some(format!("{nothing}{so_far}"));
             return;
         };
         if self.play(PlaybackCommand::Seek { ts }) {

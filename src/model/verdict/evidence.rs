@@ -37,6 +37,11 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Whether nothing but counters is known of this second: no packet was seen before it is over.
+    pub(super) fn by_counters(&self) -> bool {
+        self.model.detailed_from.is_none_or(|from| from / SECOND > self.second)
+    }
+
     pub(super) fn now(&self) -> Nanos {
         self.second.saturating_mul(SECOND)
     }

@@ -13,6 +13,7 @@ mod evidence;
 mod flows;
 mod fragments;
 mod handlers;
+mod past;
 mod punts;
 mod rules;
 mod words;
@@ -22,6 +23,8 @@ use crate::event::{DpIfindex, Field, Nanos, PortNo};
 
 pub use cause::Cause;
 pub use evidence::Evidence;
+pub use past::PastVerdict;
+use past::{Past, Peak};
 use rules::Explosion;
 pub use rules::{NamedRule, Sample};
 
@@ -117,6 +120,22 @@ pub struct Verdict {
     pub reads: &'static [&'static str],
 }
 
+/// Which verdict: the same as long as it stands, and when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerdictId {
+    /// Its cause.
+    pub cause: Cause,
+    /// Since when.
+    pub since: Nanos,
+}
+
+impl Verdict {
+    /// Which it is.
+    pub fn id(&self) -> VerdictId {
+        VerdictId { cause: self.cause, since: self.since }
+    }
+}
+
 /// What a rule found, without its time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finding {
@@ -171,6 +190,14 @@ impl Finding {
             self.certainty = Certainty::Likely;
         }
         self
+    }
+
+    /// As a verdict since this second.
+    fn verdict(self, since: u64) -> Verdict {
+        let Self { cause, severity, certainty, headline, culprits, figures, rules, unnamed, holds: _ } = self;
+        let since = since.saturating_mul(SECOND);
+        let (tries, reads) = (advice::tries(cause), advice::reads(cause));
+        Verdict { cause, severity, certainty, since, headline, culprits, figures, rules, unnamed, tries, reads }
     }
 }
 
@@ -265,6 +292,15 @@ struct Case {
     last: u64,
     /// The place of its rule.
     place: usize,
+    /// As it was when it was worst.
+    peak: Peak,
+}
+
+impl Case {
+    /// Whether it held for long enough to be a verdict.
+    fn stands(&self) -> bool {
+        self.last.saturating_sub(self.since).saturating_add(1) >= self.finding.holds
+    }
 }
 
 /// What is wrong now, and since when.
@@ -276,6 +312,9 @@ pub struct Verdicts {
     explosion: Option<Explosion>,
     /// How the new flows differ.
     spreads: Spreads,
+    past: Past,
+    /// Verdicts that are over and no longer kept.
+    forgotten: u64,
 }
 
 impl Verdicts {
@@ -284,63 +323,50 @@ impl Verdicts {
         second > self.second
     }
 
-    /// What the rules find in this second.
-    pub(super) fn after(&self, second: u64, evidence: &Evidence<'_>) -> Self {
+    /// What the rules find in this second. So many of those that are over are kept at most.
+    pub(super) fn after(&self, second: u64, evidence: &Evidence<'_>, most: usize) -> Self {
         let mut next = self.clone();
         next.second = second;
-        next.cases.retain(|case| second.saturating_sub(case.last) < OVER);
         next.spreads = evidence.spreads.clone();
+        let is_over = |case: &mut Case| second.saturating_sub(case.last) >= OVER;
+        let over: Vec<Case> = next.cases.extract_if(.., is_over).collect();
+        for case in over.iter().filter(|case| case.stands()) {
+            next.forgotten += next.past.add(case, most);
+        }
         next.explosion = Explosion::after(self.explosion, second, crowd::exploding(evidence));
         let found = RULES.iter().enumerate().filter_map(|(at, rule)| Some((at, rule(evidence)?)));
         let mut found: Vec<(usize, Finding)> = found.collect();
         absorb(&mut found);
         for (place, finding) in found {
-            next.hold(second, place, finding);
+            next.hold(evidence, place, finding);
         }
         // It answers only where nothing else does.
         let explains = |case: &Case| case.place != RULES.len() && case.finding.severity > Severity::Note;
         let is_explained = next.cases.iter().any(explains);
         if !is_explained && let Some(finding) = crowd::unknown(evidence) {
-            next.hold(second, RULES.len(), finding);
+            next.hold(evidence, RULES.len(), finding);
         } else if is_explained {
             next.cases.retain(|case| case.place != RULES.len());
         }
         next
     }
 
-    fn hold(&mut self, second: u64, place: usize, finding: Finding) {
-        match self.cases.iter_mut().find(|case| case.place == place) {
-            Some(case) => (case.finding, case.last) = (finding, second),
-            None => self.cases.push(Case { finding, since: second, last: second, place }),
+    fn hold(&mut self, evidence: &Evidence<'_>, place: usize, finding: Finding) {
+        let (second, upcalls, by_counters) = (evidence.second, evidence.rates.upcalls, evidence.by_counters());
+        if let Some(case) = self.cases.iter_mut().find(|case| case.place == place) {
+            case.peak.see(&finding, upcalls, by_counters);
+            (case.finding, case.last) = (finding, second);
+        } else {
+            let peak = Peak::new(finding.clone(), upcalls, by_counters);
+            self.cases.push(Case { finding, since: second, last: second, place, peak });
         }
     }
 
     /// The worst first; of equals what is nearer to the root.
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
-        let stands = |case: &&Case| case.last.saturating_sub(case.since).saturating_add(1) >= case.finding.holds;
-        let mut cases: Vec<&Case> = self.cases.iter().filter(stands).collect();
+        let mut cases: Vec<&Case> = self.cases.iter().filter(|case| case.stands()).collect();
         cases.sort_by_key(|case| (std::cmp::Reverse(case.finding.severity), case.place));
-        cases.into_iter().map(Case::verdict).collect()
-    }
-}
-
-impl Case {
-    fn verdict(&self) -> Verdict {
-        let Finding { cause, severity, certainty, headline, culprits, figures, rules, unnamed, holds: _ } =
-            self.finding.clone();
-        Verdict {
-            cause,
-            severity,
-            certainty,
-            since: self.since.saturating_mul(SECOND),
-            headline,
-            culprits,
-            figures,
-            rules,
-            unnamed,
-            tries: advice::tries(cause),
-            reads: advice::reads(cause),
-        }
+        cases.into_iter().map(|case| case.finding.clone().verdict(case.since)).collect()
     }
 }
 
@@ -355,12 +381,18 @@ impl Model {
         &self.verdicts.spreads
     }
 
+    /// What was wrong and is over, the last to end first: as many as [`Limits::verdicts`](super::Limits::verdicts).
+    pub fn past_verdicts(&self) -> impl DoubleEndedIterator<Item = &PastVerdict> + ExactSizeIterator {
+        self.verdicts.past.iter()
+    }
+
     /// Looks at the second that is over, after a reading of the counters.
     pub(super) fn examine(&mut self, ts: Nanos) {
         let second = ts / SECOND;
         if self.verdicts.is_due(second) {
             let evidence = Evidence::new(self, second);
-            let next = self.verdicts.after(second, &evidence);
+            let next = self.verdicts.after(second, &evidence, self.limits.verdicts);
+            self.evicted.verdicts += next.forgotten - self.verdicts.forgotten;
             self.verdicts = next;
         }
     }

@@ -1,0 +1,37 @@
+//! What is saved of the flight recorder is whole when the program ends, and is told of once more then.
+
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod made_up;
+
+use made_up::{Host, STORM};
+use ovscope::{
+    app::flight::{FlightControl as _, Recorder},
+    event::{Event, Told},
+    record::Reader,
+};
+use tokio::sync::mpsc;
+
+#[test]
+fn what_is_being_saved_at_the_end_is_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Files are saved where the program runs; this is the only test of its process.
+    std::env::set_current_dir(&dir).expect("the directory is there");
+    let mut host = Host::default();
+    let mut events = host.begin();
+    events.extend(host.seconds(5, STORM));
+    let (notes, taken) = mpsc::channel(1);
+    let mut recorder = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
+    let told: Vec<Told> = events.iter().cloned().map(Told::Event).collect();
+    recorder.see(&told).expect("memory");
+    let begun = recorder.save().expect("there is something to save");
+    assert!(begun.starts_with("saving "), "{begun}");
+    // The screen is gone.
+    drop((notes, taken));
+    let last = recorder.finish();
+    let [told] = last.as_slice() else { panic!("one was saved: {last:?}") };
+    let (saved, file) = told.split_once(": ovscope replay ").expect("how to look at it");
+    let read: Vec<Event> = Reader::open(file.as_ref()).expect("it is there").flat_map(|b| b.expect("whole")).collect();
+    assert!(saved.starts_with(&format!("saved {} events to {file}", events.len())), "{told}");
+    assert!(read.len() >= events.len() && read.last() == events.last(), "{} of {}", read.len(), events.len());
+    assert!(recorder.finish().is_empty(), "it is told once");
+}
