@@ -1,5 +1,6 @@
 //! Text on its way to the terminal: made harmless, measured in columns, cut and wrapped.
 
+use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar;
 
 /// `c` as it may go to a terminal, and its width in columns (1 or 2). What is not printable becomes `?`: control
@@ -7,7 +8,9 @@ use unicode_width::UnicodeWidthChar;
 /// every count of columns wrong, and what terminals do not agree on.
 pub fn harmless(c: char) -> (char, usize) {
     match c.width() {
-        Some(width @ 1..) if !(c.is_control() || reorders(c) || right_to_left(c) || disputed(c)) => (c, width),
+        Some(width @ 1..) if !(c.is_control() || reorders(c) || right_to_left(c) || disputed(c) || joins(c)) => {
+            (c, width)
+        }
         _ => ('?', 1),
     }
 }
@@ -29,6 +32,17 @@ fn right_to_left(c: char) -> bool {
 /// colours of skin; and what stands for bytes that are no text.
 fn disputed(c: char) -> bool {
     matches!(c, '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{fffd}')
+}
+
+/// Whether `c` becomes one with what stands before it or behind it, though it has columns of its own: some vowels of
+/// India's scripts, the marks of halfwidth katakana. It would be drawn into its neighbour's cell.
+fn joins(c: char) -> bool {
+    // Nothing there does, and nearly all text is of these.
+    if matches!(c, '\0'..='\u{2ff}' | '\u{2000}'..='\u{2bff}') {
+        return false;
+    }
+    let between = String::from_iter(['a', c, 'a']);
+    between.graphemes(true).count() < 3
 }
 
 /// `text` without anything that could steer the terminal. Every text that is drawn goes through this, once, whether
@@ -150,6 +164,7 @@ mod tests {
     fn escape_sequences_and_reversals_do_not_get_through() {
         assert_eq!(clean("a\x1b[31mb\u{9b}2J\r\n\u{202e}c\u{200b}"), "a?[31mb?2J???c?");
         assert_eq!(clean("🇩🇪\u{fffd}👍🏽"), "???👍?");
+        assert_eq!(clean("a\u{ff9e} \u{ff9f}\u{903}ｱ각"), "a? ??ｱ각");
         assert_eq!(clean("p\u{5d0}\u{5d1}1\u{661}é網"), "p??1?é網");
     }
 
