@@ -19,6 +19,15 @@ struct {
 	__type(value, __u64);
 } drop_counts SEC(".maps");
 
+/* Whether a drop is being looked at on this CPU: what interrupts it there drops packets too, and is passed over by
+ * `drop`, not by its twin. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} dropping SEC(".maps");
+
 /* Where a packet's Ethernet header is, if it is known to be before what was not read of it yet. */
 static __always_inline __u64 frame_start(struct sk_buff *skb)
 {
@@ -68,13 +77,12 @@ static __always_inline bool drop_records(struct track *t, struct sk_buff *skb, s
 	return true;
 }
 
-static __always_inline void dropped(struct cpu_state *cpu, struct sk_buff *skb, __u64 location, __u32 reason,
-				    __u32 user)
+static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 reason, __u32 user)
 {
 	struct wire_step step = {
-		.cpu = bpf_get_smp_processor_id(), .what = STEP_DROP, .a = reason, .b = location, .c = location >> 32,
+		.what = STEP_DROP, .cpu = bpf_get_smp_processor_id(), .a = reason, .b = location, .c = location >> 32,
 	};
-	struct named *n = &cpu->named;
+	struct named *n;
 	struct track *t;
 
 	if (drop_is_ovs(reason))
@@ -84,11 +92,13 @@ static __always_inline void dropped(struct cpu_state *cpu, struct sk_buff *skb, 
 	t = track_of((__u64)get(skb, head));
 	if (!t)
 		return;
-	named_now(n);
+	n = this_named();
+	if (!n)
+		return;
 	if (t->state != TRACK_RECORDED && !(cfg_filter && drop_records(t, skb, n, reason, user)))
 		return;
 	step.task = task_number(n);
-	track_step(t, bpf_ktime_get_ns(), step, NULL);
+	track_step(t, bpf_ktime_get_ns(), &step, NULL);
 }
 
 static __always_inline bool drop_matters(__u32 reason)
@@ -96,31 +106,29 @@ static __always_inline bool drop_matters(__u32 reason)
 	return tracks_recorded || drop_is_ovs(reason) || filter_drops();
 }
 
-/* `dropping` says whether a drop is being looked at on this CPU: what interrupts it there drops packets too, and is
- * passed over by `drop`, not by its twin. */
 TRACE(kfree_skb, drop, struct sk_buff *skb, void *location, __u32 reason)
 {
-	struct cpu_state *cpu;
+	__u32 zero = 0, *busy;
 
 	if (!skb || !drop_matters(reason))
 		return 0;
-	cpu = this_cpu();
-	if (!cpu)
+	busy = bpf_map_lookup_elem(&dropping, &zero);
+	if (!busy)
 		return 0;
-	*(volatile __u32 *)&cpu->dropping = 1;
-	dropped(cpu, skb, (__u64)location, reason, FILTER_OF_DROP);
-	*(volatile __u32 *)&cpu->dropping = 0;
+	*(volatile __u32 *)busy = 1;
+	dropped(skb, (__u64)location, reason, FILTER_OF_DROP);
+	*(volatile __u32 *)busy = 0;
 	return 0;
 }
 
 TRACE(kfree_skb, drop_twin, struct sk_buff *skb, void *location, __u32 reason)
 {
-	struct cpu_state *cpu;
+	__u32 zero = 0, *busy;
 
 	if (!skb || !drop_matters(reason))
 		return 0;
-	cpu = this_cpu();
-	if (cpu && *(volatile __u32 *)&cpu->dropping)
-		dropped(cpu, skb, (__u64)location, reason, FILTER_OF_DROP_TWIN);
+	busy = bpf_map_lookup_elem(&dropping, &zero);
+	if (busy && *(volatile __u32 *)busy)
+		dropped(skb, (__u64)location, reason, FILTER_OF_DROP_TWIN);
 	return 0;
 }

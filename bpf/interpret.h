@@ -7,10 +7,13 @@
 /* A filter is given: without one nothing of this is in the programs that are loaded. */
 const volatile bool cfg_filter = false;
 
+/* Which of the two sets of programs is in force: user space writes the other one, then this. */
+__u32 filter_set;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FILTER_PLACES);
-	__type(key, __u32); /* enum filter_place */
+	__uint(max_entries, 2 * FILTER_PLACES);
+	__type(key, __u32); /* enum filter_place, the second set's after the first's */
 	__type(value, struct filter_program);
 } filter_programs SEC(".maps");
 
@@ -63,7 +66,9 @@ static __always_inline struct filter_cpu *this_filter(void)
 
 static __always_inline struct filter_program *filter_program_at(__u32 place)
 {
-	return bpf_map_lookup_elem(&filter_programs, &place);
+	__u32 at = (filter_set & 1) * FILTER_PLACES + place;
+
+	return bpf_map_lookup_elem(&filter_programs, &at);
 }
 
 /* An empty program wants everything, but for FILTER_DROP's. */

@@ -52,7 +52,7 @@ struct flow_line {
 	struct flow_slot slots[FLOW_SLOTS];
 };
 
-/* What `sweep` is to tell: packets that nothing happened to for so many nanoseconds. */
+/* What `sweep` is to tell: packets that nothing happened to for so many jiffies. */
 struct sweep_order {
 	__u64 quiet;
 };
@@ -116,11 +116,12 @@ enum tally {
 	TALLY_NOT_SAMPLED = 3,
 	TALLY_UNTRACKED = 4,
 	TALLY_RECEIVED = 5,
-	TALLY_MISSED = 6,
-	TALLY_TOLD_OVER_BUDGET = 7,
-	TALLY_FILTERED_OUT = 8,
-	TALLY_UPCALLS_FILTERED_OUT = 9,
-	TALLY_MAX = 10,
+	TALLY_FLOW_HITS_UNCOUNTED = 6,
+	TALLY_MISSED = 7,
+	TALLY_TOLD_OVER_BUDGET = 8,
+	TALLY_FILTERED_OUT = 9,
+	TALLY_UPCALLS_FILTERED_OUT = 10,
+	TALLY_MAX = 11,
 };
 
 /* Filters: classic BPF programs, written by user space. */

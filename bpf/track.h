@@ -11,7 +11,7 @@
 
 #define TRACK_SETS 2048
 #define TRACK_WAYS 4
-#define TRACK_OLD_NS 1000000000ULL /* what was not seen for so long makes room: a buffer that waits in a socket */
+#define TRACK_OLD 256 /* jiffies: 0.25 to 2.5 s. What was not seen for so long makes room: a buffer that waits in a socket */
 
 /* Where a step in the datapath was made. Steps that are told together share it. */
 struct dp_place {
@@ -30,7 +30,7 @@ struct track {
 	__u64 upcall;
 	__u64 queue_id;
 	__u64 ts;       /* of the first step */
-	__u64 touched;  /* when */
+	__u64 touched;  /* in jiffies */
 	__u64 sender;   /* the device that a socket of this host gave it to, by address; 0: it came otherwise */
 	__u32 state;
 	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
@@ -90,7 +90,7 @@ static __always_inline struct track *track_of(__u64 head)
 
 static __always_inline bool track_lock(struct track *t)
 {
-	return !__sync_lock_test_and_set(&t->busy, 1);
+	return !__sync_val_compare_and_swap(&t->busy, 0, 1);
 }
 
 static __always_inline void track_unlock(struct track *t)
@@ -171,13 +171,13 @@ static __always_inline void track_end(struct track *t)
 	}
 }
 
-static __always_inline struct track *track_begin(struct track *t, __u64 now, __u64 packet, __u32 state)
+static __always_inline struct track *track_begin(struct track *t, __u64 packet, __u32 state)
 {
 	t->packet = packet;
 	t->upcall = 0;
 	t->queue_id = 0;
 	t->sender = 0;
-	t->touched = now;
+	t->touched = bpf_jiffies64();
 	t->left_out = t->filter = t->in_ovs = t->unkept = 0;
 	t->count = t->in_dp = 0;
 	t->dp = t->in_port = t->recirc_id = 0;
@@ -190,8 +190,10 @@ static __always_inline struct track *track_begin(struct track *t, __u64 now, __u
 }
 
 /* A place for a packet that has none, or over what the buffer's last owner left. */
-static __noinline struct track *track_new_in(struct track_set *s, __u64 head, __u64 now)
+static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
 {
+	__u64 now = bpf_jiffies64();
+
 	if (!s)
 		return NULL;
 	for (int i = 0; i < TRACK_WAYS; i++) {
@@ -207,7 +209,7 @@ static __noinline struct track *track_new_in(struct track_set *s, __u64 head, __
 	for (int i = 0; i < TRACK_WAYS; i++) {
 		__u64 other = s->heads[i];
 
-		if (now - s->tracks[i].touched > TRACK_OLD_NS &&
+		if (now - s->tracks[i].touched > TRACK_OLD &&
 		    __sync_val_compare_and_swap(&s->heads[i], other, head) == other) {
 			if (other)
 				track_end(&s->tracks[i]);
@@ -217,19 +219,19 @@ static __noinline struct track *track_new_in(struct track_set *s, __u64 head, __
 	return NULL;
 }
 
-static __always_inline struct track *track_new(__u64 head, __u64 now, __u64 packet, __u32 state)
+static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
 {
-	struct track *t = track_new_in(track_set_of(head), head, now);
+	struct track *t = track_new_in(track_set_of(head), head);
 
 	if (!t) {
 		tally(TALLY_UNTRACKED);
 		return NULL;
 	}
-	return track_begin(t, now, packet, state);
+	return track_begin(t, packet, state);
 }
 
 /* A socket sends the buffer again, as TCP does what it has no answer to: from here on it is another packet. */
-static __noinline int track_again(struct track *t, __u64 now, __u64 packet)
+static __noinline int track_again(struct track *t, __u64 packet)
 {
 	__u64 sender;
 
@@ -241,7 +243,7 @@ static __noinline int track_again(struct track *t, __u64 now, __u64 packet)
 		track_flush(t);
 	}
 	sender = t->sender;
-	track_begin(t, now, packet, TRACK_SEEN);
+	track_begin(t, packet, TRACK_SEEN);
 	t->sender = sender;
 	return 0;
 }

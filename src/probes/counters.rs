@@ -10,9 +10,9 @@ use super::{
     skeleton::OvscopeMaps,
     wire::{
         self, FLOW_LINES, FlowCount, FlowId, FlowLine, FlowSlot, OP_DEL, OP_EXEC, OP_PUT, OpOutcome, SCHED_ASLEEP,
-        SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FILTERED_OUT, TALLY_MISSED, TALLY_NOT_SAMPLED,
-        TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET, TALLY_UNTRACKED,
-        TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, TableKey, UpcallKind,
+        SCHED_RUNNABLE, SCHED_RUNNING, SchedSums, StageTimes, TALLY_FILTERED_OUT, TALLY_FLOW_HITS_UNCOUNTED,
+        TALLY_MISSED, TALLY_NOT_SAMPLED, TALLY_OVER_BUDGET, TALLY_RECEIVED, TALLY_RING_FULL, TALLY_TOLD_OVER_BUDGET,
+        TALLY_UNTRACKED, TALLY_UPCALLS_FILTERED_OUT, TALLY_UPCALLS_OVER_BUDGET, TableCount, TableKey, UpcallKind,
     },
 };
 use crate::event::{
@@ -26,8 +26,6 @@ pub struct CounterReader {
     flows: HashMap<FlowKey, FlowSum, foldhash::fast::RandomState>,
     /// Each datapath's, by its table and number.
     tables: HashMap<(u64, DpIfindex), DpCounters>,
-    /// Hits that tables have and no flow.
-    uncounted: u64,
     /// The kernel's own counts when this began.
     before: Option<BTreeMap<DpIfindex, DpStats>>,
 }
@@ -70,17 +68,19 @@ impl CounterReader {
         with_flows: bool,
         reasons: &mut Reasons,
     ) -> libbpf_rs::Result<Counters> {
-        let mut counters = Counters { received: tally(&maps.tallies, TALLY_RECEIVED)?, ..Counters::default() };
+        let mut counters = Counters {
+            received: tally(&maps.tallies, TALLY_RECEIVED)?,
+            flow_hits_uncounted: tally(&maps.tallies, TALLY_FLOW_HITS_UNCOUNTED)?,
+            ..Counters::default()
+        };
         // What moves from a slot to the maps meanwhile is missed this time, rather than counted twice.
         let tables = per_cpu::<TableKey, TableCount>(&maps.table_counts)?;
         let flows = if with_flows { per_cpu::<FlowId, FlowCount>(&maps.flow_counts)? } else { Vec::new() };
         let slots = read_slots(maps)?;
         self.tables(&tables, &slots, stats, &mut counters);
         if with_flows {
-            self.uncounted = self.uncounted.max(uncounted(&tables, &flows));
             self.flows(&flows, &slots, now, &mut counters);
         }
-        counters.flow_hits_uncounted = self.uncounted;
         for (kind, values) in per_cpu::<UpcallKind, u64>(&maps.upcall_counts)? {
             let made = values.iter().zip(0u32..).filter(|(count, _)| **count > 0);
             counters.upcalls.extend(made.map(|(&count, cpu)| UpcallCounter {
@@ -191,14 +191,6 @@ impl CounterReader {
     }
 }
 
-/// Hits that were counted for their table, and for a flow that had no room among those counted, or lost it to another.
-/// What goes to the maps while they are read comes to the flows first: it may be missed this time, and is never too much.
-fn uncounted(tables: &[(TableKey, Vec<TableCount>)], flows: &[(FlowId, Vec<FlowCount>)]) -> u64 {
-    let all: u64 = tables.iter().flat_map(|(_, values)| values).map(|value| value.hits).sum();
-    let of_flows: u64 = flows.iter().flat_map(|(_, values)| values).map(|value| value.hits).sum();
-    all.saturating_sub(of_flows)
-}
-
 /// What handlers' threads did up to `now`: the state that each is in lasts until then.
 fn handlers(map: &impl MapCore, now: Nanos) -> libbpf_rs::Result<Vec<HandlerSched>> {
     let mut handlers = Vec::new();
@@ -280,19 +272,4 @@ fn per_cpu<K: Pod + Zeroable, V: Pod>(map: &impl MapCore) -> libbpf_rs::Result<V
         }
     }
     Ok(all.into_iter().filter_map(|(key, values)| Some((wire::read::<K>(&key)?, values))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hits_that_no_flow_has_are_those_of_flows_that_lost_their_place() {
-        let table =
-            |hits| (TableKey::zeroed(), vec![TableCount { hits, misses: 3 }, TableCount { hits: 5, misses: 0 }]);
-        let flow = |hits| (FlowId::zeroed(), vec![FlowCount { hits, ..FlowCount::zeroed() }]);
-        assert_eq!(uncounted(&[table(10), table(0)], &[flow(4), flow(13)]), 3);
-        // On their way to the table.
-        assert_eq!(uncounted(&[table(10)], &[flow(16)]), 0);
-    }
 }

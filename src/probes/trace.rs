@@ -11,8 +11,8 @@ use super::{
     },
 };
 use crate::event::{
-    Action, ActionExecute, Afters, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup,
-    FlowPtr, Name, Nanos, PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
+    Action, ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name,
+    Nanos, PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
@@ -118,8 +118,9 @@ impl Names {
         }
         let steps = bytes.get(STEPS_AT..STEPS_AT + count * size_of::<WireStep>())?;
         let steps: &[WireStep] = bytemuck::try_cast_slice(steps).ok()?;
-        // What belongs to one message goes no way that others go.
-        let run = if trace.queue_id == 0 { self.run(trace, steps) } else { None };
+        // What belongs to one message goes no way that others go, and a run is of one place.
+        let alike = trace.queue_id == 0 && steps.iter().all(|step| step.what != STEP_PLACE);
+        let run = if alike { self.run(trace, steps) } else { None };
         match run {
             Some(run) => told.push(Told::Run(run)),
             None => self.steps(trace, steps, told)?,
@@ -131,16 +132,10 @@ impl Names {
     fn run(&mut self, trace: &WireTrace, steps: &[WireStep]) -> Option<Run> {
         let route = match self.routes.get(trace, steps) {
             Some(route) => route.clone(),
-            // A run is of one place.
-            None if steps.iter().any(|step| step.what == STEP_PLACE) => return None,
             None => self.route(trace, steps)?,
         };
         let (packet, upcall) = whose(trace);
-        let mut after = [0; STEPS_MAX];
-        for (to, step) in std::iter::zip(&mut after, steps) {
-            *to = step.after;
-        }
-        Run::new(trace.ts, packet, upcall, route, Afters::from_buf_and_len(after, steps.len()))
+        Run::new(trace.ts, packet, upcall, route, steps.iter().map(|step| step.after).collect())
     }
 
     /// The way of these steps, to be remembered; none where something in it is not known, or not yet.

@@ -11,7 +11,6 @@ mod failing;
 mod filter;
 mod guest;
 mod live;
-mod parts;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;

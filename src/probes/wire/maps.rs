@@ -19,10 +19,12 @@ pub const TALLY_UPCALLS_OVER_BUDGET: u32 = 2;
 pub const TALLY_NOT_SAMPLED: u32 = 3;
 pub const TALLY_UNTRACKED: u32 = 4;
 pub const TALLY_RECEIVED: u32 = 5;
-pub const TALLY_MISSED: u32 = 6;
-pub const TALLY_TOLD_OVER_BUDGET: u32 = 7;
-pub const TALLY_FILTERED_OUT: u32 = 8;
-pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 9;
+pub const TALLY_FLOW_HITS_UNCOUNTED: u32 = 6;
+pub const TALLY_MISSED: u32 = 7;
+pub const TALLY_TOLD_OVER_BUDGET: u32 = 8;
+pub const TALLY_FILTERED_OUT: u32 = 9;
+pub const TALLY_UPCALLS_FILTERED_OUT: u32 = 10;
+
 pub const FILTER_INSNS: usize = 512;
 pub const FILTER_BYTES: u32 = 0;
 pub const FILTER_LOOKUP: u32 = 1;
