@@ -22,10 +22,7 @@ done
 # The tags are put on after the packets were first seen, by the hosts' own devices: before OVS they stand beside the data.
 # 20 and 30 UDP, 5 large pings there and back, 4 with a VLAN tag, 3 ARP questions with answers, 6 pings by IPv6.
 traffic() {
-    flood_between 1 2 --sport 1000 --dport 5001 --count 1
-    # So that some packets hit it, however slow the daemon is.
-    wait_for 'ovs-dpctl dump-flows | grep -qF "dst=5000/0xfffe"' 30
-    flood_between 1 2 --sport 1000 --dport 5001 --count 19 --rate 200
+    flood_between 1 2 --sport 1000 --dport 5001 --count 20 --rate 200
     flood_between 1 2 --sport 1000 --dport 5002 --count 30 --rate 200
     in_host 1 ping -q -c 5 -i 0.02 -s 1000 "$(ip_of 2)"
     in_host 1 ping -q -c 4 -i 0.02 10.5.0.2

@@ -6,8 +6,9 @@ use crate::{guest::Turn, pty::Screen};
 
 /// It is started on a small disk of its own, which is filled when it has four files there: two that are saved, and two
 /// recordings, of which the second is under way.
-const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=48m none /mnt && cd /mnt && \
-    { until [ \"$(ls | wc -l)\" -ge 4 ]; do sleep 0.2; done; cat /dev/zero >rest 2>/dev/null & } && exec ovscope \"$@\"";
+const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=48m none /mnt && cd /mnt && { \
+    (until [ \"$(ls | wc -l)\" -ge 4 ]; do sleep 0.2; done; cat /dev/zero >rest 2>/dev/null) & \
+    exec ovscope \"$@\"; }";
 
 #[test]
 #[ignore = "boots a guest of the lab"]
@@ -29,7 +30,7 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     // Back to before the storm, while it goes on, and to now again.
     screen.press("[");
     screen.wait_for("LOOKING BACK");
-    screen.wait_for("-1 min");
+    screen.wait_for("-1 s");
     screen.press("{");
     screen.wait_until("before the storm", |s| !s.contents().contains("STORM"));
     screen.press("mbefore it\r");

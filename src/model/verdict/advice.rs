@@ -43,7 +43,7 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "give the revalidators CPUs: other_config:n-revalidator-threads",
         ],
         Cause::FieldExplosion => &[
-            "let the rule that is named match less, or stop it copying the field into a register",
+            "let the rule behind it match less, or stop it copying the field into a register",
             "balance with dp_hash groups instead of hashing in the flow",
         ],
         Cause::ShortConnections => &[

@@ -32,7 +32,7 @@ pub fn fragments(e: &Evidence<'_>) -> Option<Finding> {
     let headline = if dropped >= 1.0 {
         format!("packets put together of fragments cannot be cut again: {} are dropped", each(dropped, "packets"))
     } else {
-        format!("packets come in fragments: {} of those that {what}{from}", each(per_second, "upcalls"))
+        format!("packets come in fragments: {} of packets that {what}{from}", each(per_second, "upcalls"))
     };
     let mut finding =
         Finding::new(Cause::Fragments, severity, headline).culprit(port.map(|(culprit, ..)| culprit)).note(why);
