@@ -75,6 +75,6 @@ fn an_operator_over_ssh_sees_the_storm_asks_the_daemon_records_and_leaves() {
     });
 
     screen.press("q");
-    let (_, status) = screen.ended();
-    assert!(status.success(), "{status:?}");
+    let (said, status) = screen.ended();
+    assert!(status.exit_code() == 1 && said.contains("the disk is full"), "{status:?}: {said}");
 }
