@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod made_up;
 
+use std::collections::BTreeSet;
+
 use made_up::{Host, STORM};
 use ovscope::{
     app::flight::{FlightControl as _, Recorder},
@@ -23,15 +25,22 @@ fn what_is_being_saved_at_the_end_is_waited_for() {
     let mut recorder = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
     let told: Vec<Told> = events.iter().cloned().map(Told::Event).collect();
     recorder.see(&told).expect("memory");
-    let begun = recorder.save().expect("there is something to save");
-    assert!(begun.starts_with("saving "), "{begun}");
+    // Within one second: each is a file of its own.
+    for _ in 0..3 {
+        let begun = recorder.save().expect("there is something to save");
+        assert!(begun.starts_with("saving "), "{begun}");
+    }
     // The screen is gone.
     drop((notes, taken));
-    let last = recorder.finish();
-    let [told] = last.as_slice() else { panic!("one was saved: {last:?}") };
-    let (saved, file) = told.split_once(": ovscope replay ").expect("how to look at it");
-    let read: Vec<Event> = Reader::open(file.as_ref()).expect("it is there").flat_map(|b| b.expect("whole")).collect();
-    assert!(saved.starts_with(&format!("saved {} events to {file}", events.len())), "{told}");
-    assert!(read.len() >= events.len() && read.last() == events.last(), "{} of {}", read.len(), events.len());
+    let mut files = BTreeSet::new();
+    for told in recorder.finish() {
+        let (saved, file) = told.split_once(": ovscope replay ").expect("how to look at it");
+        let batches = Reader::open(file.as_ref()).expect("it is there");
+        let read: Vec<Event> = batches.flat_map(|b| b.expect("whole")).collect();
+        assert!(saved.starts_with(&format!("saved {} events to {file}", events.len())), "{told}");
+        assert!(read.len() >= events.len() && read.last() == events.last(), "{} of {}", read.len(), events.len());
+        files.insert(file.to_owned());
+    }
+    assert_eq!(files.len(), 3, "{files:?}");
     assert!(recorder.finish().is_empty(), "it is told once");
 }

@@ -21,8 +21,12 @@ wait_for_recorders() {
 
 # Ends them, and leaves their events in /out/NAME.jsonl.
 end_recorders() {
-    local name
-    kill -INT "${recorders[@]}"
+    local name n
+    for n in "${!recorders[@]}"; do
+        kill -INT "${recorders[n]}" && continue
+        cat "/out/${recordings[n]}.err" && dmesg | tail -n 20
+        return 1
+    done
     wait "${recorders[@]}"
     for name in "${recordings[@]}"; do ovscope export "/root/$name.mcap" >"/out/$name.jsonl"; done
 }

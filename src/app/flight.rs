@@ -1,7 +1,6 @@
 //! The flight recorder of a live session, as the screen has it: looked back on, saved, and saved by itself.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -15,14 +14,14 @@ use super::{
     filters::parse_bytes,
     marks::MarkKeeper,
     source::FromSource,
-    tape::recording_name,
+    tape::in_new_file,
     trigger::{TRIGGER_HELP, Trigger},
 };
 use crate::{
     event::{Body, Bookmark, Event, Nanos, Session, Told},
     model::{Limits, Model, Overview},
     probes::monotonic_now,
-    record::{FLIGHT_MIN, Flight, Header, Kept},
+    record::{FLIGHT_MIN, Flight, Header, Kept, create_new},
     ui::Held,
 };
 
@@ -107,12 +106,12 @@ impl Recorder {
             (state.flight.kept().map_err(|error| error.to_string())?, state.header.host.clone())
         };
         let Some((first, last)) = kept.span() else { return Err("nothing has happened yet".to_owned()) };
-        let file = PathBuf::from(recording_name(&host, "-kept"));
+        let (file, made) = in_new_file(&host, "-kept", create_new).map_err(|error| error.to_string())?;
         let told = format!("saving {} s to {}", last.saturating_sub(first) / 1_000_000_000, file.display());
         let notes = self.notes.clone();
         let save = std::thread::spawn(move || {
             let because = why.map_or_else(String::new, |why| format!("{why}: "));
-            let (note, last) = match kept.save(&file) {
+            let (note, last) = match kept.save_to(made, &file) {
                 Ok(summary) => {
                     let note = format!("{because}saved {} events to {}", summary.events, file.display());
                     let last = format!("{note}: ovscope replay {}", file.display());

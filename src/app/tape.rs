@@ -1,6 +1,7 @@
 //! The recorder behind the screen's `R`: begins and ends recordings of what passes.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, channel},
@@ -11,7 +12,7 @@ use std::{
 use super::screen::{RecordControl, RecordState};
 use crate::{
     event::{Body, Event, Told},
-    record::{Header, Preamble, Recorder},
+    record::{Header, Preamble, RecordError, Recorder},
 };
 
 /// Sees all events, and records them while it is asked to.
@@ -63,8 +64,9 @@ impl Tape {
     }
 
     fn begin(&mut self) -> Result<String, String> {
-        let file = recording_name(&self.header.host, "");
-        let recorder = Recorder::create(file.as_ref(), &self.header, &self.preamble).map_err(|e| e.to_string())?;
+        let create = |file: &Path| Recorder::create(file, &self.header, &self.preamble);
+        let (file, recorder) = in_new_file(&self.header.host, "", create).map_err(|e| e.to_string())?;
+        let file = file.display().to_string();
         let told = format!("recording to {file}");
         self.running = Some(Running { recorder, file, began: Instant::now() });
         self.failed = None;
@@ -86,10 +88,23 @@ impl Tape {
     }
 }
 
-/// A name in the current folder, such that a folder of them is in order; `what` is at its end.
-pub fn recording_name(host: &str, what: &str) -> String {
+/// Makes a file in the current folder, by a name such that a folder of them is in order; `what` is at its end. What began
+/// within the same second has a number besides.
+pub fn in_new_file<T>(
+    host: &str,
+    what: &str,
+    mut create: impl FnMut(&Path) -> Result<T, RecordError>,
+) -> Result<(PathBuf, T), RecordError> {
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("ovscope-{host}-{}{what}.mcap", chrono::Local::now().format("%Y%m%d-%H%M%S"))
+    let name = format!("ovscope-{host}-{}", chrono::Local::now().format("%Y%m%d-%H%M%S"));
+    let mut file = PathBuf::from(format!("{name}{what}.mcap"));
+    for number in 2..=99 {
+        match create(&file) {
+            Err(RecordError::Exists { .. }) => file = PathBuf::from(format!("{name}-{number}{what}.mcap")),
+            made => return made.map(|made| (file, made)),
+        }
+    }
+    create(&file).map(|made| (file, made))
 }
 
 /// A tape that the screen steers while events pass it.

@@ -1,6 +1,6 @@
 //! The flight recorder: the last minutes of a session, kept in memory as a row of small recordings, each whole in itself.
 
-use std::{collections::VecDeque, io, path::Path, sync::Arc};
+use std::{collections::VecDeque, fs::File, io, path::Path, sync::Arc};
 
 use super::{
     Batch, Header, KEYFRAMES, Preamble, ReadError, Reader, RecordError, Recorded,
@@ -111,14 +111,15 @@ impl Kept {
 
     /// Writes it to a new file, as a recording like any other. Takes some time for much of it.
     pub fn save(&self, path: &Path) -> Result<Summary, RecordError> {
-        let written = create_new(path).and_then(|file| {
-            self.write(file).map_err(|why| RecordError::Write(format!("{} cannot be written: {why}", path.display())))
-        });
-        if written.is_err() && !matches!(written, Err(RecordError::Exists { .. } | RecordError::Create { .. })) {
-            // Made by this call, and not whole.
+        self.save_to(create_new(path)?, path)
+    }
+
+    /// The same to the file just made at `path`, which is removed when it cannot be written whole.
+    pub fn save_to(&self, file: File, path: &Path) -> Result<Summary, RecordError> {
+        self.write(file).map_err(|why| {
             let _ = std::fs::remove_file(path);
-        }
-        written
+            RecordError::Write(format!("{} cannot be written: {why}", path.display()))
+        })
     }
 
     fn write(&self, mut file: impl io::Write) -> io::Result<Summary> {
