@@ -209,7 +209,7 @@ static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
 	for (int i = 0; i < TRACK_WAYS; i++) {
 		__u64 other = s->heads[i];
 
-		if (now - s->tracks[i].touched > TRACK_OLD &&
+		if ((__s64)(now - s->tracks[i].touched) > TRACK_OLD &&
 		    __sync_val_compare_and_swap(&s->heads[i], other, head) == other) {
 			if (other)
 				track_end(&s->tracks[i]);

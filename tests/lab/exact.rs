@@ -1,9 +1,10 @@
-//! What is counted is what the datapath itself counts; every recorded upcall is whole; nothing stays when killed.
+//! What is counted is what the datapath itself counts; every recorded upcall is whole; nothing stays when killed; and the
+//! same of a part of the packets.
 
 use ovscope::event::{Body, CapabilityState, Event, UpcallId};
 use serde_json::Value;
 
-use crate::{KERNELS, guest::Guest};
+use crate::{KERNELS, guest::Guest, parts};
 
 /// Hits and misses of `ovs-dpctl show`.
 pub fn dpctl(text: &str) -> (u64, u64) {
@@ -108,5 +109,6 @@ fn a_storm_is_counted_exactly_and_every_recorded_upcall_is_whole() {
         check_capabilities(&events, kernel);
         check_upcalls(&events, kernel);
         check_nothing_stays(&guest, kernel);
+        parts::check(&guest, kernel);
     }
 }

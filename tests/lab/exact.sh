@@ -1,6 +1,7 @@
-# Fast path and storm while the counters are shown; the datapath's own counts before and after.
+# Fast path and storm while the counters are shown; the datapath's own counts before and after. Then the same in parts.
 set -euo pipefail
 . /lab/guest/lib.sh
+. /lab/guest/recorders.sh
 
 start_ovs
 two_hosts
@@ -40,3 +41,22 @@ wait "$victim" || true
 wait_for '[[ "$(bpftool prog list | grep -c "^[0-9]")" == "$(cat /out/programs-before)" ]]' 10 || true
 bpftool prog list | grep -c '^[0-9]' >/out/programs-after || true
 bpftool link list | grep -c '^[0-9]' >/out/links-after || true
+
+# The same traffic looked at in parts: one packet of eight, a budget that is too small, counters alone, no daemon's own probes.
+with sampled --sample 1/8 --event-budget 10000000
+with budget --event-budget 2000
+with counted --track off
+with kernel --track kernel --event-budget 10000000
+wait_for_recorders
+flush_flows
+settle
+ovs-dpctl show >/out/parts-before
+# Misses all the time that the fast path is busy.
+flood_between 1 2 --sport-range 30000-65535 --dport 9 --count 80 --rate 40 --size 128 &
+misses=$!
+flood_between 1 2 --sport 5001 --dport 4789 --count 4000 --rate 2000 --size 128
+wait "$misses"
+settle
+ovs-dpctl show >/out/parts-after
+sleep 1.5
+end_recorders

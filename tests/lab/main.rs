@@ -11,6 +11,7 @@ mod failing;
 mod filter;
 mod guest;
 mod live;
+mod parts;
 mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;

@@ -16,7 +16,7 @@ use crate::{
     storm,
 };
 
-const SIZE: (u16, u16) = (80, 24);
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// What leads to each view, and into what opens in some.
 const PLACES: [(&str, &str); 13] = [
@@ -36,23 +36,23 @@ const PLACES: [(&str, &str); 13] = [
 ];
 
 /// The text of every view.
-fn views(state: &mut State) -> String {
+fn views(state: &mut State, (width, height): (u16, u16)) -> String {
     let mut out = String::new();
     for view in View::ALL {
         press(state, &(view.index() + 1).to_string());
-        let _ = writeln!(out, "\n══ {}\n{}", view.title(), text_of(&frame(state, SIZE.0, SIZE.1)));
+        let _ = writeln!(out, "\n══ {}\n{}", view.title(), text_of(&frame(state, width, height)));
     }
     out
 }
 
 /// The styles of every place.
-fn styles(theme: Theme) -> String {
+fn styles(theme: Theme, (width, height): (u16, u16)) -> String {
     let mut state = State::new(Mode::Live, theme, false);
     state.take(FromSource::Events(losing()));
     let (mut names, mut out) = (Names::default(), String::new());
     for (place, keys) in PLACES {
         press(&mut state, keys);
-        let _ = writeln!(out, "\n══ {place}{}", runs(&frame(&mut state, SIZE.0, SIZE.1), &mut names));
+        let _ = writeln!(out, "\n══ {place}{}", runs(&frame(&mut state, width, height), &mut names));
     }
     format!("{}{out}", names.legend())
 }
@@ -67,7 +67,10 @@ fn every_theme_styles_every_view() {
         ("sixteen", Choice::Auto, Depth::Sixteen),
         ("true_colour", Choice::Auto, Depth::True),
     ] {
-        insta::assert_snapshot!(format!("theme_{name}"), styles(Theme::with(choice, depth)));
+        for size in SIZES {
+            let name = format!("theme_{name}_{}x{}", size.0, size.1);
+            insta::assert_snapshot!(name, styles(Theme::with(choice, depth), size));
+        }
     }
 }
 
@@ -88,6 +91,9 @@ fn every_view_in_every_situation() {
         ("storm_in_ascii", true, storm()),
         ("without_a_daemon", false, gone),
     ] {
-        insta::assert_snapshot!(name, views(&mut state(Choice::Mono, ascii, events)));
+        for size in SIZES {
+            let name = format!("{name}_{}x{}", size.0, size.1);
+            insta::assert_snapshot!(name, views(&mut state(Choice::Mono, ascii, events.clone()), size));
+        }
     }
 }
