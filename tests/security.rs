@@ -1,10 +1,12 @@
-//! What docs/security.md says is so: the tests that it names are there, the capabilities those of the service and the code.
+//! What docs/security.md and docs/faults.md say is so: the tests that they name are there, the capabilities those of the
+//! service and the code.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use ovscope::{fuzzing::TARGETS, privileges};
 
 const PAPER: &str = include_str!("../docs/security.md");
+const FAULTS: &str = include_str!("../docs/faults.md");
 const UNIT: &str = include_str!("../packaging/ovscope-record.service");
 
 /// What stands between backquotes in a text.
@@ -12,14 +14,12 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-#[test]
-fn every_test_that_is_named_is_there() {
+/// How many tests the items of the lists in a text name, each of them there, and the fuzz targets among them.
+fn named(text: &str) -> (usize, BTreeSet<&str>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (_, threats) = PAPER.split_once("## Threats and answers").expect("its heading");
-    let (threats, _) = threats.split_once("\n## ").expect("another heading");
     let (mut tests, mut targets) = (0, BTreeSet::new());
     // An item of the list, with its lines behind it.
-    for item in threats.split("\n- ").skip(1).map(|item| item.split("\n\n").next().unwrap_or_default()) {
+    for item in text.split("\n- ").skip(1).map(|item| item.split("\n\n").next().unwrap_or_default()) {
         let mut words = quoted(item).take_while(|word| *word != "record");
         if item.starts_with("fuzz target") {
             targets.extend(words);
@@ -32,8 +32,18 @@ fn every_test_that_is_named_is_there() {
             tests += 1;
         }
     }
+    (tests, targets)
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let (_, threats) = PAPER.split_once("## Threats and answers").expect("its heading");
+    let (threats, _) = threats.split_once("\n## ").expect("another heading");
+    let (tests, targets) = named(threats);
     assert!(tests >= 40, "{tests} tests were found in the list");
     assert_eq!(targets, TARGETS.iter().map(|(name, _)| *name).collect());
+    let (tests, targets) = named(FAULTS);
+    assert!(tests >= 30 && targets.is_empty(), "{tests} tests were found of faults");
 }
 
 #[test]

@@ -57,7 +57,12 @@ impl Guest {
     /// Runs `tests/lab/SCRIPT.sh` as root on this kernel, with the program on its PATH; panics with all that was said
     /// when it fails.
     pub fn run(kernel: &str, script: &str) -> Self {
-        Self::run_in(&Turn::beside_another(), kernel, script, &[], &[])
+        Self::run_with(kernel, script, &[])
+    }
+
+    /// The same with more options for `lab/run`.
+    pub fn run_with(kernel: &str, script: &str, options: &[&str]) -> Self {
+        Self::run_in(&Turn::beside_another(), kernel, script, options, &[])
     }
 
     /// The same with nothing beside it, with more options for `lab/run` and words for the script.

@@ -8,6 +8,7 @@ mod ends;
 mod errors;
 mod exact;
 mod failing;
+mod faults;
 mod filter;
 mod guest;
 mod live;

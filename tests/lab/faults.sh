@@ -1,0 +1,126 @@
+# ovscope killed whatever it does; then what may happen around a recording: more than its ring buffer holds; the daemon
+# killed and started anew 20 times, and stopped for a minute; ports and bridges that go; the clock set; the module.
+set -euo pipefail
+. /lab/guest/lib.sh
+
+attached() { echo "$(bpftool prog list | grep -c '^[0-9]') $(bpftool link list | grep -c '^[0-9]')"; }
+ping_once() { in_host 1 ping -q -c 1 -w 20 "$(ip_of 2)" >/dev/null; }
+
+start_ovs
+two_hosts
+static_arp 1 2
+ping_once
+in_host 1 ping -q -i 0.05 "$(ip_of 2)" >/dev/null &
+pings=$!
+none=$(attached)
+
+# usage: kill_it PID: nothing of it stays in the kernel
+kill_it() {
+    kill -KILL "$1"
+    wait_for '[[ $(attached) == "$none" ]]' 20
+}
+
+# While it loads, attaches and records.
+for after in 0.4 1.2 2.0 2.8 4.0; do
+    ovscope record -o "/out/killed-$after.mcap" 2>"/out/killed-$after.err" &
+    victim=$!
+    sleep "$after"
+    kill_it "$victim"
+    wait "$victim" || true
+done
+
+# usage: kill_screen NAME KEYS [SECONDS]: as the screen is after these keys
+kill_screen() {
+    mkdir -p "/out/$1"
+    mkfifo "/tmp/$1"
+    (cd "/out/$1" && exec script -qfc 'stty cols 80 rows 24; exec ovscope' screen <"/tmp/$1" >/dev/null) &
+    local terminal=$! keys victim
+    exec {keys}>"/tmp/$1"
+    wait_for "grep -q 'Storm' '/out/$1/screen'" 60
+    sleep 1.5
+    printf '%s' "$2" >&"$keys"
+    sleep "${3:-1}"
+    victim=$(pgrep -x ovscope)
+    kill_it "$victim"
+    exec {keys}>&-
+    wait "$terminal" || true
+    say "$1" >>/out/screens
+}
+kill_screen paused ' '
+kill_screen back '['
+kill_screen recording R 2.5
+kill_screen saving w 0.1
+
+# usage: record NAME OPTION...: until the probes are attached
+record() {
+    local name=$1
+    shift
+    ovscope record "$@" -o "/out/$name.mcap" 2>"/out/$name.err" &
+    recorder=$!
+    wait_for "grep -q '^recording' /out/$name.err" 120
+}
+end_record() {
+    settle
+    sleep 1
+    kill -INT "$recorder"
+    wait "$recorder"
+}
+kill "$pings"
+
+# A hundred times the smallest ring buffer, and nobody reads it.
+record ring --ring 64K --event-budget 100000000 --rpc-rate 0
+settle
+ovs-dpctl show >/out/ring-before
+kill -STOP "$recorder"
+flood_between 1 2 --sport 5001 --dport 4789 --count 20000 --size 128
+kill -CONT "$recorder"
+settle
+ovs-dpctl show >/out/ring-after
+end_record
+
+record faults
+ovs-dpctl show >/out/before
+for _ in {1..20}; do
+    kill_daemon
+    start_daemon
+    ping_once
+done
+flush_flows
+kill -STOP "$(daemon_pid)"
+in_host 1 ping -q -c 1 -w 90 "$(ip_of 2)" >/dev/null &
+ping=$!
+sleep 60
+kill -CONT "$(daemon_pid)"
+wait "$ping"
+for n in {1..5}; do
+    make_bridge "gone$n"
+    ovs-vsctl del-port p2_l -- add-port "gone$n" p2_l
+    ovs-vsctl del-br "gone$n"
+    ovs-vsctl add-port br0 p2_l
+    ping_once
+done
+now=$(date +%s)
+date -s "@$((now + 86400))" >/dev/null
+sleep 2
+ping_once
+date -s "@$((now - 86400))" >/dev/null
+sleep 2
+ping_once
+ovs-dpctl show >/out/after
+# With probes in it the module stays, even with no datapath left.
+ovs-vsctl del-br br0
+stop_daemon
+wait_for '[[ -z $(ovs-dpctl dump-dps) ]]'
+status=0
+rmmod openvswitch 2>/out/module || status=$?
+echo "status $status" >>/out/module
+kill -0 "$recorder"
+kill -INT "$recorder"
+wait "$recorder"
+wait_for 'rmmod openvswitch' 10
+start_daemon
+make_bridge br0
+ovs-vsctl add-port br0 p1_l -- add-port br0 p2_l
+record anew
+ping_once
+end_record
