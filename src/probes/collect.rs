@@ -53,7 +53,7 @@ pub fn run(config: &Config, mut sink: Sink, stopped: &mpsc::Receiver<()>, ready:
     let done = load_and_attach(config).and_then(|mut attached| {
         // The daemons that run now are attached to with all that root may do.
         let mut listener = Listener::new(config.usdt, &attached.capabilities);
-        listener.look(&attached.skel, &mut attached.capabilities);
+        listener.look(&attached.upper, &mut attached.capabilities);
         // It opens what only root may read.
         let mut decoder = Decoder::default();
         let listens = config.follow && config.usdt != Usdt::Off;
@@ -105,7 +105,8 @@ fn read(
         // A full batch interrupts the reading, so that it can be passed on.
         if batch.len() >= BATCH { -EARLY } else { 0 }
     };
-    let Ok(ring) = builder.add(&attached.skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build()) else {
+    let Ok(ring) = builder.add(&attached.upper.skel.maps.ring, callback).map(|_| ()).and_then(|()| builder.build())
+    else {
         return;
     };
     let mut counters = CounterReader::default();
@@ -118,7 +119,7 @@ fn read(
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
         if stop || Instant::now() >= next_counters {
-            sweep(&attached.skel, if stop { 0 } else { QUIET_JIFFIES });
+            sweep(&attached.upper.skel, if stop { 0 } else { QUIET_JIFFIES });
         }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
@@ -136,13 +137,13 @@ fn read(
         around.undecoded = *undecoded.borrow();
         if stop || now >= next_slow {
             next_slow = now + SLOW_PERIOD;
-            listener.look(&attached.skel, &mut attached.capabilities);
+            listener.look(&attached.upper, &mut attached.capabilities);
             slow(attached, &mut around, &mut events);
             with_flows = true;
         }
         if stop || now >= next_counters {
             next_counters = now + COUNTER_PERIOD;
-            let maps = &attached.skel.maps;
+            let maps = &attached.upper.skel.maps;
             quick(maps, &mut counters, with_flows, decoder.borrow_mut().reasons(), &mut around, &mut events);
             with_flows = false;
         }
@@ -191,7 +192,7 @@ fn slow(attached: &mut Attached, around: &mut Surroundings, events: &mut Vec<Tol
         around.datapaths = Some(datapaths.clone());
         events.push(Event::host(now, Body::Datapaths { datapaths }).into());
     }
-    forget_dead_handlers(&attached.skel.maps);
+    forget_dead_handlers(&attached.upper.skel.maps);
     around.missed_runs = attached.read_costs();
     events.push(Event::host(now, Body::Probes { capabilities: attached.capabilities.clone() }).into());
 }

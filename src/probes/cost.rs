@@ -30,18 +30,16 @@ pub fn read_costs<'a>(
 ) -> u64 {
     let mut costs: BTreeMap<String, ProbeCost> = BTreeMap::new();
     let mut missed: u64 = links.iter().map(passed_over).sum();
-    for object in objects {
-        let loaded = object.progs().filter(libbpf_rs::ProgramImpl::autoload);
-        let runs: BTreeMap<String, Runs> = loaded
-            .map(|program| (program.name().to_string_lossy().into_owned(), read_runs(program.as_fd().as_raw_fd())))
-            .collect();
-        let counted = runs.iter().filter(|(name, _)| is_counted(name, |other| runs.contains_key(other)));
-        missed += counted.map(|(_, runs)| runs.missed).sum::<u64>();
-        for (name, runs) in runs {
-            let sum = costs.entry(capability_program(&name).to_owned()).or_default();
-            sum.runs += runs.cost.runs;
-            sum.ns += runs.cost.ns;
-        }
+    let loaded = objects.flat_map(Object::progs).filter(libbpf_rs::ProgramImpl::autoload);
+    let runs: BTreeMap<String, Runs> = loaded
+        .map(|program| (program.name().to_string_lossy().into_owned(), read_runs(program.as_fd().as_raw_fd())))
+        .collect();
+    let counted = runs.iter().filter(|(name, _)| is_counted(name, |other| runs.contains_key(other)));
+    missed += counted.map(|(_, runs)| runs.missed).sum::<u64>();
+    for (name, runs) in runs {
+        let sum = costs.entry(capability_program(&name).to_owned()).or_default();
+        sum.runs += runs.cost.runs;
+        sum.ns += runs.cost.ns;
     }
     for (plan, capability) in PLANS.iter().zip(capabilities) {
         let mut sum = ProbeCost::default();

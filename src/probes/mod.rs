@@ -15,6 +15,7 @@ mod decode_action;
 mod filter;
 mod host;
 mod ladder;
+mod load;
 mod prerequisite;
 mod reasons;
 mod routes;

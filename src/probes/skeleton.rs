@@ -5,7 +5,7 @@
 
 include!(concat!(env!("OUT_DIR"), "/ovscope.skel.rs"));
 
+/// The object itself: what is loaded in parts.
+pub const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ovscope.bpf.o"));
 /// The same for kprobes: for what cannot be attached otherwise.
-pub mod kprobes {
-    include!(concat!(env!("OUT_DIR"), "/ovscope_kprobes.skel.rs"));
-}
+pub const KPROBES_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ovscope_kprobes.bpf.o"));

@@ -11,12 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libbpf_rs::{ErrorKind, Link, ProgramMut};
+use libbpf_rs::{ErrorKind, Link};
 
 use super::{
     Usdt,
     capability::{PLANS, Plan, Wanted},
-    skeleton::OvscopeSkel,
+    load::Upper,
 };
 use crate::{
     event::{Capability, CapabilityState},
@@ -61,20 +61,6 @@ const PROBES: [Probe; 8] = [
     probe("usdt_start_dump", "udpif_revalidator", "start_dump"),
     probe("usdt_sweep_done", "udpif_revalidator", "sweep_done"),
 ];
-
-fn program<'a, 'obj>(skel: &'a OvscopeSkel<'obj>, name: &str) -> Option<&'a ProgramMut<'obj>> {
-    Some(match name {
-        "usdt_recv_upcall" => &skel.progs.usdt_recv_upcall,
-        "usdt_flow_put" => &skel.progs.usdt_flow_put,
-        "usdt_flow_execute" => &skel.progs.usdt_flow_execute,
-        "usdt_flow_del" => &skel.progs.usdt_flow_del,
-        "usdt_flow_result" => &skel.progs.usdt_flow_result,
-        "usdt_sweep_result" => &skel.progs.usdt_sweep_result,
-        "usdt_start_dump" => &skel.progs.usdt_start_dump,
-        "usdt_sweep_done" => &skel.progs.usdt_sweep_done,
-        _ => return None,
-    })
-}
 
 /// How one probe of a daemon's program stands.
 enum Attached {
@@ -129,12 +115,12 @@ impl Listener {
     }
 
     /// Looks for daemons when it is time to, attaches to those that are new, and says how it stands.
-    pub fn look(&mut self, skel: &OvscopeSkel<'_>, capabilities: &mut [Capability]) {
+    pub fn look(&mut self, upper: &Upper, capabilities: &mut [Capability]) {
         if self.wanted.is_empty() {
             return;
         }
         let now = Instant::now();
-        let changed = self.rest(skel, now);
+        let changed = self.rest(upper, now);
         let lost = self.daemons.iter().any(|daemon| !daemon.is_alive());
         if now >= self.next || lost {
             self.daemons = processes::daemons();
@@ -150,7 +136,7 @@ impl Listener {
                 let plan = self.wanted.iter().find(|plan| plan.programs.contains(&probe.program));
                 let rests = self.results.rests_until.is_some() && plan.is_some_and(|plan| plan.name == RESTING);
                 if plan.is_some() && !rests && matches!(attached, Attached::No) {
-                    *attached = attach(skel, probe, daemon);
+                    *attached = attach(upper, probe, daemon);
                 }
             }
             // Of one that ended meanwhile nothing is known.
@@ -174,8 +160,8 @@ impl Listener {
 
     /// Takes the probes of each flow's result off while they come too often, and puts them back after a rest. Says
     /// whether there is something to do.
-    fn rest(&mut self, skel: &OvscopeSkel<'_>, now: Instant) -> bool {
-        let count = skel.maps.bss_data.as_deref().map_or(0, |bss| bss.usdt_results);
+    fn rest(&mut self, upper: &Upper, now: Instant) -> bool {
+        let count = upper.skel.maps.bss_data.as_deref().map_or(0, |bss| bss.usdt_results);
         if let Some((then, before)) = self.results.last {
             let seconds = now.duration_since(then).as_secs_f64().max(0.001);
             self.results.per_second = count.saturating_sub(before) as f64 / seconds;
@@ -244,8 +230,8 @@ impl Listener {
 }
 
 /// To the daemon's program, else to a library of its that has the probe.
-fn attach(skel: &OvscopeSkel<'_>, probe: &Probe, daemon: &Daemon) -> Attached {
-    let Some(program) = program(skel, probe.program) else { return Attached::No };
+fn attach(upper: &Upper, probe: &Probe, daemon: &Daemon) -> Attached {
+    let Some(program) = upper.program(probe.program) else { return Attached::No };
     let places: Vec<PathBuf> = [daemon.program()].into_iter().chain(daemon.libraries()).collect();
     for place in places {
         match program.attach_usdt(-1, &place, probe.provider, probe.name) {

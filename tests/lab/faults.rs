@@ -1,7 +1,11 @@
 //! What may happen to ovscope and around it: whatever it is, what was seen stays, is counted right, and nothing is left
 //! behind.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ovscope::{
     event::{Body, DaemonState, Event, Loss},
@@ -18,7 +22,7 @@ fn recordings(guest: &Guest, dir: &str) -> Vec<PathBuf> {
 }
 
 /// What is in one that was cut off by a kill: none where the kill came before its header was written, and it says so.
-fn cut_off(path: &PathBuf) -> Option<Vec<Event>> {
+fn cut_off(path: &Path) -> Option<Vec<Event>> {
     let mut reader = match Reader::open(path) {
         Ok(reader) => reader,
         Err(error) => {
@@ -61,11 +65,11 @@ fn check_counters(guest: &Guest, events: &[Event], before: &str, after: &str) {
 fn check_killed(guest: &Guest) {
     let killed: Vec<_> =
         recordings(guest, "").into_iter().filter(|p| p.to_string_lossy().contains("killed-")).collect();
-    let read: Vec<_> = killed.iter().filter_map(cut_off).collect();
+    let read: Vec<_> = killed.iter().filter_map(|path| cut_off(path)).collect();
     assert!(read.iter().any(|events| events.iter().any(|e| e.kind() == "counters")), "of {killed:?}");
     assert_eq!(guest.text("screens"), "paused\nback\nrecording\nsaving\n");
     let [recording] = &recordings(guest, "recording")[..] else { panic!("R begins one recording") };
-    assert!(cut_off(recording).is_some_and(|events| !events.is_empty()), "{recording:?}");
+    assert!(cut_off(recording).is_some_and(|events| !events.is_empty()), "{}", recording.display());
     for saved in recordings(guest, "saving") {
         // Saved before the kill, or cut off by it.
         if Reader::open(&saved).is_ok_and(|reader| reader.damage().is_some()) {
