@@ -11,7 +11,6 @@ two_hosts
 static_arp 1 2
 ping_once
 in_host 1 ping -q -i 0.05 "$(ip_of 2)" >/dev/null &
-pings=$!
 none=$(attached)
 
 # usage: kill_it PID: nothing of it stays in the kernel
@@ -65,10 +64,10 @@ end_record() {
     kill -INT "$recorder"
     wait "$recorder"
 }
-kill "$pings"
+pkill -x ping
 
 # A hundred times the smallest ring buffer, and nobody reads it.
-record ring --ring 64K --event-budget 100000000 --rpc-rate 0
+record ring --ring 256K --event-budget 100000000 --rpc-rate 0
 settle
 ovs-dpctl show >/out/ring-before
 kill -STOP "$recorder"

@@ -84,8 +84,17 @@ impl Guest {
             .output()
             .expect("lab/run starts");
         let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        assert!(done.status.success(), "{script} on {kernel}: {}\n{said}", done.status);
-        Self { said, out }
+        let guest = Self { said, out };
+        assert!(done.status.success(), "{script} on {kernel}: {}\n{}{}", done.status, guest.said, guest.errors());
+        guest
+    }
+
+    /// What programs said that the script ran, by the files they said it to.
+    fn errors(&self) -> String {
+        let files = std::fs::read_dir(self.out.path()).into_iter().flatten().flatten().map(|file| file.path());
+        let errors = files.filter(|path| path.extension().is_some_and(|e| e == "err"));
+        let text = |path: PathBuf| Some(format!("{}: {}\n", path.display(), std::fs::read_to_string(&path).ok()?));
+        errors.filter_map(text).collect()
     }
 
     /// A file that the script left in /out.
