@@ -138,7 +138,7 @@ fn seek(mut events: Vec<Event>) {
 /// The events of a keyframe, and those up to a moment, applied to a model: how many there were.
 fn full_state(reader: &mut Reader, ts: u64) -> (usize, usize) {
     let (mut state, mut applied) = (0, 0);
-    reader.seek(ts).expect("a file");
+    reader.seek(reader.warm(ts)).expect("a file");
     let mut model = Model::default();
     while let Some(batch) = reader.next_batch() {
         let batch = batch.expect("whole");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ovscope::{
     event::{Body, Event},
-    model::{Dimension, Fate, Metric, Model, Stage, State, UpcallEnd, Window},
+    model::{Cause, Dimension, Fate, Metric, Model, SECOND, Stage, State, UpcallEnd, Window},
     record::Reader,
 };
 
@@ -89,4 +89,44 @@ fn while_it_rages_the_storm_has_its_name_and_its_maker() {
     assert!(states.get(&State::Storm).is_some_and(|&n| n > 8), "{states:?}");
     assert!(states.get(&State::Quiet).is_some_and(|&n| n > 0), "{states:?}");
     assert!(biggest > 0.9, "{biggest}");
+}
+
+#[test]
+fn wherever_it_is_gone_to_the_storm_has_the_verdict_that_it_had_there() {
+    let events = demo();
+    let causes = |model: &Model| model.verdicts().iter().map(|verdict| verdict.cause).collect::<Vec<_>>();
+    let (mut played, mut of_second) = (Model::default(), BTreeMap::new());
+    for event in &events {
+        played.apply(event);
+        of_second.insert(event.ts / SECOND, causes(&played));
+    }
+    let storm: Vec<u64> =
+        of_second.iter().filter(|(_, of)| of.contains(&Cause::FieldExplosion)).map(|(second, _)| *second).collect();
+    assert!(storm.len() > 10, "{storm:?}");
+    for second in storm {
+        let to = (second + 1) * SECOND - 1;
+        let mut reader = Reader::open("src/app/demo.mcap".as_ref()).expect("the bundled recording");
+        reader.seek(reader.warm(to)).expect("it has keyframes");
+        let batches = std::iter::from_fn(|| reader.next_batch());
+        let mut there = Model::default();
+        for event in batches.flat_map(|batch| batch.expect("it is whole").events).take_while(|event| event.ts <= to) {
+            there.apply(&event);
+        }
+        assert_eq!(causes(&there), of_second[&second], "in second {second}");
+    }
+    // Begun in the middle, with nothing before: what is not known yet is not said to have no cause.
+    let mut reader = Reader::open("src/app/demo.mcap".as_ref()).expect("the bundled recording");
+    let within = reader.keyframes()[1];
+    reader.seek(within).expect("a keyframe");
+    let mut there = Model::default();
+    while let Some(batch) = reader.next_batch() {
+        for event in batch.expect("it is whole").events {
+            there.apply(&event);
+            assert!(
+                !causes(&there).contains(&Cause::Unknown),
+                "{} ms after it",
+                (event.ts.saturating_sub(within)) / 1_000_000
+            );
+        }
+    }
 }

@@ -21,9 +21,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(10);
 /// The most events sent at once.
 const MOST: usize = 8192;
-/// To go to a moment, reading begins at a keyframe that is so long before it at least: the lists of what happened last
-/// are not empty then.
-const WARM: Nanos = 1_000_000_000;
 /// The longest sleep: the times of a damaged recording can be anywhere.
 const SLEEP: Duration = Duration::from_secs(3600);
 
@@ -342,7 +339,7 @@ impl Player {
 
     async fn go(&mut self, now: Nanos, to: Nanos) -> Result<(), Gone> {
         if self.can_go_back {
-            let keyframe = self.reader.as_ref().and_then(|reader| reader.keyframe_before(to.saturating_sub(WARM)));
+            let keyframe = self.reader.as_ref().and_then(|reader| reader.keyframe_before(reader.warm(to)));
             if to < now || keyframe.is_some_and(|keyframe| keyframe > now) {
                 return self.jump(to.max(self.begin.unwrap_or(0))).await;
             }
@@ -355,10 +352,9 @@ impl Player {
 
     /// To a moment, from the keyframe before it on.
     async fn jump(&mut self, to: Nanos) -> Result<(), Gone> {
-        let from = to.saturating_sub(WARM);
         let Some(mut reader) = self.reader.take() else { return Err(Gone) };
         let (reader, sought) = spawn_blocking(move || {
-            let sought = reader.seek(from);
+            let sought = reader.seek(reader.warm(to));
             (reader, sought)
         })
         .await

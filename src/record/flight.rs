@@ -5,6 +5,7 @@ use std::{collections::VecDeque, fs::File, io, path::Path, sync::Arc};
 use super::{
     Batch, Header, KEYFRAMES, Preamble, ReadError, Reader, RecordError, Recorded,
     container::Mcap,
+    readings::SECOND,
     sink::create_new,
     writer::{CHUNK_BYTES, Summary, Writer},
 };
@@ -230,6 +231,11 @@ impl Recorded for Past {
 
     fn keyframe_before(&self, ts: Nanos) -> Option<Nanos> {
         self.parts.get(self.part_of(ts)).map(|part| part.span.0)
+    }
+
+    /// A part is much to read.
+    fn warm(&self, ts: Nanos) -> Nanos {
+        ts.saturating_sub(SECOND)
     }
 
     fn remarks(&self) -> Option<String> {

@@ -104,6 +104,20 @@ impl Index {
         self.keyframes.iter().map(|keyframe| keyframe.ts).collect()
     }
 
+    /// The time of the keyframe to begin at, so that at `ts` what happened in the `span` before is known, too; a later one
+    /// where that were more than so many bytes. None where no keyframe is before `ts`.
+    pub(super) fn warm(&self, ts: Nanos, span: Nanos, bytes: u64) -> Option<Nanos> {
+        let mut before = self.before(ts);
+        let (mut from, nearest) = before.next()?;
+        for (time, at) in before {
+            if from <= ts.saturating_sub(span) || at + bytes < nearest {
+                break;
+            }
+            from = time;
+        }
+        Some(from)
+    }
+
     /// The times and the bytes of the keyframes that are not after `ts`, the last first.
     pub(super) fn before(&self, ts: Nanos) -> impl Iterator<Item = (Nanos, u64)> {
         let before = self.keyframes.iter().rev().filter(move |keyframe| keyframe.ts <= ts);

@@ -18,6 +18,7 @@ use super::{
     decode::Unknown,
     header::Header,
     index::{Found, Index},
+    recorded::{WARM, WARM_BYTES},
     writer::Summary,
 };
 use crate::event::{Event, Nanos};
@@ -270,6 +271,11 @@ impl Reader {
     /// The time of the last keyframe that is not after `ts`; none where there is none, or no index.
     pub fn keyframe_before(&self, ts: Nanos) -> Option<Nanos> {
         self.index.as_ref()?.before(ts).next().map(|(time, _)| time)
+    }
+
+    /// Where to go to, so that at `ts` the last seconds are known, too: see [`Recorded::warm`].
+    pub fn warm(&self, ts: Nanos) -> Nanos {
+        self.index.as_ref().and_then(|index| index.warm(ts, WARM, WARM_BYTES)).unwrap_or(ts)
     }
 
     /// The times of all keyframes that the index knows.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::event::{Body, Counters, Datapath, Event, FlowCounter, Nanos, Stage};
 
-const SECOND: Nanos = 1_000_000_000;
+pub(super) const SECOND: Nanos = 1_000_000_000;
 /// How far back readings are kept: the graphs show ten minutes.
 const HISTORY: Nanos = 602 * SECOND;
 /// Readings of this time are kept whole but for their flows: what is shown of the last ten seconds comes from them.

@@ -149,6 +149,13 @@ impl Recorded for Recording {
         }
     }
 
+    fn warm(&self, ts: Nanos) -> Nanos {
+        match self {
+            Self::Own(reader) => reader.warm(ts),
+            Self::Retis(_) => ts,
+        }
+    }
+
     fn remarks(&self) -> Option<String> {
         Self::remarks(self)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Dimension, FieldSpread, MacAddr, State, TalkerKey, windows::Matter};
+use super::super::{Dimension, FieldSpread, MacAddr, SECOND, State, TalkerKey, windows::Matter};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity, rules,
     words::{each, part, percent},
@@ -212,6 +212,10 @@ pub fn tuple_space(e: &Evidence<'_>) -> Option<Finding> {
 /// A storm that nothing else explains.
 pub fn unknown(e: &Evidence<'_>) -> Option<Finding> {
     if !matches!(e.model.condition().state, State::Storm | State::Losing) {
+        return None;
+    }
+    // Where reading began in the middle of it, the cause may be in what is not known yet.
+    if e.follows() && e.model.detailed_from.is_none_or(|from| from / SECOND + UNKNOWN_SECONDS > e.second) {
         return None;
     }
     let port = e.top_port();

@@ -5,7 +5,7 @@ use super::super::{
     windows::{Matter, Operation},
 };
 use super::{Culprit, words::part};
-use crate::event::{DaemonState, DpIfindex, Loss, Nanos, PortNo, UdpifFigures};
+use crate::event::{Capability, CapabilityState, DaemonState, DpIfindex, Loss, Nanos, PortNo, UdpifFigures};
 
 /// The figures of the last ten seconds, as of a reading of the counters.
 #[derive(Debug)]
@@ -40,6 +40,13 @@ impl<'a> Evidence<'a> {
     /// Whether nothing but counters is known of this second: no packet was seen before it is over.
     pub(super) fn by_counters(&self) -> bool {
         self.model.detailed_from.is_none_or(|from| from / SECOND > self.second)
+    }
+
+    /// Whether upcalls are followed one by one, as far as is known: then there will be more than counters.
+    pub(super) fn follows(&self) -> bool {
+        let stands = |c: &Capability| matches!(c.state, CapabilityState::Attached | CapabilityState::Degraded);
+        let capabilities = self.model.capabilities();
+        capabilities.is_empty() || capabilities.iter().any(|c| c.name == "upcall" && stands(c))
     }
 
     pub(super) fn now(&self) -> Nanos {
