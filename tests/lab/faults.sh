@@ -13,22 +13,28 @@ ping_once
 in_host 1 ping -q -i 0.05 "$(ip_of 2)" >/dev/null &
 none=$(attached)
 
+# A recording of so many bytes has events in it.
+WRITTEN=32768
+
 # usage: kill_it PID: nothing of it stays in the kernel
 kill_it() {
     kill -KILL "$1"
     wait_for '[[ $(attached) == "$none" ]]' 20
 }
 
-# While it loads, attaches and records.
-for after in 0.4 1.2 2.0 2.8 4.0; do
-    ovscope record -o "/out/killed-$after.mcap" 2>"/out/killed-$after.err" &
-    victim=$!
-    sleep "$after"
+# usage: kill_recording NAME CONDITION: when the condition holds
+kill_recording() {
+    ovscope record -o "/out/killed-$1.mcap" 2>"/out/killed-$1.err" &
+    local victim=$!
+    wait_for "$2" 60
     kill_it "$victim"
     wait "$victim" || true
-done
+}
+# While it loads and attaches, and when more than its begin is on the disk.
+for after in 0.4 1.2 2.0 2.8; do kill_recording "$after" "sleep $after"; done
+kill_recording written '(($(stat -c %s /out/killed-written.mcap) > WRITTEN))'
 
-# usage: kill_screen NAME KEYS [SECONDS]: as the screen is after these keys
+# usage: kill_screen NAME KEYS [CONDITION]: as the screen is after these keys, when the condition holds
 kill_screen() {
     mkdir -p "/out/$1"
     mkfifo "/tmp/$1"
@@ -38,7 +44,7 @@ kill_screen() {
     wait_for "grep -q 'Storm' '/out/$1/screen'" 60
     sleep 1.5
     printf '%s' "$2" >&"$keys"
-    sleep "${3:-1}"
+    wait_for "${3:-sleep 1}" 60
     victim=$(pgrep -x ovscope)
     kill_it "$victim"
     exec {keys}>&-
@@ -47,8 +53,8 @@ kill_screen() {
 }
 kill_screen paused ' '
 kill_screen back '['
-kill_screen recording R 2.5
-kill_screen saving w 0.1
+kill_screen recording R '(($(stat -c %s /out/recording/*.mcap) > WRITTEN))'
+kill_screen saving w 'sleep 0.1'
 
 # usage: record NAME OPTION...: until the probes are attached
 record() {
