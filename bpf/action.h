@@ -2,12 +2,12 @@
 /* Actions of packets that are recorded, or held back until a drop decides, as the datapath executes them. */
 
 /* What every action's event begins with. */
-static __always_inline void fill_action(struct wire_action_head *e, __u32 kind, struct track *t, struct datapath *dp,
+static __always_inline void fill_action(struct wire_action_head *e, __u32 kind, struct track *t, __u32 dp,
 					struct sw_flow_key *key, __u16 nla_type, __u16 len)
 {
 	fill_head(&e->head, kind, bpf_ktime_get_ns(), t->packet, t->upcall);
 	e->queue_id = t->queue_id;
-	e->dp = dp_number(dp);
+	e->dp = dp;
 	e->in_port = get(key, phy.in_port);
 	e->recirc_id = get(key, recirc_id);
 	e->nla_type = nla_type;
@@ -50,9 +50,9 @@ static __always_inline bool sets_tunnel(struct nlattr *nla)
 TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff *skb, struct sw_flow_key *key,
       struct nlattr *nla)
 {
-	struct wire_step step = { .what = STEP_ACTION };
-	struct track *t;
+	struct cpu_state *cpu;
 	__u32 len, number;
+	struct track *t;
 	bool held;
 
 	/* Newer kernels' verifiers hold that a tracepoint's arguments may be NULL. */
@@ -64,6 +64,9 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 	held = t->state != TRACK_RECORDED;
 	if (held && !is_held(t))
 		return 0;
+	cpu = this_cpu();
+	if (!cpu)
+		return 0;
 	number = get(nla, nla_type) & NLA_TYPE_MASK;
 	if (number && number == set_to_masked())
 		number = OVS_ACTION_ATTR_SET;
@@ -72,22 +75,20 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 	/* Of what is held back no more is kept than fits into a step. */
 	if (len <= STEP_ARGS_MAX || held) {
 		struct dp_place place = {
-			.dp = dp_number(dp), .in_port = get(key, phy.in_port), .recirc_id = get(key, recirc_id),
+			.dp = dp_number(cpu, dp), .in_port = get(key, phy.in_port), .recirc_id = get(key, recirc_id),
 		};
-		struct named *n = this_named();
+		struct wire_step step = {
+			.cpu = bpf_get_smp_processor_id(), .what = STEP_ACTION, .detail = number, .a = len,
+		};
+		__u32 args[2];
 
-		if (!n)
-			return 0;
-		step.cpu = bpf_get_smp_processor_id();
-		step.task = task_number(n);
-		step.detail = number;
-		step.a = len;
+		named_now(&cpu->named);
+		step.task = task_number(&cpu->named);
 		/* Attributes are padded to four bytes. */
-		if (len)
-			bpf_probe_read_kernel(&step.b, 4, (void *)nla + NLA_HDRLEN);
-		if (len > 4)
-			bpf_probe_read_kernel(&step.c, 4, (void *)nla + NLA_HDRLEN + 4);
-		track_step(t, bpf_ktime_get_ns(), &step, &place);
+		read_words(args, (void *)nla + NLA_HDRLEN, len > 4 ? 2 : len > 0);
+		step.b = args[0];
+		step.c = args[1];
+		track_step(t, bpf_ktime_get_ns(), step, &place);
 		return 0;
 	}
 	if (number == OVS_ACTION_ATTR_CT && bpf_core_type_exists(struct ovs_conntrack_info)) {
@@ -95,7 +96,7 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 
 		if (!e)
 			return 0;
-		fill_action(&e->action, WIRE_ACTION_CT, t, dp, key, number, len);
+		fill_action(&e->action, WIRE_ACTION_CT, t, dp_number(cpu, dp), key, number, len);
 		action_ct_args(e, (void *)nla + NLA_HDRLEN);
 		submit(e);
 	} else if (number == OVS_ACTION_ATTR_SET && sets_tunnel(nla)) {
@@ -103,7 +104,7 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 
 		if (!e)
 			return 0;
-		fill_action(&e->action, WIRE_ACTION_TUNNEL, t, dp, key, number, len);
+		fill_action(&e->action, WIRE_ACTION_TUNNEL, t, dp_number(cpu, dp), key, number, len);
 		action_tunnel_args(e, (void *)nla + 2 * NLA_HDRLEN);
 		submit(e);
 	} else if (len > ACTION_ARGS_MAX || number == OVS_ACTION_ATTR_SAMPLE || number == OVS_ACTION_ATTR_CLONE ||
@@ -112,7 +113,7 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 
 		if (!e)
 			return 0;
-		fill_action(&e->action, WIRE_ACTION_LONG, t, dp, key, number, len);
+		fill_action(&e->action, WIRE_ACTION_LONG, t, dp_number(cpu, dp), key, number, len);
 		e->set_to_masked = set_to_masked();
 		e->pad = 0;
 		copy_args(e, nla, len);
@@ -122,7 +123,7 @@ TRACE(ovs_do_execute_action, action_execute, struct datapath *dp, struct sk_buff
 
 		if (!e)
 			return 0;
-		fill_action(&e->action, WIRE_ACTION, t, dp, key, number, len);
+		fill_action(&e->action, WIRE_ACTION, t, dp_number(cpu, dp), key, number, len);
 		copy_args(e, nla, len);
 		submit(e);
 	}

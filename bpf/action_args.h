@@ -51,9 +51,6 @@ struct ovs_conntrack_info {
 };
 
 /* include/net/ip_tunnels.h, include/net/dst_metadata.h */
-struct in6_addr {
-	__u8 bytes[16];
-};
 struct ip_tunnel_key {
 	__be64 tun_id;
 	union {

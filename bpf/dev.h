@@ -1,109 +1,72 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The generic points before and after OVS. */
 
-static __always_inline bool dev_fill(struct wire_step *step, struct net_device *dev, __u32 point, __u32 len, __u32 ret)
+static __always_inline struct wire_step dev_fill(struct named *n, struct net_device *dev, __u32 point, __u32 len,
+						 __u32 ret)
 {
-	struct named *n = this_named();
+	struct wire_step step = { .cpu = bpf_get_smp_processor_id(), .what = point, .b = len, .c = ret };
 
-	if (!n)
-		return false;
-	step->after = 0;
-	step->cpu = bpf_get_smp_processor_id();
-	step->what = point;
-	step->detail = 0;
-	step->task = task_number(n);
-	step->a = dev_number(n, dev);
-	step->b = len;
-	step->c = ret;
-	return true;
+	named_now(n);
+	step.task = task_number(n);
+	step.a = dev_number(n, dev);
+	return step;
 }
 
-static __always_inline struct track *dev_step(struct sk_buff *skb, struct net_device *dev, __u32 point)
+static __always_inline struct track *dev_step(struct cpu_state *cpu, struct sk_buff *skb, struct net_device *dev,
+					      __u32 point)
 {
-	__u64 head = (__u64)get(skb, head);
-	struct wire_step step;
+	__u64 head = (__u64)get(skb, head), now = 0;
 	struct track *t;
 	bool again;
 
-	if (!head || (!tracks_recorded && tracks_closed()))
+	if (!cpu || !head || (!tracks_recorded && tracks_closed()))
 		return NULL;
 	t = track_of(head);
 	again = t && point == POINT_NET_DEV_QUEUE && t->sender == (__u64)dev && get(skb, sk);
 	if (!t || again) {
-		struct cpu_state *cpu;
-
 		if (!t && tracks_closed())
 			return NULL;
-		cpu = this_cpu();
-		if (!cpu)
-			return NULL;
+		now = bpf_ktime_get_ns();
 		if (again) {
-			track_again(t, next_id(&cpu->packets));
+			track_again(t, now, next_id(&cpu->packets));
 		} else {
-			t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+			t = track_new(head, now, next_id(&cpu->packets), TRACK_SEEN);
 			if (!t)
 				return NULL;
 			if (point == POINT_NET_DEV_QUEUE && get(skb, sk))
 				t->sender = (__u64)dev;
 		}
 	}
-	if ((t->left_out && !is_held(t)) || (cfg_filter && t->state == TRACK_SEEN && !filter_seen(t, skb, dev, point)))
+	if (t->state != TRACK_RECORDED &&
+	    ((t->left_out && !is_held(t)) || (cfg_filter && !filter_seen(t, skb, dev, point))))
 		return NULL;
-	if (dev_fill(&step, dev, point, get(skb, len), 0))
-		track_step(t, bpf_ktime_get_ns(), &step, NULL);
+	track_step(t, now ?: bpf_ktime_get_ns(), dev_fill(&cpu->named, dev, point, get(skb, len), 0), NULL);
 	return t;
 }
 
 TRACE(net_dev_queue, net_dev_queue, struct sk_buff *skb)
 {
 	if (skb)
-		dev_step(skb, get(skb, dev), POINT_NET_DEV_QUEUE);
+		dev_step(this_cpu(), skb, get(skb, dev), POINT_NET_DEV_QUEUE);
 	return 0;
 }
 
-/* After the driver had it the packet may be gone: who it was is remembered over the call. Devices stack and pass the
- * same packet on, so there is a pile of them on each CPU; the one below comes back first. */
-#define DRIVERS 8
-
-struct in_driver {
-	__u64 skb; /* 0: free */
-	__u64 head;
-	__u64 packet;
-	__u64 upcall;
-};
-
-struct in_drivers {
-	__u32 count;
-	__u32 pad;
-	struct in_driver of[DRIVERS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct in_drivers);
-} in_drivers SEC(".maps");
-
 TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_device *dev)
 {
-	struct in_drivers *pile;
+	struct cpu_state *cpu = this_cpu();
 	struct in_driver *in;
-	__u32 zero = 0, at;
 	struct track *t;
+	__u32 at;
 
-	if (!skb || !dev)
+	if (!cpu || !skb || !dev)
 		return 0;
-	t = dev_step(skb, dev, POINT_NET_DEV_START_XMIT);
+	t = dev_step(cpu, skb, dev, POINT_NET_DEV_START_XMIT);
 	if (!t || t->state != TRACK_RECORDED) {
 		return 0;
 	}
-	pile = bpf_map_lookup_elem(&in_drivers, &zero);
-	if (!pile)
-		return 0;
 	/* One that never comes back must not stay on top for ever: the pile is a ring. */
-	at = pile->count++ & (DRIVERS - 1);
-	in = &pile->of[at];
+	at = cpu->drivers.count++ & (DRIVERS - 1);
+	in = &cpu->drivers.of[at];
 	in->skb = (__u64)skb;
 	in->head = (__u64)get(skb, head);
 	in->packet = t->packet;
@@ -111,31 +74,31 @@ TRACE(net_dev_start_xmit, net_dev_start_xmit, struct sk_buff *skb, struct net_de
 	return 0;
 }
 
-static __always_inline void xmit_step(struct in_driver *in, struct net_device *dev, __u32 len, __s32 ret)
+static __always_inline void xmit_step(struct cpu_state *cpu, struct in_driver *in, struct net_device *dev, __u32 len,
+				      __s32 ret)
 {
 	struct track *t = track_of(in->head);
-	struct wire_step step;
+	struct wire_step step = dev_fill(&cpu->named, dev, POINT_NET_DEV_XMIT, len, ret);
 
-	if (!dev_fill(&step, dev, POINT_NET_DEV_XMIT, len, ret))
-		return;
 	/* The packet's own track may be another's by now. */
 	if (t && t->packet == in->packet && t->state == TRACK_RECORDED) {
-		track_step(t, bpf_ktime_get_ns(), &step, NULL);
+		track_step(t, bpf_ktime_get_ns(), step, NULL);
 	} else {
 		struct step_owner of = { .packet = in->packet, .upcall = in->upcall };
+		struct wire_step alone = step;
 
-		tell_step(&of, bpf_ktime_get_ns(), &step, NULL);
+		tell_step(&of, bpf_ktime_get_ns(), &alone, NULL);
 	}
 }
 
 TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, unsigned int len)
 {
+	struct cpu_state *cpu = this_cpu();
 	struct in_drivers *pile;
-	__u32 zero = 0;
 
-	pile = bpf_map_lookup_elem(&in_drivers, &zero);
-	if (!pile || !pile->count || !dev)
+	if (!cpu || !cpu->drivers.count || !dev)
 		return 0;
+	pile = &cpu->drivers;
 	for (__u32 i = 1; i <= DRIVERS; i++) {
 		__u32 at = (pile->count - i) & (DRIVERS - 1);
 		struct in_driver *in = &pile->of[at];
@@ -145,7 +108,7 @@ TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, uns
 		in->skb = 0;
 		/* What was above it never comes back. */
 		pile->count -= i;
-		xmit_step(in, dev, len, rc);
+		xmit_step(cpu, in, dev, len, rc);
 		break;
 	}
 	return 0;
@@ -154,20 +117,20 @@ TRACE(net_dev_xmit, net_dev_xmit, void *skb, int rc, struct net_device *dev, uns
 TRACE(netif_rx, netif_rx, struct sk_buff *skb)
 {
 	if (skb)
-		dev_step(skb, get(skb, dev), POINT_NETIF_RX);
+		dev_step(this_cpu(), skb, get(skb, dev), POINT_NETIF_RX);
 	return 0;
 }
 
 TRACE(netif_receive_skb, netif_receive_skb, struct sk_buff *skb)
 {
 	if (skb)
-		dev_step(skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB);
+		dev_step(this_cpu(), skb, get(skb, dev), POINT_NETIF_RECEIVE_SKB);
 	return 0;
 }
 
 ENTRY(skb_scrub_packet, skb_scrub_packet, struct sk_buff *skb)
 {
-	dev_step(skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
+	dev_step(this_cpu(), skb, get(skb, dev), POINT_SKB_SCRUB_PACKET);
 	return 0;
 }
 
@@ -264,7 +227,7 @@ static __always_inline int head_moved(struct sk_buff *skb)
 	bpf_map_delete_elem(&moving_heads, &key);
 	if (moved.head == head)
 		return 0;
-	t = track_new(head, moved.packet, moved.state);
+	t = track_new(head, bpf_ktime_get_ns(), moved.packet, moved.state);
 	if (t) {
 		t->upcall = moved.upcall;
 		t->queue_id = moved.queue_id;

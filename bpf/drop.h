@@ -19,15 +19,6 @@ struct {
 	__type(value, __u64);
 } drop_counts SEC(".maps");
 
-/* Whether a drop is being looked at on this CPU: what interrupts it there drops packets too, and is passed over by
- * `drop`, not by its twin. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} dropping SEC(".maps");
-
 /* Where a packet's Ethernet header is, if it is known to be before what was not read of it yet. */
 static __always_inline __u64 frame_start(struct sk_buff *skb)
 {
@@ -73,16 +64,17 @@ static __always_inline bool drop_records(struct track *t, struct sk_buff *skb, s
 		return false;
 	}
 	track_record(t);
-	emit_bytes(skb, start, t->packet, now, task_number(n));
+	track_bytes(t, skb, start, now, task_number(n));
 	return true;
 }
 
-static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 reason, __u32 user)
+static __always_inline void dropped(struct cpu_state *cpu, struct sk_buff *skb, __u64 location, __u32 reason,
+				    __u32 user)
 {
 	struct wire_step step = {
-		.what = STEP_DROP, .cpu = bpf_get_smp_processor_id(), .a = reason, .b = location, .c = location >> 32,
+		.cpu = bpf_get_smp_processor_id(), .what = STEP_DROP, .a = reason, .b = location, .c = location >> 32,
 	};
-	struct named *n;
+	struct named *n = &cpu->named;
 	struct track *t;
 
 	if (drop_is_ovs(reason))
@@ -92,13 +84,11 @@ static __always_inline void dropped(struct sk_buff *skb, __u64 location, __u32 r
 	t = track_of((__u64)get(skb, head));
 	if (!t)
 		return;
-	n = this_named();
-	if (!n)
-		return;
+	named_now(n);
 	if (t->state != TRACK_RECORDED && !(cfg_filter && drop_records(t, skb, n, reason, user)))
 		return;
 	step.task = task_number(n);
-	track_step(t, bpf_ktime_get_ns(), &step, NULL);
+	track_step(t, bpf_ktime_get_ns(), step, NULL);
 }
 
 static __always_inline bool drop_matters(__u32 reason)
@@ -106,29 +96,31 @@ static __always_inline bool drop_matters(__u32 reason)
 	return tracks_recorded || drop_is_ovs(reason) || filter_drops();
 }
 
+/* `dropping` says whether a drop is being looked at on this CPU: what interrupts it there drops packets too, and is
+ * passed over by `drop`, not by its twin. */
 TRACE(kfree_skb, drop, struct sk_buff *skb, void *location, __u32 reason)
 {
-	__u32 zero = 0, *busy;
+	struct cpu_state *cpu;
 
 	if (!skb || !drop_matters(reason))
 		return 0;
-	busy = bpf_map_lookup_elem(&dropping, &zero);
-	if (!busy)
+	cpu = this_cpu();
+	if (!cpu)
 		return 0;
-	*(volatile __u32 *)busy = 1;
-	dropped(skb, (__u64)location, reason, FILTER_OF_DROP);
-	*(volatile __u32 *)busy = 0;
+	*(volatile __u32 *)&cpu->dropping = 1;
+	dropped(cpu, skb, (__u64)location, reason, FILTER_OF_DROP);
+	*(volatile __u32 *)&cpu->dropping = 0;
 	return 0;
 }
 
 TRACE(kfree_skb, drop_twin, struct sk_buff *skb, void *location, __u32 reason)
 {
-	__u32 zero = 0, *busy;
+	struct cpu_state *cpu;
 
 	if (!skb || !drop_matters(reason))
 		return 0;
-	busy = bpf_map_lookup_elem(&dropping, &zero);
-	if (busy && *(volatile __u32 *)busy)
-		dropped(skb, (__u64)location, reason, FILTER_OF_DROP_TWIN);
+	cpu = this_cpu();
+	if (cpu && *(volatile __u32 *)&cpu->dropping)
+		dropped(cpu, skb, (__u64)location, reason, FILTER_OF_DROP_TWIN);
 	return 0;
 }

@@ -41,37 +41,57 @@ static __always_inline bool has_vlan_tag(struct sk_buff *skb)
 	return get(skb, vlan_proto) || get(skb, vlan_tci);
 }
 
-/* Addresses to reckon with: what is read in place is a pointer to newer kernels' verifiers, also where it is one to
- * bytes, and these may not be cut to 32 bits. */
-#define address_of(skb, which) ((__u64)BPF_CORE_READ(skb, which))
+/* An address to reckon with. Newer kernels' verifiers hold that what is read in place is a pointer, also where it is one
+ * to bytes, of which no half may be kept; its bytes in the other order, and back again, are a number to all of them. */
+#ifdef OVSCOPE_KPROBES
+#define address_of(skb, which) ((__u64)get(skb, which))
+#else
+#define address_of(skb, which) as_number((__u64)get(skb, which))
+#endif
 
-/* Its first bytes, from `start` on. At OVS's hooks skb->data is at the Ethernet header. */
-static __noinline int emit_bytes(struct sk_buff *skb, __u64 start, __u64 packet, __u64 ts, __u32 task)
+static __always_inline __u64 as_number(__u64 address)
 {
-	struct wire_packet *e = reserve(struct wire_packet);
+	asm volatile("%0 = be64 %0\n%0 = be64 %0" : "+r"(address));
+	return address;
+}
+
+/* A packet's first bytes, from `start` on. At OVS's hooks skb->data is at the Ethernet header. */
+static __always_inline void fill_bytes(struct wire_bytes *b, struct sk_buff *skb, __u64 start, __u64 ts, __u32 task)
+{
 	__u32 captured;
 
-	if (!e)
-		return 0;
-	e->ts = ts;
-	e->packet = packet;
-	e->kind = WIRE_PACKET;
-	e->cpu = bpf_get_smp_processor_id();
-	e->task = task;
-	e->len = get(skb, len) + (address_of(skb, data) - start);
-	captured = e->len - get(skb, data_len);
+	b->ts = ts;
+	b->cpu = bpf_get_smp_processor_id();
+	b->task = task;
+	b->len = get(skb, len) + (address_of(skb, data) - start);
+	captured = b->len - get(skb, data_len);
 	if (captured > cfg_snaplen)
 		captured = cfg_snaplen;
 	if (captured > SNAPLEN_MAX)
 		captured = SNAPLEN_MAX;
-	if (bpf_probe_read_kernel(e->data, captured, (void *)start))
+	if (bpf_probe_read_kernel(b->data, captured, (void *)start))
 		captured = 0;
-	e->captured = captured;
-	e->vlan_proto = e->vlan_tci = 0;
+	b->captured = captured;
+	b->vlan_proto = b->vlan_tci = 0;
+	b->pad = 0;
 	if (has_vlan_tag(skb)) {
-		e->vlan_proto = get(skb, vlan_proto);
-		e->vlan_tci = get(skb, vlan_tci);
+		b->vlan_proto = get(skb, vlan_proto);
+		b->vlan_tci = get(skb, vlan_tci);
 	}
+}
+
+/* Tells them at once: of a packet that has no track, or whose track another CPU is at work on. */
+static __noinline int tell_bytes(struct sk_buff *skb, __u64 start, __u64 packet, __u64 ts, __u32 task)
+{
+	struct wire_packet *e = reserve(struct wire_packet);
+
+	if (!e)
+		return 0;
+	e->packet = packet;
+	e->zero[0] = e->zero[1] = e->zero[2] = 0;
+	e->pad = 0;
+	e->kind = WIRE_PACKET;
+	fill_bytes(&e->bytes, skb, start, ts, task);
 	submit(e);
 	return 0;
 }

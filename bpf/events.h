@@ -94,13 +94,32 @@ struct wire_trace {
 	__u32 kind;
 	__u64 queue_id;
 	__u32 recirc_id;
-	__u32 pad;
+	__u32 has_bytes; /* 1: it is a wire_whole_trace */
 	struct wire_step steps[STEPS_SHORT];
 };
 
 struct wire_long_trace {
 	struct wire_trace trace;
 	struct wire_step more[STEPS_MAX - STEPS_SHORT];
+};
+
+/* A packet's first bytes, as they were at a moment. */
+struct wire_bytes {
+	__u64 ts;
+	__u32 task;
+	__u32 cpu;
+	__u32 captured; /* of data */
+	__u32 len;      /* of the packet */
+	__be16 vlan_proto; /* of the outer tag where it stands beside the data, else 0 */
+	__u16 vlan_tci;
+	__u32 pad;
+	__u8 data[SNAPLEN_MAX];
+};
+
+/* The first trace of a packet that is recorded, with its bytes. It may have no steps. */
+struct wire_whole_trace {
+	struct wire_long_trace steps;
+	struct wire_bytes bytes;
 };
 
 /* From here on this number is this task, this device, this flow. */
@@ -261,17 +280,13 @@ struct wire_action_tunnel {
 	__u32 pad;
 };
 
+/* The bytes of a packet that has no track to keep them. */
 struct wire_packet {
-	__u64 ts;
 	__u64 packet;
-	__u32 task;
-	__u32 captured;
-	__u32 len;
-	__be16 vlan_proto; /* of the outer tag where it stands beside the data, else 0 */
-	__u16 vlan_tci;
-	__u32 cpu;
+	__u64 zero[3];
+	__u32 pad;
 	__u32 kind;
-	__u8 data[SNAPLEN_MAX];
+	struct wire_bytes bytes;
 };
 
 /* What a new flow matches: the payloads of OVS_FLOW_ATTR_KEY and _MASK. */
@@ -336,6 +351,8 @@ union ring_types {
 	struct wire_step wire_step;
 	struct wire_trace wire_trace;
 	struct wire_long_trace wire_long_trace;
+	struct wire_bytes wire_bytes;
+	struct wire_whole_trace wire_whole_trace;
 	struct wire_task wire_task;
 	struct wire_device wire_device;
 	struct wire_flow wire_flow;

@@ -111,6 +111,13 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+/* Of the kernel's types one that is words from its begin on. */
+struct in6_addr {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
@@ -225,5 +232,30 @@ struct dp_upcall_info {
 #define get_1(from, a) ((from)->a)
 #define get_2(from, a, b) ((from)->a->b)
 #endif
+
+/* Two words anywhere in the kernel's memory, of which only the first may be wanted: zeros where they cannot be read. */
+#ifndef OVSCOPE_KPROBES
+/* Since Linux 6.2; costs a tenth of a copy. 6.2 and 6.3 have it and refuse the question whether they do: there the
+ * programs that ask stand a rung lower. */
+extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
+#endif
+
+static __always_inline void read_words(__u32 words[2], const void *from, __u32 count)
+{
+#ifndef OVSCOPE_KPROBES
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		struct in6_addr *at = bpf_rdonly_cast(from, bpf_core_type_id_kernel(struct in6_addr));
+
+		words[0] = count > 0 ? at->in6_u.u6_addr32[0] : 0;
+		words[1] = count > 1 ? at->in6_u.u6_addr32[1] : 0;
+		return;
+	}
+#endif
+	words[0] = words[1] = 0;
+	if (count > 1)
+		bpf_probe_read_kernel(words, 8, from);
+	else if (count)
+		bpf_probe_read_kernel(words, 4, from);
+}
 
 #endif

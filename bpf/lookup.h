@@ -109,17 +109,18 @@ __noinline int slot_empty(struct flow_slot *slot)
 /* A flow that this CPU has not counted lately. */
 static __noinline int slot_take(struct flow_slot *slot, struct sw_flow *flow, struct sk_buff *skb)
 {
+	struct cpu_state *cpu = this_cpu();
 	struct datapath *dp;
 	struct vport *vport;
 
-	if (!slot)
+	if (!slot || !cpu)
 		return 0;
 	slot_empty(slot);
 	bpf_core_read(&vport, sizeof(vport), &((struct ovs_skb_cb *)skb->cb)->input_vport);
 	dp = BPF_CORE_READ(vport, dp);
 	slot->hits = slot->bytes = 0;
 	slot->table = table_of(dp);
-	slot->dp = dp_number(dp);
+	slot->dp = dp_number(cpu, dp);
 	/* Of a flow that is known by its key these are other bytes, which tell it apart as well. */
 	bpf_core_read(slot->ufid, sizeof(slot->ufid), &flow->id.ufid);
 	slot->ufid_len = BPF_CORE_READ(flow, id.ufid_len);
@@ -167,16 +168,16 @@ static __always_inline struct flow_slot *slot_of(struct sw_flow *flow, struct sk
 /* What the flow's hits are told by. */
 __noinline __u32 tell_flow(struct flow_slot *slot)
 {
-	struct named *n = this_named();
+	struct cpu_state *cpu = this_cpu();
 	struct wire_flow *e;
 
-	if (!slot || !n)
+	if (!slot || !cpu)
 		return 0;
 	e = reserve(struct wire_flow);
 	if (!e)
 		return 0;
 	e->kind = WIRE_FLOW;
-	e->number = slot->number = next_number(&n->given);
+	e->number = slot->number = next_number(&cpu->named.given);
 	e->flow = slot->flow;
 	e->sf_acts = slot->sf_acts;
 	e->ufid_len = slot->ufid_len;
@@ -194,7 +195,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 {
 	bool first = !cpu->lookup.recirc_id;
 	__u64 head = (__u64)get(skb, head);
-	struct named *n;
+	struct named *n = &cpu->named;
 	struct track *t;
 
 	t = tracks_recorded || !tracks_closed() ? track_of(head) : NULL;
@@ -213,7 +214,7 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 		return NULL;
 	}
 	if (!t)
-		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+		t = track_new(head, now, next_id(&cpu->packets), TRACK_SEEN);
 	if (!t)
 		return NULL;
 	t->in_ovs = 1;
@@ -245,54 +246,43 @@ static __always_inline struct track *hit_track(struct cpu_state *cpu, struct sk_
 		return NULL;
 	}
 	track_record(t);
-	n = this_named();
-	if (n)
-		emit_bytes(skb, address_of(skb, data), t->packet, now, task_number(n));
+	named_now(n);
+	track_bytes(t, skb, address_of(skb, data), now, task_number(n));
 	return t;
 }
 
 /* One step of a lookup: the flow's number, 0 on a miss, and what the kernel counted for it. */
-static __always_inline void lookup_fill(struct wire_step *step, struct dp_place *place, struct cpu_state *cpu,
-					struct named *n, __u32 dp, __u32 flow)
+static __always_inline struct wire_step lookup_fill(struct dp_place *place, struct cpu_state *cpu, __u32 dp,
+						    __u32 flow)
 {
-	step->after = 0;
-	step->cpu = bpf_get_smp_processor_id();
-	step->what = STEP_LOOKUP;
-	step->detail = 0;
-	step->task = task_number(n);
-	step->a = flow;
+	struct wire_step step = { .cpu = bpf_get_smp_processor_id(), .what = STEP_LOOKUP, .a = flow };
+	__u32 counts[2];
+
+	named_now(&cpu->named);
+	step.task = task_number(&cpu->named);
 	/* In the frame of ovs_dp_process_packet, which is at work: side by side, as a rule. */
 	if (cpu->lookup.n_cache_hit - cpu->lookup.n_mask_hit == sizeof(__u32)) {
-		__u32 both[2];
-
-		bpf_probe_read_kernel(both, sizeof(both), (void *)cpu->lookup.n_mask_hit);
-		step->b = both[0];
-		step->c = both[1];
-	} else if (cpu->lookup.n_mask_hit - cpu->lookup.n_cache_hit == sizeof(__u32)) {
-		__u32 both[2];
-
-		bpf_probe_read_kernel(both, sizeof(both), (void *)cpu->lookup.n_cache_hit);
-		step->b = both[1];
-		step->c = both[0];
+		read_words(counts, (void *)cpu->lookup.n_mask_hit, 2);
+		step.b = counts[0];
+		step.c = counts[1];
 	} else {
-		bpf_probe_read_kernel(&step->b, sizeof(step->b), (void *)cpu->lookup.n_mask_hit);
-		bpf_probe_read_kernel(&step->c, sizeof(step->c), (void *)cpu->lookup.n_cache_hit);
+		read_words(counts, (void *)cpu->lookup.n_mask_hit, 1);
+		step.b = counts[0];
+		read_words(counts, (void *)cpu->lookup.n_cache_hit, 1);
+		step.c = counts[0];
 	}
 	place->dp = dp;
 	place->in_port = cpu->lookup.in_port;
 	place->recirc_id = cpu->lookup.recirc_id;
+	return step;
 }
 
 static __always_inline void lookup_step(struct track *t, struct cpu_state *cpu, __u64 ts, __u32 dp, __u32 flow)
 {
-	struct named *n = this_named();
 	struct dp_place place;
-	struct wire_step step;
+	struct wire_step step = lookup_fill(&place, cpu, dp, flow);
 
-	if (!n)
-		return;
-	lookup_fill(&step, &place, cpu, n, dp, flow);
-	track_step(t, ts, &step, &place);
+	track_step(t, ts, step, &place);
 }
 
 ENTRY(ovs_flow_tbl_lookup_stats, flow_lookup, struct flow_table *table, struct sw_flow_key *key, __u32 skb_hash,

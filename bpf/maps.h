@@ -52,7 +52,7 @@ struct flow_line {
 	struct flow_slot slots[FLOW_SLOTS];
 };
 
-/* What `sweep` is to tell: packets that nothing happened to for so many jiffies. */
+/* What `sweep` is to tell: packets that nothing happened to for so many nanoseconds. */
 struct sweep_order {
 	__u64 quiet;
 };

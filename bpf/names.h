@@ -3,59 +3,37 @@
  *
  * Events of packets carry a number; what it stands for is told once, in an event of its own that comes before them. A
  * CPU remembers what it told last of some tasks and devices and compares every byte, once a jiffy for each (1 to 10 ms):
- * a renamed device or a thread with a new name gets a new number. */
+ * a renamed device or a thread with a new name gets a new number. Within a jiffy they are known by their addresses. */
 #ifndef OVSCOPE_NAMES_H
 #define OVSCOPE_NAMES_H
 
-#define NAMED_TASKS 32
-#define NAMED_DEVS 32
-
-struct named_task {
-	__u64 comm[2];
-	__u32 tid;
-	__u32 number; /* 0: not told */
-};
-
-struct named_dev {
-	__u64 name[2];
-	__u32 ifindex;
-	__u32 netns;
-	__u32 number;
-	__u32 pad;
-};
-
-/* Devices that were compared lately, by their addresses. */
-#define SEEN_DEVS 32
-
-struct seen {
-	__u64 at;      /* the task or the device */
-	__u64 jiffies; /* when it was compared */
-	__u32 number;
-	__u32 tid;     /* of a task */
-};
-
-struct named {
-	struct seen task;
-	struct seen seen[SEEN_DEVS];
-	__u64 address; /* an address that is stored and read again is a number to the verifier */
-	struct named_task tasks[NAMED_TASKS];
-	struct named_dev devs[NAMED_DEVS];
-	__u32 given;
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct named);
-} named SEC(".maps");
-
-static __always_inline struct named *this_named(void)
+static __noinline int named_anew(struct named *n, __u64 now)
 {
-	__u32 zero = 0;
+	if (!n)
+		return 0;
+	n->task.at = 0;
+	for (int i = 0; i < SEEN_DEVS; i++)
+		n->devs_seen[i].at = 0;
+	*(volatile __u64 *)&n->jiffies = now;
+	return 0;
+}
 
-	return bpf_map_lookup_elem(&named, &zero);
+/* Before a task's or a device's number is asked for. */
+static __always_inline void named_now(struct named *n)
+{
+	__u64 now = bpf_jiffies64();
+
+	if (n->jiffies != now)
+		named_anew(n, now);
+}
+
+/* What interrupts this on its CPU sees the one or the other, never an address with another's number. */
+static __always_inline void seen_is(struct seen *seen, __u64 at, __u32 number, __u32 tid)
+{
+	*(volatile __u64 *)&seen->at = 0;
+	seen->tid = tid;
+	*(volatile __u32 *)&seen->number = number;
+	*(volatile __u64 *)&seen->at = at;
 }
 
 /* Unique on this host for a million names of a CPU: what goes by them is read long before. Never 0. */
@@ -90,30 +68,36 @@ __noinline __u32 tell_task(struct named *n, struct named_task *known)
 	return known->number;
 }
 
-/* The number of the task that runs; 0 where it could not be told. */
-static __always_inline __u32 task_number(struct named *n)
+static __noinline __u32 task_compare(struct named *n)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
-	__u64 comm[2], now = bpf_jiffies64();
 	struct named_task *known;
-	__u32 tid = get(task, pid);
-	__u32 number;
+	__u32 number, tid;
+	__u64 comm[2];
 
-	if (n->task.jiffies == now && n->task.at == (__u64)task && n->task.tid == tid)
-		return n->task.number;
+	if (!n)
+		return 0;
+	tid = get(task, pid);
 	known = &n->tasks[tid & (NAMED_TASKS - 1)];
 	get_words(comm, task, comm);
 	number = known->number;
 	if (!number || known->tid != tid || known->comm[0] != comm[0] || known->comm[1] != comm[1])
 		number = tell_task(n, known);
 	/* What could not be told is tried again with the next event. */
-	if (number) {
-		n->task.at = (__u64)task;
-		n->task.tid = tid;
-		n->task.number = number;
-		n->task.jiffies = now;
-	}
+	if (number)
+		seen_is(&n->task, (__u64)task, number, tid);
 	return number;
+}
+
+/* The number of the task that runs; 0 where it could not be told. */
+static __always_inline __u32 task_number(struct named *n)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+
+	/* The address alone may be a later thread's. What interrupts this is of the same task. */
+	if (n->task.at == (__u64)task && n->task.tid == (__u32)get(task, pid))
+		return n->task.number;
+	return task_compare(n);
 }
 
 static __noinline __u32 tell_dev(struct named *n, struct named_dev *known, struct net_device *dev)
@@ -140,37 +124,39 @@ static __noinline __u32 tell_dev(struct named *n, struct named_dev *known, struc
 	return known->number;
 }
 
-static __always_inline __u32 dev_compare(struct named *n, struct net_device *dev)
+static __noinline __u32 dev_compare(struct named *n, struct net_device *dev, struct seen *seen)
 {
-	__u32 ifindex = get(dev, ifindex), netns = get(dev, nd_net.net, ns.inum);
-	struct named_dev *known = &n->devs[(ifindex ^ netns) & (NAMED_DEVS - 1)];
+	__u32 ifindex = get(dev, ifindex), netns = get(dev, nd_net.net, ns.inum), number;
+	struct named_dev *known;
 	__u64 name[2];
 
+	if (!n || !seen)
+		return 0;
+	known = &n->devs[(ifindex ^ netns) & (NAMED_DEVS - 1)];
 	get_words(name, dev, name);
-	if (known->number && known->ifindex == ifindex && known->netns == netns && known->name[0] == name[0] &&
-	    known->name[1] == name[1])
-		return known->number;
-	return tell_dev(n, known, dev);
+	number = known->number;
+	if (!number || known->ifindex != ifindex || known->netns != netns || known->name[0] != name[0] ||
+	    known->name[1] != name[1])
+		number = tell_dev(n, known, dev);
+	if (number)
+		seen_is(seen, (__u64)dev, number, 0);
+	return number;
 }
 
 /* The number of a device; 0 where it could not be told. */
 static __always_inline __u32 dev_number(struct named *n, struct net_device *dev)
 {
-	__u64 now = bpf_jiffies64(), address;
-	struct seen *seen;
+	__u64 address = as_number((__u64)dev);
+	struct seen *seen = &n->devs_seen[(address >> 5 ^ address >> 12) & (SEEN_DEVS - 1)];
 	__u32 number;
 
-	*(volatile __u64 *)&n->address = (__u64)dev;
-	address = *(volatile __u64 *)&n->address;
-	seen = &n->seen[(address >> 5 ^ address >> 12) & (SEEN_DEVS - 1)];
-	number = seen->number;
-	if (seen->jiffies == now && seen->at == (__u64)dev && number)
-		return number;
-	number = dev_compare(n, dev);
-	seen->number = number;
-	seen->at = (__u64)dev;
-	seen->jiffies = now;
-	return number;
+	if (*(volatile __u64 *)&seen->at == address) {
+		number = *(volatile __u32 *)&seen->number;
+		/* What interrupts this here may have given the place to another device. */
+		if (*(volatile __u64 *)&seen->at == address)
+			return number;
+	}
+	return dev_compare(n, dev, seen);
 }
 
 #endif

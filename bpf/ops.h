@@ -399,7 +399,7 @@ static __always_inline int reinject(struct sk_buff *skb)
 	if (!op || op->done || op->head == head || !(op->recorded || (cfg_filter && cfg_generic && op->refused)))
 		return 0;
 	track_forget(head);
-	t = track_new(head, op->packet, op->recorded ? TRACK_RECORDED : TRACK_SEEN);
+	t = track_new(head, bpf_ktime_get_ns(), op->packet, op->recorded ? TRACK_RECORDED : TRACK_SEEN);
 	if (!t)
 		return 0;
 	if (!op->recorded) {

@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "events.h"
 #include "maps.h"
+#include "cpu.h"
 #include "state.h"
 #include "attach.h"
 #include "emit.h"

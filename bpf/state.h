@@ -43,72 +43,6 @@ static __always_inline void tally(__u32 which)
 	tally_add(which, 1);
 }
 
-/* The lookup in progress on this CPU, until the hit or the upcall that follows it in the same call of
- * ovs_dp_process_packet. */
-struct lookup {
-	__u64 ts;          /* when it began; 0: there is none */
-	__u64 n_mask_hit;  /* where the kernel puts how many masks it tried */
-	__u64 n_cache_hit; /* and whether the cache knew the mask */
-	__u32 in_port;
-	__u32 recirc_id;
-	__u32 bare;        /* the packet has no Ethernet header; only known where there is a filter */
-	__u32 pad;
-};
-
-/* The upcall in progress on this CPU: ovs_dp_upcall runs with bottom halves off and never within itself. */
-struct going_up {
-	__u64 id;
-	__u64 packet;
-	__u64 ts;
-	__u64 begun;    /* the lookup that missed, or ts where there was none */
-	__u64 queue_id; /* of the message in progress */
-	__u32 dp;
-	__u32 in_port;
-	__u32 cmd;
-	__u32 portid;
-	__u32 index;
-	__u32 skb_data_len;
-	__u64 skb_data;
-	__u32 active;    /* between the tracepoint and the return of ovs_dp_upcall */
-	__u32 recorded;
-	__u32 enqueuing; /* between the call and the return of queue_userspace_packet */
-	__u32 cpu;
-	__u32 refused;   /* by a filter: as in struct message */
-	__u32 pad;
-};
-
-struct cpu_state {
-	__u64 packets; /* sequences for identities */
-	__u64 upcalls;
-	__u64 messages;
-	__u64 dp; /* the datapath that was asked for last, and its number */
-	__u32 dp_number;
-	__u32 dp_epoch;
-	__u64 left_out; /* the tally that the last packet was counted in, if it has no track to remember that */
-	struct lookup lookup;
-	struct going_up up;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cpu_state);
-} cpu_states SEC(".maps");
-
-static __always_inline struct cpu_state *this_cpu(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&cpu_states, &zero);
-}
-
-/* cpu << 40 | sequence: unique without an atomic, and below 2^53, which every JSON reader can hold. */
-static __always_inline __u64 next_id(__u64 *sequence)
-{
-	return ((__u64)bpf_get_smp_processor_id() << 40) | ++*sequence;
-}
-
 /* The budget is spent on whole packets and upcalls, so what is shown is complete. Windows of 100 ms; two CPUs that
  * begin one at the same time may overspend it by what both took, never more. Upcalls may have all of it, packets that
  * are not upcalled half: however fast the fast path is, upcalls are seen. */
@@ -186,14 +120,11 @@ __u64 usdt_results;
 /* Goes up when a datapath goes: what was known by its address is no longer so. */
 __u32 dp_epoch;
 
-static __always_inline __u32 dp_number(struct datapath *dp)
+static __always_inline __u32 dp_number(struct cpu_state *cpu, struct datapath *dp)
 {
-	struct cpu_state *cpu = this_cpu();
 	__u64 key = (__u64)dp;
 	__u32 *known, found;
 
-	if (!cpu)
-		return 0;
 	if (cpu->dp == key && cpu->dp_epoch == dp_epoch)
 		return cpu->dp_number;
 	known = bpf_map_lookup_elem(&dp_numbers, &key);

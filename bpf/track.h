@@ -11,7 +11,7 @@
 
 #define TRACK_SETS 2048
 #define TRACK_WAYS 4
-#define TRACK_OLD 256 /* jiffies: 0.25 to 2.5 s. What was not seen for so long makes room: a buffer that waits in a socket */
+#define TRACK_OLD_NS 1000000000LL /* what was not seen for so long makes room: a buffer that waits in a socket */
 
 /* Where a step in the datapath was made. Steps that are told together share it. */
 struct dp_place {
@@ -30,7 +30,7 @@ struct track {
 	__u64 upcall;
 	__u64 queue_id;
 	__u64 ts;       /* of the first step */
-	__u64 touched;  /* in jiffies */
+	__u64 touched;  /* when */
 	__u64 sender;   /* the device that a socket of this host gave it to, by address; 0: it came otherwise */
 	__u32 state;
 	__u32 left_out; /* the tally that it was counted in when it was decided not to record it; 0: none */
@@ -44,6 +44,9 @@ struct track {
 	__u32 in_ovs;   /* it came to a datapath */
 	__u32 unkept;   /* steps before it was recorded that there was no room for */
 	struct dp_place now; /* of the newest step in the datapath: dp, in_port and recirc_id are of the first one */
+	__u32 has_bytes; /* kept, and not told yet */
+	__u32 pad;
+	struct wire_bytes bytes;
 	struct wire_step steps[STEPS_MAX];
 };
 
@@ -90,7 +93,7 @@ static __always_inline struct track *track_of(__u64 head)
 
 static __always_inline bool track_lock(struct track *t)
 {
-	return !__sync_val_compare_and_swap(&t->busy, 0, 1);
+	return !__sync_lock_test_and_set(&t->busy, 1);
 }
 
 static __always_inline void track_unlock(struct track *t)
@@ -98,7 +101,7 @@ static __always_inline void track_unlock(struct track *t)
 	t->busy = 0;
 }
 
-static __always_inline void fill_trace(struct wire_trace *e, struct track *t, __u32 count)
+static __always_inline void fill_trace(struct wire_trace *e, struct track *t, __u32 count, __u32 has_bytes)
 {
 	e->ts = t->ts;
 	e->packet = t->packet;
@@ -109,12 +112,40 @@ static __always_inline void fill_trace(struct wire_trace *e, struct track *t, __
 	e->dp = t->dp;
 	e->in_port = t->in_port;
 	e->recirc_id = t->recirc_id;
-	e->pad = 0;
+	e->has_bytes = has_bytes;
 }
 
-/* Tells the steps of a locked, recorded track. */
+static __always_inline void fill_steps(struct wire_long_trace *l, struct track *t, __u32 count)
+{
+	for (__u32 i = 0; i < STEPS_SHORT; i++)
+		l->trace.steps[i] = t->steps[i];
+	for (__u32 i = 0; i < STEPS_MAX - STEPS_SHORT; i++) {
+		if (i + STEPS_SHORT >= count)
+			break;
+		l->more[i] = t->steps[i + STEPS_SHORT];
+	}
+}
+
+/* As words; all that may be captured, of which bytes.captured tells what was. */
+static __always_inline void copy_bytes(struct wire_bytes *to, struct wire_bytes *from)
+{
+	const __u32 head = __builtin_offsetof(struct wire_bytes, data) / sizeof(__u64);
+
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < head; i++)
+		((__u64 *)to)[i] = ((__u64 *)from)[i];
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < SNAPLEN_MAX / sizeof(__u64); i++) {
+		if (i * sizeof(__u64) >= cfg_snaplen)
+			break;
+		((__u64 *)to->data)[i] = ((__u64 *)from->data)[i];
+	}
+}
+
+/* Tells the steps of a locked, recorded track, and its bytes where they are not told yet. */
 __noinline int track_flush(struct track *t)
 {
+	struct wire_whole_trace *w;
 	struct wire_long_trace *l;
 	struct wire_trace *e;
 	__u32 count;
@@ -123,33 +154,40 @@ __noinline int track_flush(struct track *t)
 		return 0;
 	count = t->count;
 	t->count = t->in_dp = 0;
+	if (t->has_bytes) {
+		t->has_bytes = 0;
+		w = bpf_ringbuf_reserve(&ring, sizeof(struct wire_whole_trace), 0);
+		if (!w) {
+			tally_add(TALLY_RING_FULL, count + 1);
+			return 0;
+		}
+		fill_trace(&w->steps.trace, t, count, 1);
+		fill_steps(&w->steps, t, count);
+		copy_bytes(&w->bytes, &t->bytes);
+		submit(w);
+		return 0;
+	}
 	if (!count)
 		return 0;
 	if (count <= STEPS_SHORT) {
 		e = bpf_ringbuf_reserve(&ring, sizeof(struct wire_trace), 0);
 		if (!e)
 			goto full;
-		fill_trace(e, t, count);
+		fill_trace(e, t, count, 0);
 		for (__u32 i = 0; i < STEPS_SHORT; i++) {
 			if (i >= count)
 				break;
 			e->steps[i] = t->steps[i];
 		}
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		submit(e);
 		return 0;
 	}
 	l = bpf_ringbuf_reserve(&ring, sizeof(struct wire_long_trace), 0);
 	if (!l)
 		goto full;
-	fill_trace(&l->trace, t, count);
-	for (__u32 i = 0; i < STEPS_SHORT; i++)
-		l->trace.steps[i] = t->steps[i];
-	for (__u32 i = 0; i < STEPS_MAX - STEPS_SHORT; i++) {
-		if (i + STEPS_SHORT >= count)
-			break;
-		l->more[i] = t->steps[i + STEPS_SHORT];
-	}
-	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
+	fill_trace(&l->trace, t, count, 0);
+	fill_steps(l, t, count);
+	submit(l);
 	return 0;
 full:
 	tally_add(TALLY_RING_FULL, count);
@@ -167,19 +205,19 @@ static __always_inline void track_end(struct track *t)
 		track_unlock(t);
 	} else {
 		/* Two CPUs at a buffer that is being freed: one of them has a stale idea of it. */
-		tally_add(TALLY_RING_FULL, t->count);
+		tally_add(TALLY_RING_FULL, t->count + t->has_bytes);
 	}
 }
 
-static __always_inline struct track *track_begin(struct track *t, __u64 packet, __u32 state)
+static __always_inline struct track *track_begin(struct track *t, __u64 now, __u64 packet, __u32 state)
 {
 	t->packet = packet;
 	t->upcall = 0;
 	t->queue_id = 0;
 	t->sender = 0;
-	t->touched = bpf_jiffies64();
+	t->touched = now;
 	t->left_out = t->filter = t->in_ovs = t->unkept = 0;
-	t->count = t->in_dp = 0;
+	t->count = t->in_dp = t->has_bytes = 0;
 	t->dp = t->in_port = t->recirc_id = 0;
 	t->now.dp = t->now.in_port = t->now.recirc_id = 0;
 	t->busy = 0;
@@ -190,10 +228,8 @@ static __always_inline struct track *track_begin(struct track *t, __u64 packet, 
 }
 
 /* A place for a packet that has none, or over what the buffer's last owner left. */
-static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
+static __noinline struct track *track_new_in(struct track_set *s, __u64 head, __u64 now)
 {
-	__u64 now = bpf_jiffies64();
-
 	if (!s)
 		return NULL;
 	for (int i = 0; i < TRACK_WAYS; i++) {
@@ -209,7 +245,7 @@ static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
 	for (int i = 0; i < TRACK_WAYS; i++) {
 		__u64 other = s->heads[i];
 
-		if ((__s64)(now - s->tracks[i].touched) > TRACK_OLD &&
+		if ((__s64)(now - s->tracks[i].touched) > TRACK_OLD_NS &&
 		    __sync_val_compare_and_swap(&s->heads[i], other, head) == other) {
 			if (other)
 				track_end(&s->tracks[i]);
@@ -219,19 +255,19 @@ static __noinline struct track *track_new_in(struct track_set *s, __u64 head)
 	return NULL;
 }
 
-static __always_inline struct track *track_new(__u64 head, __u64 packet, __u32 state)
+static __always_inline struct track *track_new(__u64 head, __u64 now, __u64 packet, __u32 state)
 {
-	struct track *t = track_new_in(track_set_of(head), head);
+	struct track *t = track_new_in(track_set_of(head), head, now);
 
 	if (!t) {
 		tally(TALLY_UNTRACKED);
 		return NULL;
 	}
-	return track_begin(t, packet, state);
+	return track_begin(t, now, packet, state);
 }
 
 /* A socket sends the buffer again, as TCP does what it has no answer to: from here on it is another packet. */
-static __noinline int track_again(struct track *t, __u64 packet)
+static __noinline int track_again(struct track *t, __u64 now, __u64 packet)
 {
 	__u64 sender;
 
@@ -243,7 +279,7 @@ static __noinline int track_again(struct track *t, __u64 packet)
 		track_flush(t);
 	}
 	sender = t->sender;
-	track_begin(t, packet, TRACK_SEEN);
+	track_begin(t, now, packet, TRACK_SEEN);
 	t->sender = sender;
 	return 0;
 }
@@ -266,6 +302,18 @@ static __always_inline void track_record(struct track *t)
 		tally_add(TALLY_MISSED, t->unkept);
 	t->left_out = 0;
 	__sync_fetch_and_add(&tracks_recorded, 1);
+}
+
+/* Keeps the first bytes of a packet that is recorded from now on; they are told with its next steps. */
+static __always_inline void track_bytes(struct track *t, struct sk_buff *skb, __u64 start, __u64 ts, __u32 task)
+{
+	if (!track_lock(t)) {
+		tell_bytes(skb, start, t->packet, ts, task);
+		return;
+	}
+	fill_bytes(&t->bytes, skb, start, ts, task);
+	t->has_bytes = 1;
+	track_unlock(t);
 }
 
 static __always_inline void track_forget(__u64 head)

@@ -140,7 +140,7 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		stage_between(STAGE_LOOKUP, begun, now);
 	up->ts = now;
 	up->begun = begun;
-	up->dp = dp_number(dp);
+	up->dp = dp_number(cpu, dp);
 	up->in_port = get(key, phy.in_port);
 	up->cmd = get(info, cmd);
 	up->portid = get(info, portid);
@@ -170,7 +170,7 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		tally_add(cpu->left_out, -1);
 	cpu->left_out = 0;
 	if (!t && cfg_generic)
-		t = track_new(head, next_id(&cpu->packets), TRACK_SEEN);
+		t = track_new(head, now, next_id(&cpu->packets), TRACK_SEEN);
 	if (t) {
 		up->packet = t->packet;
 		if (t->state == TRACK_SEEN) {
@@ -181,11 +181,12 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		up->packet = next_id(&cpu->packets);
 		bytes = true;
 	}
-	n = this_named();
-	if (!n)
-		return 0;
-	if (bytes)
-		emit_bytes(skb, address_of(skb, data), up->packet, begun, task_number(n));
+	n = &cpu->named;
+	named_now(n);
+	if (bytes && t)
+		track_bytes(t, skb, address_of(skb, data), begun, task_number(n));
+	else if (bytes)
+		tell_bytes(skb, address_of(skb, data), up->packet, begun, task_number(n));
 	/* So that an upcall's events come in their order. */
 	if (t) {
 		if (missed)
@@ -199,7 +200,7 @@ TRACE(ovs_dp_upcall, upcall, struct datapath *dp, struct sk_buff *skb, struct sw
 		struct wire_step step;
 		struct dp_place place;
 
-		lookup_fill(&step, &place, cpu, n, up->dp, 0);
+		step = lookup_fill(&place, cpu, up->dp, 0);
 		tell_step(&of, begun, &step, &place);
 	}
 	userdata = up->cmd == OVS_PACKET_CMD_ACTION ? get(info, userdata) : NULL;
@@ -391,7 +392,9 @@ EXIT(ovs_dp_upcall, upcall_return, struct datapath *dp, struct sk_buff *skb, str
 	struct upcall_kind kind = {};
 	__s32 ret = returned(ctx);
 
-	kind.dp = dp_number(dp);
+	if (!cpu)
+		return 0;
+	kind.dp = dp_number(cpu, dp);
 	if (get(info, cmd) == 1)
 		count_miss(dp, kind.dp);
 	kind.in_port = get(key, phy.in_port);
@@ -399,7 +402,7 @@ EXIT(ovs_dp_upcall, upcall_return, struct datapath *dp, struct sk_buff *skb, str
 	kind.portid = get(info, portid);
 	kind.ret = ret;
 	count_outcome(&upcall_counts, &kind);
-	if (!cpu || !cpu->up.active)
+	if (!cpu->up.active)
 		return 0;
 	cpu->up.active = 0;
 	if (!cpu->up.recorded)

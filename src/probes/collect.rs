@@ -33,8 +33,8 @@ const RING_PERIOD: Duration = Duration::from_millis(40);
 const COUNTER_PERIOD: Duration = Duration::from_millis(250);
 /// How often datapaths, ports and the probes' cost are looked at.
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
-/// A packet that nothing happens to for so long is told while it waits; 25 to 250 ms, as the kernel is built.
-const QUIET_JIFFIES: u64 = 25;
+/// A packet that nothing happens to for so long is told while it waits.
+const QUIET: Duration = Duration::from_millis(100);
 /// Events and runs to a batch, at most about so many.
 const BATCH: usize = 4096;
 /// Batches read from the ring buffer in a row: then it is time for the counters, or for the end.
@@ -119,7 +119,7 @@ fn read(
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => true,
         };
         if stop || Instant::now() >= next_counters {
-            sweep(&attached.upper.skel, if stop { 0 } else { QUIET_JIFFIES });
+            sweep(&attached.upper.skel, if stop { Duration::ZERO } else { QUIET });
         }
         for _ in 0..BATCHES {
             let _ = ring.consume_raw();
@@ -153,9 +153,9 @@ fn read(
     }
 }
 
-/// Has the kernel side tell the steps of packets that nothing happened to for so many jiffies.
-fn sweep(skel: &OvscopeSkel<'_>, quiet: u64) {
-    let mut order = bytemuck::bytes_of(&wire::SweepOrder { quiet }).to_vec();
+/// Has the kernel side tell the steps of packets that nothing happened to for so long.
+fn sweep(skel: &OvscopeSkel<'_>, quiet: Duration) {
+    let mut order = bytemuck::bytes_of(&wire::SweepOrder { quiet: quiet.as_nanos() as u64 }).to_vec();
     let input = ProgramInput { context_in: Some(&mut order), ..ProgramInput::default() };
     // Where the kernel refuses, they are told later, when their buffer is freed.
     let _ = skel.progs.sweep.test_run(input);

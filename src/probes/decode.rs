@@ -13,8 +13,8 @@ use super::{
     },
 };
 use crate::event::{
-    Body, Cookie, DpIfindex, Event, FlowMatch, FlowOp, FlowPut, FlowShape, Name, PacketBytes, PacketExec, PacketId,
-    PortNo, PutKind, Told, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
+    Body, Cookie, DpIfindex, Event, FlowMatch, FlowOp, FlowPut, FlowShape, Name, PacketExec, PacketId, PortNo, PutKind,
+    Told, Ufid, Upcall, UpcallCmd, UpcallEnqueue, UpcallId, UpcallRecv, UpcallReturn,
 };
 
 /// A record that is not one that this program knows: the caller counts it.
@@ -48,9 +48,7 @@ impl Decoder {
             WIRE_FLOW => self.names.flow(&read(bytes).ok_or(Undecoded)?).ok_or(Undecoded),
             WIRE_PACKET => {
                 let packet: WirePacket = read(bytes).ok_or(Undecoded)?;
-                let event = self.names.event(packet.ts, packet.cpu, packet.task);
-                let packet_id = (packet.packet != 0).then_some(PacketId(packet.packet));
-                told.push(Event { packet: packet_id, ..event(bytes_of(&packet)) }.into());
+                told.push(self.names.bytes(&packet.bytes, packet.packet).into());
                 Ok(())
             }
             _ => {
@@ -187,26 +185,8 @@ fn exec(e: &WireOp) -> Body {
     })
 }
 
-/// Where the outer VLAN tag stands in a frame: behind both addresses.
-const VLAN_AT: usize = 12;
-
-/// The kernel keeps the outer VLAN tag beside the data: it is put back to where it is on the wire.
-fn bytes_of(e: &WirePacket) -> Body {
-    let captured = (e.captured as usize).min(wire::SNAPLEN_MAX);
-    let mut data = e.data[..captured].to_vec();
-    let mut len = e.len;
-    if e.vlan_proto != 0 && captured >= VLAN_AT {
-        // The protocol is in network order already, the tag in the host's.
-        let tag = [e.vlan_proto.to_ne_bytes(), e.vlan_tci.to_be_bytes()].concat();
-        data.splice(VLAN_AT..VLAN_AT, tag);
-        len = len.saturating_add(4);
-    }
-    Body::PacketBytes(PacketBytes { len, data: data.into() })
-}
-
 #[cfg(test)]
 mod tests {
-    use bytemuck::Zeroable;
     use proptest::prelude::*;
 
     use super::*;
@@ -215,19 +195,6 @@ mod tests {
         let mut told = Vec::new();
         Decoder::default().decode(bytes, &mut told).ok()?;
         Told::expanded(told).pop()
-    }
-
-    #[test]
-    fn a_vlan_tag_beside_the_data_is_put_back_into_it() {
-        let mut e = WirePacket { kind: WIRE_PACKET, ts: 5, packet: 7, len: 60, captured: 14, ..Zeroable::zeroed() };
-        e.data[12..14].copy_from_slice(&[0x08, 0x00]);
-        e.vlan_proto = 0x8100u16.to_be();
-        e.vlan_tci = 0x2005;
-        let event = decode(bytemuck::bytes_of(&e)).expect("whole");
-        assert_eq!((event.ts, event.packet, event.upcall), (5, Some(PacketId(7)), None));
-        let Body::PacketBytes(bytes) = event.body else { panic!("{event:?}") };
-        assert_eq!(bytes.data[12..], [0x81, 0x00, 0x20, 0x05, 0x08, 0x00]);
-        assert_eq!((bytes.len, bytes.data.len()), (64, 18));
     }
 
     #[test]

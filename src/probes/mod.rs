@@ -16,6 +16,7 @@ mod filter;
 mod host;
 mod ladder;
 mod load;
+mod packet_bytes;
 mod prerequisite;
 mod reasons;
 mod routes;

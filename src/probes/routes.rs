@@ -18,6 +18,8 @@ type Key = ([u32; 5], [u32; 3]);
 pub struct Routes {
     /// Empty until the first one is remembered.
     known: Vec<Option<Known>>,
+    /// Where the last one was: mostly the next packet goes the same.
+    last: usize,
     steps: HashMap<Key, Arc<Step>, foldhash::fast::RandomState>,
 }
 
@@ -36,12 +38,24 @@ impl Routes {
     }
 
     /// The way of these steps, if it is known.
-    pub fn get(&self, trace: &WireTrace, steps: &[WireStep]) -> Option<&Route> {
-        let known = self.known.get(slot(trace, steps))?.as_ref()?;
-        let same = known.place == place(trace)
-            && known.steps.len() == steps.len()
-            && std::iter::zip(&known.steps, steps).all(|(a, b)| numbers(a) == numbers(b));
-        same.then_some(&known.route)
+    pub fn get(&mut self, trace: &WireTrace, steps: &[WireStep]) -> Option<&Route> {
+        if !self.is(self.last, trace, steps) {
+            let slot = slot(trace, steps);
+            if !self.is(slot, trace, steps) {
+                return None;
+            }
+            self.last = slot;
+        }
+        self.known[self.last].as_ref().map(|known| &known.route)
+    }
+
+    /// Whether it is the one in this place.
+    fn is(&self, slot: usize, trace: &WireTrace, steps: &[WireStep]) -> bool {
+        self.known.get(slot).and_then(Option::as_ref).is_some_and(|known| {
+            known.place == place(trace)
+                && known.steps.len() == steps.len()
+                && std::iter::zip(&known.steps, steps).all(|(a, b)| numbers(a) == numbers(b))
+        })
     }
 
     /// Remembers the way of these steps, over another one if need be.

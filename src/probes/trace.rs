@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 
 use super::{
+    packet_bytes::packet_bytes,
     reasons::Reasons,
     routes::Routes,
     symbols::Symbols,
     wire::{
-        STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEP_PLACE, STEPS_MAX, WireDevice, WireFlow, WireStep, WireTask, WireTrace,
+        STEP_ACTION, STEP_DROP, STEP_LOOKUP, STEP_PLACE, STEPS_MAX, WireBytes, WireDevice, WireFlow, WireStep,
+        WireTask, WireTrace, WireWholeTrace,
     },
 };
 use crate::event::{
-    Action, ActionExecute, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup, FlowPtr, Name,
-    Nanos, PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
+    Action, ActionExecute, Afters, Attribute, Body, Comm, DevPoint, DevStep, DpIfindex, Drop, Event, FlowLookup,
+    FlowPtr, Name, Nanos, PacketId, PortNo, Route, Run, Step, Told, Ufid, UpcallId, decode_action,
 };
 
 /// Most names of a kind that are remembered at a time. A CPU tells a name again when another took its place, so what
@@ -21,6 +23,8 @@ const NAMES: usize = 1 << 18;
 
 /// Where a trace's steps begin; those that are too many for a short one follow on them.
 const STEPS_AT: usize = std::mem::offset_of!(WireTrace, steps);
+/// Where the packet's bytes are, in a trace that has them.
+const BYTES_AT: usize = std::mem::offset_of!(WireWholeTrace, bytes);
 
 type ByNumber<T> = HashMap<u32, T, foldhash::fast::RandomState>;
 
@@ -109,7 +113,15 @@ impl Names {
         move |body| Event { ts, cpu, tid, pid, comm, packet: None, upcall: None, body }
     }
 
-    /// All steps of a trace; none when it is not one. `bytes` begin where the ring buffer has them, at a multiple of 8.
+    /// A packet's first bytes; `packet` is 0 where it is not known which.
+    pub fn bytes(&self, e: &WireBytes, packet: u64) -> Event {
+        let event = self.event(e.ts, e.cpu, e.task);
+        let packet = (packet != 0).then_some(PacketId(packet));
+        Event { packet, ..event(Body::PacketBytes(packet_bytes(e))) }
+    }
+
+    /// The packet's bytes, where a trace has them, and all of its steps; none when it is not one. `bytes` begin where the
+    /// ring buffer has them, at a multiple of 8.
     pub fn trace(&mut self, bytes: &[u8], told: &mut Vec<Told>) -> Option<()> {
         let trace: &WireTrace = bytemuck::try_from_bytes(bytes.get(..size_of::<WireTrace>())?).ok()?;
         let count = trace.count as usize;
@@ -118,9 +130,15 @@ impl Names {
         }
         let steps = bytes.get(STEPS_AT..STEPS_AT + count * size_of::<WireStep>())?;
         let steps: &[WireStep] = bytemuck::try_cast_slice(steps).ok()?;
-        // What belongs to one message goes no way that others go, and a run is of one place.
-        let alike = trace.queue_id == 0 && steps.iter().all(|step| step.what != STEP_PLACE);
-        let run = if alike { self.run(trace, steps) } else { None };
+        if trace.has_bytes != 0 {
+            let kept = bytes.get(BYTES_AT..BYTES_AT + size_of::<WireBytes>())?;
+            told.push(self.bytes(bytemuck::try_from_bytes(kept).ok()?, trace.packet).into());
+        }
+        if steps.is_empty() {
+            return Some(());
+        }
+        // What belongs to one message goes no way that others go.
+        let run = if trace.queue_id == 0 { self.run(trace, steps) } else { None };
         match run {
             Some(run) => told.push(Told::Run(run)),
             None => self.steps(trace, steps, told)?,
@@ -132,10 +150,16 @@ impl Names {
     fn run(&mut self, trace: &WireTrace, steps: &[WireStep]) -> Option<Run> {
         let route = match self.routes.get(trace, steps) {
             Some(route) => route.clone(),
+            // A run is of one place.
+            None if steps.iter().any(|step| step.what == STEP_PLACE) => return None,
             None => self.route(trace, steps)?,
         };
         let (packet, upcall) = whose(trace);
-        Run::new(trace.ts, packet, upcall, route, steps.iter().map(|step| step.after).collect())
+        let mut after = [0; STEPS_MAX];
+        for (to, step) in std::iter::zip(&mut after, steps) {
+            *to = step.after;
+        }
+        Run::new(trace.ts, packet, upcall, route, Afters::from_buf_and_len(after, steps.len()))
     }
 
     /// The way of these steps, to be remembered; none where something in it is not known, or not yet.
@@ -337,6 +361,28 @@ mod tests {
         assert_eq!(names().trace(bytemuck::bytes_of(&e), &mut Vec::new()), None);
         let long = WireLongTrace { trace: WireTrace { count: u32::MAX, ..e }, ..Zeroable::zeroed() };
         assert_eq!(names().trace(bytemuck::bytes_of(&long), &mut Vec::new()), None);
+    }
+
+    #[test]
+    fn the_bytes_that_a_trace_has_come_before_its_steps() {
+        let mut e: WireWholeTrace = Zeroable::zeroed();
+        e.steps.trace = WireTrace { packet: 7, kind: WIRE_TRACE, ts: 50, count: 12, has_bytes: 1, ..e.steps.trace };
+        e.bytes = WireBytes { ts: 60, task: 4, cpu: 3, captured: 2, len: 99, ..Zeroable::zeroed() };
+        e.bytes.data[..3].copy_from_slice(&[1, 2, 3]);
+        let all_of = |e: &WireWholeTrace, len: usize| {
+            let mut told = Vec::new();
+            names().trace(&bytemuck::bytes_of(e)[..len], &mut told).map(|()| Told::expanded(told))
+        };
+        let events = all_of(&e, size_of_val(&e)).expect("whole");
+        assert_eq!(events.len(), 13);
+        let Body::PacketBytes(bytes) = &events[0].body else { panic!("{:?}", events[0]) };
+        assert_eq!((&*bytes.data, bytes.len), (&[1, 2][..], 99));
+        assert_eq!((events[0].ts, events[0].cpu, events[0].tid, events[0].packet), (60, 3, 12, Some(PacketId(7))));
+        assert!(events[1..].iter().all(|event| event.packet == Some(PacketId(7)) && event.ts == 50));
+        assert_eq!(all_of(&e, size_of_val(&e) - 1), None);
+        // A packet whose steps were told before.
+        e.steps.trace.count = 0;
+        assert_eq!(all_of(&e, size_of_val(&e)).expect("whole").len(), 1);
     }
 
     fn run_of(names: &mut Names, e: &WireTrace) -> Option<Run> {

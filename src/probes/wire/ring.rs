@@ -86,13 +86,30 @@ wire! {
         kind: u32,
         queue_id: u64,
         recirc_id: u32,
-        pad: u32,
+        has_bytes: u32,
         steps: [WireStep; STEPS_SHORT],
     }
     /// `struct wire_long_trace`.
     struct WireLongTrace {
         trace: WireTrace,
         more: [WireStep; STEPS_MAX - STEPS_SHORT],
+    }
+    /// `struct wire_bytes`.
+    struct WireBytes {
+        ts: u64,
+        task: u32,
+        cpu: u32,
+        captured: u32,
+        len: u32,
+        vlan_proto: u16,
+        vlan_tci: u16,
+        pad: u32,
+        data: [u8; SNAPLEN_MAX],
+    }
+    /// `struct wire_whole_trace`.
+    struct WireWholeTrace {
+        steps: WireLongTrace,
+        bytes: WireBytes,
     }
     /// `struct wire_task`.
     struct WireTask {
@@ -243,16 +260,11 @@ wire! {
     }
     /// `struct wire_packet`.
     struct WirePacket {
-        ts: u64,
         packet: u64,
-        task: u32,
-        captured: u32,
-        len: u32,
-        vlan_proto: u16,
-        vlan_tci: u16,
-        cpu: u32,
+        zero: [u64; 3],
+        pad: u32,
         kind: u32,
-        data: [u8; SNAPLEN_MAX],
+        bytes: WireBytes,
     }
     /// `struct wire_flow_shape`.
     struct WireFlowShape {
