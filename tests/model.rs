@@ -115,8 +115,9 @@ fn the_second_ping_hits_the_flow_that_the_first_one_made() {
     assert_eq!(flow.last_packet, Some(SECOND_REQUEST));
     assert_eq!(flow.last_put.map(|put| (put.ret, put.took_ns)), Some((0, 766_734)));
     assert_eq!(model.flow_count(), 2);
-    assert_eq!(model.top_flows(FlowSort::FirstSeen, false, 0, 1), [request_flow()]);
-    assert_eq!(model.top_flows(FlowSort::FirstSeen, true, 1, 10), [request_flow()]);
+    let first_seen = |descending| model.flow_order(|_| true, FlowSort::FirstSeen, descending);
+    assert_eq!(first_seen(false).keys(0, 1), [request_flow()]);
+    assert_eq!(first_seen(true).keys(1, 10), [request_flow()]);
 }
 
 #[test]
@@ -333,16 +334,14 @@ fn read_everything(model: &Model) {
     }
     for sort in SORTS {
         for descending in [false, true] {
-            let all = model.top_flows(sort, descending, 0, usize::MAX);
-            let order = model.flow_order(|_| true, sort, descending);
+            let mut order = model.flow_order(|_| true, sort, descending);
+            let all = order.keys(0, usize::MAX);
             for (place, key) in all.iter().enumerate() {
                 assert_eq!(order.place(*key), Some(place));
             }
             assert_eq!(all.len(), model.flow_count());
-            assert_eq!(
-                model.top_flows(sort, descending, 1, 2),
-                all.iter().skip(1).take(2).copied().collect::<Vec<_>>()
-            );
+            let mut order = model.flow_order(|_| true, sort, descending);
+            assert_eq!(order.keys(1, 2), all.iter().skip(1).take(2).copied().collect::<Vec<_>>());
         }
     }
     for dimension in DIMENSIONS {

@@ -121,6 +121,20 @@ fn of_several_sessions_the_last_is_told_and_that_there_are_more() {
 }
 
 #[test]
+fn marks_beyond_those_that_are_listed_are_counted() {
+    let marked = |marks: u64| {
+        let marks = (1..=marks).map(|n| Bookmark { at: (10 + n) * SECOND, note: format!("mark {n}") });
+        let marks = marks.map(|mark| Event::host(90 * SECOND, Body::Mark(mark)));
+        of(&[session("hv-17", 9 * SECOND)].into_iter().chain(marks).collect::<Vec<_>>())
+    };
+    assert_eq!((marked(100).marks.len(), marked(100).remarks), (100, vec![]));
+    assert_eq!(
+        (marked(103).marks.len(), &marked(103).remarks[..]),
+        (100, &["3 more marks are not listed".to_owned()][..])
+    );
+}
+
+#[test]
 fn marks_of_replays_are_told_as_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("storm.mcap");

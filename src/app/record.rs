@@ -28,7 +28,7 @@ use crate::{
 /// How often the progress is shown.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// Records until it is told to end, the duration is over, or nothing can be written any more.
+/// Records until it is asked to end, the duration is over, or nothing can be written any more.
 pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     let files = args.files()?;
     // Before a file is made: a host that cannot be traced leaves none behind.
@@ -38,7 +38,7 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     // From here on a signal ends what has begun.
     let asked = asked_to_end();
     tokio::pin!(asked);
-    let (mut recorder, name) = create(args, files, &Header::from(&host))?;
+    let (recorder, name) = create(args, files, &Header::from(&host))?;
     let started = tokio::select! {
         started = Session::start_told(prepared, config, Some(&args.daemon)) => started,
         () = &mut asked => Err(anyhow::anyhow!("asked to end before the probes were attached: nothing was recorded")),
@@ -54,19 +54,31 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
         }
     };
     eprintln!("recording {} (Linux {}) to {name}: Ctrl-C ends it", host.host, host.kernel);
-
-    let mut asking = Asking::new(args.ask);
-    let began = Instant::now();
     let end = async {
         tokio::select! {
             () = asked => {}
             () = after(args.duration) => {}
         }
     };
+    let failed = follow(&mut session, &recorder, Asking::new(args.ask), end).await;
+    session.stop(|told| recorder.give(told)).await;
+    clear_line();
+    seal(recorder, &name).await?;
+    failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
+}
+
+/// Records what comes until `end`, or until nothing more comes or can be written. Returns why the session failed, if it
+/// did.
+async fn follow(
+    session: &mut Session<Told>,
+    recorder: &Recorder,
+    mut asking: Asking,
+    end: impl Future<Output = ()>,
+) -> Option<String> {
+    let began = Instant::now();
     tokio::pin!(end);
     let mut ticks = interval(PROGRESS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failed = None;
     loop {
         tokio::select! {
             from = session.events.recv() => match from {
@@ -74,17 +86,14 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
                     asking.see(&told);
                     recorder.give(told);
                 }
-                Some(FromSource::Ended(Err(why))) => {
-                    failed = Some(why);
-                    break;
-                }
-                _ => break,
+                Some(FromSource::Ended(Err(why))) => return Some(why),
+                _ => return None,
             },
             _ = ticks.tick() => {
                 let progress = recorder.progress();
                 show(began, &progress);
                 if progress.failed.is_some() {
-                    break;
+                    return None;
                 }
                 if let Some(ask) = asking.next(began.elapsed()) {
                     // The service keeps the newest question: one that finds no room is asked again later.
@@ -96,11 +105,13 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
                     asking.sampler.take_back();
                 }
             }
-            () = &mut end => break,
+            () = &mut end => return None,
         }
     }
-    session.stop(|told| recorder.give(told)).await;
-    clear_line();
+}
+
+/// Ends the recording, and says what is in it.
+async fn seal(mut recorder: Recorder, name: &Name) -> anyhow::Result<()> {
     let sealing = tokio::task::spawn_blocking(move || {
         let sealed = recorder.seal();
         (sealed, recorder.progress())
@@ -108,16 +119,16 @@ pub async fn run(args: &RecordArgs) -> anyhow::Result<()> {
     let (sealed, progress) = sealing.await?;
     match sealed {
         Ok(summary) => {
-            eprintln!("{}", told(&name, &summary, &progress));
+            eprintln!("{}", told(name, &summary, &progress));
             if name.path.is_some() && progress.deleted == 0 {
                 eprintln!("look at it, anywhere and without root: ovscope replay {name}");
             }
         }
-        // As with any pipe: who has seen enough goes.
+        // As with any pipe: a reader that has seen enough closes it.
         Err(error @ RecordError::Unread { .. }) => eprintln!("{error}"),
         Err(error) => return Err(error.into()),
     }
-    failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
+    Ok(())
 }
 
 /// Where it is recorded to.
@@ -199,19 +210,19 @@ struct Asking {
     sampler: Sampler,
 }
 
-/// Flows that are asked about in one recording, at most.
+/// How many flows are asked about in one recording, at most.
 const ASKED_MAX: usize = 10_000;
-/// Questions about one flow: detrace has an answer only some time after the flow was put.
+/// How often to ask about one flow: detrace has an answer only some time after the flow was put.
 const TRIES: u8 = 4;
 
 impl Asking {
     fn new(per_second: u32) -> Self {
-        // Only the flows are looked at.
+        // Only the flows are used.
         let model = Model::new(Limits { packets: 64, upcalls: 64, ..Limits::default() });
         Self { per_second, model, asked: HashMap::new(), count: 0, sampler: Sampler::default() }
     }
 
-    /// The events of runs are passed over: the flows that packets hit, and how often, are in the counters.
+    /// The events of runs are skipped: which flows packets hit, and how often, is in the counters.
     fn see(&mut self, told: &[Told]) {
         if self.per_second == 0 {
             return;
@@ -240,7 +251,7 @@ impl Asking {
                 && self.asked.get(&flow.key).is_none_or(|tries| *tries < TRIES)
                 && self.model.answer(flow, Query::Detrace).is_none_or(|a| a.answer.is_err())
         };
-        let (keys, _) = self.model.top_flows_of(fresh, sort, true, 0, 1);
+        let keys = self.model.flow_order(fresh, sort, true).keys(0, 1);
         let flow = self.model.flow(*keys.first()?)?;
         let ask = Ask {
             ufid: flow.ufid?,

@@ -1,4 +1,4 @@
-//! A recording as a source: its events in the time they took, at any speed, paused, stepped and taken back.
+//! A recording as a source: its events in real time or at any other speed, paused, stepped, forwards and back.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,11 +13,11 @@ use super::{
     source::FromSource,
 };
 use crate::{
-    event::{Body, Event, Nanos},
+    event::{Event, Nanos},
     record::{Batch, Recorded},
 };
 
-/// Events that are due within this time are sent together; nobody draws more often.
+/// Events that are due within this time are sent together; the screen is not drawn more often.
 const TICK: Duration = Duration::from_millis(10);
 /// The most events sent at once.
 const MOST: usize = 8192;
@@ -27,9 +27,9 @@ const SLEEP: Duration = Duration::from_secs(3600);
 /// How a recording is replayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// So many times as fast as it was.
+    /// The speed, as a factor of real time.
     pub speed: f64,
-    /// At the end begin again, after this pause.
+    /// At the end, begin again after this pause.
     pub looped: Option<Duration>,
     /// Begin at this moment, and paused.
     pub paused_at: Option<Nanos>,
@@ -41,12 +41,11 @@ impl Default for Options {
     }
 }
 
-/// Replays a recording into `out` until its end, and after that as `commands` say, until the other ends of both are
-/// gone. At each end comes one [`FromSource::Ended`]: with an error where the recording is cut off or damaged, which
-/// says what is missing.
+/// Replays a recording into `out` until its end, and after that as `commands` say, until the other ends of both are gone. At
+/// each end comes one [`FromSource::Ended`], which says what is missing where the recording is cut off or damaged.
 ///
-/// Going back, or far on, sends [`FromSource::Restart`], then the state and the events up to the moment as fast as they
-/// are taken. A recording that is a stream cannot go back (see [`Recorded::can_seek`]): such a command is passed over.
+/// Going back, or far on, sends [`FromSource::Restart`], then the state and the events up to the moment as fast as they are
+/// taken. A recording that is a stream cannot go back (see [`Recorded::can_seek`]): such a command is ignored.
 pub fn spawn(
     reader: Box<dyn Recorded>,
     out: Sender<FromSource>,
@@ -68,7 +67,7 @@ pub fn spawn(
         waiting: VecDeque::new(),
     };
     tokio::spawn(async move {
-        // An error is only that nobody takes the events any more.
+        // An error only means that nobody takes the events any more.
         let _ = player.run().await;
     })
 }
@@ -92,12 +91,12 @@ impl Clock {
         self.position.map(|position| position.saturating_add(passed as u64))
     }
 
-    /// As fast as events are taken: the time is that of the last one.
+    /// As fast as events are taken: the time is that of the last event.
     fn is_unbound(&self) -> bool {
         self.speed.is_infinite()
     }
 
-    /// From now on the time is this.
+    /// Sets the time.
     fn set(&mut self, now: Option<Nanos>) {
         self.position = now;
         self.anchor = Instant::now();
@@ -118,7 +117,7 @@ enum Next {
 }
 
 struct Player {
-    /// Away while a thread reads with it.
+    /// None while a thread reads with it.
     reader: Option<Box<dyn Recorded>>,
     can_go_back: bool,
     out: Sender<FromSource>,
@@ -131,9 +130,9 @@ struct Player {
     begin: Option<Nanos>,
     /// The latest time of an event that was sent.
     last: Nanos,
-    /// Went back since this was last asked.
+    /// Whether it went back since this was last asked.
     restarted: bool,
-    /// It stands behind an event that was stepped to: what else happened at that moment is not sent yet.
+    /// Whether it stands right after an event that was stepped to: what else happened at that moment is not sent yet.
     amid: bool,
     waiting: VecDeque<Event>,
 }
@@ -162,11 +161,11 @@ impl Player {
         }
     }
 
-    /// Events that have been read. Time begins with the first that happened in the datapath: what was found out before
-    /// it, while the program started, is only the state then.
+    /// Takes events that have been read. Time begins with the first that happened in the datapath: what became known before it,
+    /// while the program started, is state.
     async fn take(&mut self, batch: Batch) -> Result<(), Gone> {
         if self.clock.position.is_none() {
-            let Some(first) = batch.events.iter().find(|event| !is_state(event)) else {
+            let Some(first) = batch.events.iter().find(|event| !event.body.is_state()) else {
                 return self.send(FromSource::Events(batch.events)).await;
             };
             self.begin.get_or_insert(first.ts);
@@ -176,7 +175,7 @@ impl Player {
         Ok(())
     }
 
-    /// Reads the next batch in another thread: a stream may keep it waiting for any time.
+    /// Reads the next batch in another thread: a stream may keep it waiting for any length of time.
     async fn read(&mut self) -> Result<Next, Gone> {
         let Some(mut reader) = self.reader.take() else { return Err(Gone) };
         let mut reading = spawn_blocking(move || {
@@ -211,7 +210,7 @@ impl Player {
         Ok(())
     }
 
-    /// Sends so many of the waiting events.
+    /// Sends the first `count` of the waiting events.
     async fn send_first(&mut self, count: usize) -> Result<(), Gone> {
         let events: Vec<Event> = self.waiting.drain(..count).collect();
         self.last = events.iter().fold(self.last, |last, event| last.max(event.ts));
@@ -226,13 +225,13 @@ impl Player {
                     place.map_err(|_| Gone)?.send(message);
                     return Ok(());
                 }
-                // Who sends a command may be the one who has no place for events now.
+                // The one who sends a command may be the one who has no room for events now.
                 Some(command) = self.commands.recv() => self.asked.push_back(command),
             }
         }
     }
 
-    /// Until the next event is due, or a command comes.
+    /// Waits until the next event is due, or a command comes.
     async fn wait(&mut self) -> Result<(), Gone> {
         let Some(next) = self.waiting.front().map(|event| event.ts) else { return Ok(()) };
         let paused = self.clock.paused;
@@ -253,7 +252,7 @@ impl Player {
     /// The recording is at its end: begin again, or wait until somebody goes back.
     async fn end(&mut self, how: Result<(), String>) -> Result<(), Gone> {
         if let Some(pause) = self.options.looped.filter(|_| self.can_go_back) {
-            // Time does not go on behind the end, neither here nor while a command is waited for.
+            // Time does not go on after the end, neither here nor while waiting for a command.
             self.clock.set(self.clock.now().map(|now| now.min(self.last)));
             tokio::select! {
                 () = sleep(pause), if !self.clock.paused => return self.jump(self.begin.unwrap_or(0)).await,
@@ -266,7 +265,7 @@ impl Player {
         self.send(FromSource::Ended(how)).await?;
         self.restarted = false;
         while !self.restarted {
-            // Time does not go on behind the end.
+            // Time does not go on after the end.
             self.clock.set(self.clock.now().map(|now| now.min(self.last)));
             let command = if let Some(command) = self.asked.pop_front() {
                 command
@@ -313,7 +312,7 @@ impl Player {
         }
     }
 
-    /// Goes on to the next event of a kind and stands still there; at the end where there is none.
+    /// Goes on to the next event of a kind and stops there; at the end where there is none.
     async fn next_of(&mut self, until: Until) -> Result<(), Gone> {
         self.clock.set(self.clock.now());
         self.clock.paused = true;
@@ -331,7 +330,7 @@ impl Player {
             match self.read().await? {
                 Next::Batch(Batch { events, keyframe: true }) => self.send(FromSource::Events(events)).await?,
                 Next::Batch(batch) => self.take(batch).await?,
-                // It is found again by who reads next, and told.
+                // The next read finds it again, and reports it.
                 Next::End(_) => return Ok(()),
             }
         }
@@ -350,7 +349,7 @@ impl Player {
         Ok(())
     }
 
-    /// To a moment, from the keyframe before it on.
+    /// Goes to a moment, from the keyframe before it on.
     async fn jump(&mut self, to: Nanos) -> Result<(), Gone> {
         let Some(mut reader) = self.reader.take() else { return Err(Gone) };
         let (reader, sought) = spawn_blocking(move || {
@@ -371,22 +370,7 @@ impl Player {
     }
 }
 
-/// Whether it tells how something is, and not that something happened.
-fn is_state(event: &Event) -> bool {
-    matches!(
-        event.body,
-        Body::Session(_)
-            | Body::Datapaths { .. }
-            | Body::Probes { .. }
-            | Body::Daemon(_)
-            | Body::DaemonFigures(_)
-            | Body::DaemonAnswer(_)
-            | Body::DaemonTrace(_)
-            | Body::Mark(_)
-    )
-}
-
-/// The next events, or how it ended.
+/// The next events, or how the recording ended.
 fn next(reader: &mut Box<dyn Recorded>) -> Next {
     match reader.next_batch() {
         Some(Ok(batch)) => Next::Batch(batch),

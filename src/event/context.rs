@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comm, DpIfindex, DropCounter, Field, FlowPtr, HandlerSched, Nanos, PortNo, StageCounter, Ufid, UpcallCmd};
 
-/// The kernel side's exact counters, summed over CPUs but for upcalls, since the probes were attached (not since the datapath was
-/// made: what `ovs-dpctl show` counted before that is not in them). Kept in per-CPU maps, whatever the detail.
+/// The kernel side's exact counters since the probes were attached (not since the datapath was made: what `ovs-dpctl show`
+/// counted before that is not in them). All but the upcalls are summed over CPUs. They are exact however few events are
+/// recorded one by one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
     /// Lookups, by datapath.
@@ -21,14 +22,14 @@ pub struct Counters {
     pub dels: Vec<ErrnoCounter>,
     /// Messages received by handlers.
     pub received: u64,
-    /// Flows whose hits changed since the last of these events, with their hits so far.
+    /// Flows whose hits grew since the previous reading, with their hits so far.
     pub flows: Vec<FlowCounter>,
-    /// Hits of flows that had no room in the kernel's table, or whose entry was taken by another.
+    /// Hits of flows that had no room in the kernel side's table, or whose entry another flow took over.
     pub flow_hits_uncounted: u64,
     /// What the datapath dropped, by its own reasons; always empty before Linux 6.6, which has none.
     #[serde(default)]
     pub drops: Vec<DropCounter>,
-    /// What the scheduler did with each handler's thread; empty where that is not looked at.
+    /// What the scheduler did with each handler's thread; empty where that is not observed.
     #[serde(default)]
     pub handlers: Vec<HandlerSched>,
     /// How long the stages of all upcalls took so far. Read once a second, and empty in between.
@@ -41,7 +42,7 @@ pub struct Counters {
 pub struct DpCounters {
     /// The datapath; 0 where its number is not known yet.
     pub dp: DpIfindex,
-    /// Its flow table's address, which tells two datapaths of unknown number apart; in JSON hex, as flows are.
+    /// Its flow table's address, which tells datapaths of unknown number apart; in JSON hex, as flows' addresses are.
     #[serde(with = "super::ids::hex")]
     #[schemars(with = "FlowPtr")]
     pub table: u64,
@@ -66,16 +67,16 @@ pub struct UpcallCounter {
     pub cmd: UpcallCmd,
     /// The handler's netlink port.
     pub port: u32,
-    /// The CPU that they were made on; none in recordings that did not tell CPUs apart.
+    /// The CPU that they were made on; none in recordings that do not tell CPUs apart.
     #[serde(default)]
     pub cpu: Option<u32>,
-    /// 0, or minus an errno: what `ovs_dp_upcall` returned. What is not 0 was lost.
+    /// What `ovs_dp_upcall` returned: 0, or minus an errno where the packet was lost.
     pub ret: i32,
     /// How many.
     pub count: u64,
 }
 
-/// How often something ended with this.
+/// How often an operation ended with one outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrnoCounter {
     /// 0, or minus an errno.
@@ -102,11 +103,11 @@ pub struct FlowCounter {
     /// Bytes of the packets that hit it, as the kernel counts them for a flow; none where they are not counted.
     #[serde(default)]
     pub bytes: Option<u64>,
-    /// When the hits were seen to have grown: the last hit is at most one reading (a second) older.
+    /// When the hits were last seen to have grown: the last hit is at most one reading (a second) older than this.
     pub last: Nanos,
 }
 
-/// What is missing in the events, since the start, by reason. Never resets within a session.
+/// What is missing from the events, by reason, since the session began. Only ever grows within a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// Events that did not fit into the ring buffer.
@@ -115,8 +116,7 @@ pub struct Loss {
     pub over_budget: u64,
     /// Upcalls left out because the event budget was spent. Their counters are right.
     pub upcalls_over_budget: u64,
-    /// What the daemon told by its USDT probes that belongs to no recorded upcall, left out because the event budget was
-    /// spent.
+    /// Events of the daemon's USDT probes that belong to no recorded upcall, left out because the event budget was spent.
     #[serde(default)]
     pub told_over_budget: u64,
     /// Packets that hit a flow, left out by `-f`, `--where` or `--datapath`. Their counters are right.
@@ -129,19 +129,19 @@ pub struct Loss {
     pub not_sampled: u64,
     /// Packets that had no room in the kernel's tracking table.
     pub untracked: u64,
-    /// Runs of a probe that the kernel left out, as the same probe was just at work on that CPU (`recursion_misses`):
-    /// what it would have seen or counted is missing. With them the steps of a packet before it was chosen that there was
-    /// no room for.
+    /// Runs of a probe that the kernel left out because the same probe was already running on that CPU
+    /// (`recursion_misses`): what they would have seen or counted is missing. Also the steps of packets that were chosen
+    /// late (`--where 'reason = …'`), beyond those that were held back for them.
     #[serde(default)]
     pub missed_runs: u64,
-    /// Events that came but could not be decoded.
+    /// Events that arrived and could not be decoded.
     pub undecoded: u64,
     /// Events that the recorder could not keep up with.
     pub not_recorded: u64,
 }
 
 impl Loss {
-    /// What the upcalls that are seen one by one are of all, in a word; none where they are all.
+    /// In a word, how the upcalls that are seen one by one were picked from all of them; none where they are all.
     pub fn upcalls_are(&self) -> Option<&'static str> {
         match self {
             Self { upcalls_filtered_out: 1.., .. } => Some("filtered"),
@@ -150,13 +150,21 @@ impl Loss {
         }
     }
 
-    /// Whether anything was lost, other than left out on purpose.
+    /// How much was lost, as opposed to left out on purpose by the budget, a filter or `--sample`.
+    pub fn lost(&self) -> u64 {
+        // A recording from elsewhere may hold any numbers.
+        [self.ring_full, self.untracked, self.missed_runs, self.undecoded, self.not_recorded]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Whether anything was lost, as opposed to left out on purpose.
     pub fn any(&self) -> bool {
-        self.ring_full + self.untracked + self.missed_runs + self.undecoded + self.not_recorded > 0
+        self.lost() > 0
     }
 }
 
-/// What is looked at, and with what. Enough to read a recording on another machine.
+/// The traced host and the program that traces it: what it takes to read a recording on another machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// The program and its version.
@@ -167,25 +175,25 @@ pub struct Session {
     pub kernel: String,
     /// Its machine, as `uname -m`.
     pub machine: String,
-    /// CPUs that can be.
+    /// How many CPUs it can have.
     pub cpus: u32,
-    /// The daemon's version as it says itself; empty where it did not answer.
+    /// The daemon's version, as it reports it; empty where it did not answer.
     pub ovs_version: String,
     /// The command line of the session.
     pub command: String,
-    /// How the monotonic clock stands to the wall.
+    /// How the monotonic clock relates to the wall clock.
     pub clock: Clock,
 }
 
 impl Session {
-    /// Whether it is this one said again, and not one before or after it: the probes of each count from 0 and give
-    /// identities from 1.
+    /// Whether the other is this same session, said again. The probes of another one count from 0 and give identities
+    /// from 1.
     pub fn is_same(&self, other: &Self) -> bool {
         self.host == other.host && self.clock.monotonic == other.clock.monotonic
     }
 }
 
-/// One moment on both clocks, to read events' times as times of day.
+/// One moment on both clocks, by which events' times become times of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Clock {
     /// The moment on `CLOCK_MONOTONIC`.
@@ -205,7 +213,7 @@ pub struct Datapath {
     pub name: String,
     /// Its ports.
     pub ports: Vec<Port>,
-    /// The kernel's own counts since the datapath was made (`struct ovs_dp_stats`): hit, missed, lost, flows.
+    /// The kernel's own counts since the datapath was made; none where it was not asked.
     pub stats: Option<DpStats>,
 }
 
@@ -243,16 +251,16 @@ pub struct Port {
     pub ifindex: u32,
 }
 
-/// Something the program can see, with what it sees it.
+/// Something that can be observed, and the probe that observes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capability {
     /// What: `flow_lookup`, `upcall`, … as the events' `type`, or `counters`.
     pub name: String,
-    /// How it stands.
+    /// Whether it works.
     pub state: CapabilityState,
     /// What it is attached to, or would be: `fexit ovs_flow_tbl_lookup_stats`.
     pub probe: String,
-    /// Why it is not as it should be, and what to do; empty when attached.
+    /// Why it is degraded, missing or off, and what to do; empty when attached.
     pub why: String,
     /// What it has cost so far, where the kernel says so.
     pub cost: Option<ProbeCost>,
@@ -265,21 +273,22 @@ impl Capability {
     }
 }
 
-/// How a capability stands.
+/// Whether a capability works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CapabilityState {
-    /// As it should be.
+    /// Attached in the best way there is.
     Attached,
-    /// Attached, with less than it could.
+    /// Attached in a lesser way: at higher cost, or seeing less.
     Degraded,
-    /// Not there.
+    /// Asked for, and could not be attached.
     Missing,
     /// Not asked for.
     Off,
 }
 
-/// What a BPF program has cost (`run_time_ns` and `run_cnt` of its info; only while the kernel's BPF statistics are on).
+/// What a BPF program has cost (`run_time_ns` and `run_cnt` of `struct bpf_prog_info`, while the kernel's BPF statistics
+/// are on).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeCost {
     /// Runs since it was loaded.
@@ -297,14 +306,14 @@ pub enum DaemonState {
         /// Its process id, as the socket's name has it.
         #[serde(rename = "daemon_pid")]
         pid: u32,
-        /// What it says it is.
+        /// What it answers to `version`.
         version: String,
         /// How long `version` took, in nanoseconds.
         round_trip_ns: u64,
-        /// Commands this program would use and the daemon lacks.
+        /// Commands that ovscope would use and the daemon does not have.
         missing: Vec<String>,
     },
-    /// It does not.
+    /// It is not there, or does not answer.
     Down {
         /// Why, and what to do.
         why: String,
@@ -346,7 +355,7 @@ pub struct DaemonTrace {
     pub ufid: Option<Ufid>,
     /// What was asked: a key as `ovs-dpctl` writes them.
     pub key: String,
-    /// Asked without anybody's doing, as a sample of flows that differ in this field.
+    /// The program asked by itself, for a sample of flows that differ in this field; none where somebody asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sample_of: Option<Field>,
     /// The text, or why there is none. From outside: may hold anything.
@@ -355,7 +364,7 @@ pub struct DaemonTrace {
     pub took_ns: u64,
 }
 
-/// A note that somebody made while they looked.
+/// A moment that somebody marked, with a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bookmark {
     /// The moment it is about, which may be long before the event's own time.
@@ -364,7 +373,7 @@ pub struct Bookmark {
     pub note: String,
 }
 
-/// Names a task for messages, `handler3/130`.
+/// A task as it is named on the screen, `handler3/130`.
 pub fn task_name(comm: Comm, tid: u32) -> String {
     format!("{comm}/{tid}")
 }

@@ -3,17 +3,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Tracepoint `skb:kfree_skb` on a recorded packet: the packet, or a clone of it, is freed as dropped. What the kernel
-/// frees without calling it a drop (`consume_skb`: also a miss that could not be queued for -EAGAIN, and before 6.6 what a
-/// flow or a meter drops) is not seen.
+/// Tracepoint `skb:kfree_skb` on a recorded packet: the packet, or a clone of it, is freed as dropped. Not seen is what the
+/// kernel frees with `consume_skb`, which does not count as a drop: a miss that could not be queued for -EAGAIN, and
+/// before Linux 6.6 what a flow or a meter drops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drop {
-    /// `enum skb_drop_reason`; from 65536 on a subsystem's own: `subsystem << 16 | place`. Numbers differ between
-    /// kernels.
+    /// `enum skb_drop_reason`; from 65536 on a subsystem's own, `subsystem << 16 | reason`. Numbers differ between kernels.
     pub reason: u32,
-    /// The reason's name on the traced host: `NO_SOCKET`, `OVS_DROP_METER`; empty where the kernel does not tell it.
+    /// The reason's name on the traced host: `NO_SOCKET`, `OVS_DROP_METER`; empty where the kernel does not name it.
     pub name: String,
-    /// Where in the kernel: `symbol+0x1f` with the module's name behind, as in /proc/kallsyms; an address in hex where the
+    /// Where in the kernel: `symbol+0x1f`, followed by the module's name as in /proc/kallsyms; an address in hex where the
     /// symbols could not be read.
     pub location: String,
 }
@@ -26,7 +25,8 @@ impl Drop {
     }
 }
 
-/// Packets that the datapath dropped for one of its own reasons, since the probes were attached: exact, recorded or not.
+/// Packets that the datapath dropped for one of its own reasons since the probes were attached; exact, whether the packets
+/// were recorded or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DropCounter {
     /// As in [`Drop`].
@@ -37,7 +37,7 @@ pub struct DropCounter {
     pub count: u64,
 }
 
-/// What a handler's thread did since it first received an upcall of this session, by the scheduler's tracepoints. The
+/// What a handler's thread has done, by the scheduler's tracepoints, since it first received an upcall in this session. The
 /// three times add up to the time since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HandlerSched {

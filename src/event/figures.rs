@@ -1,35 +1,35 @@
-//! What the daemon counts of itself.
+//! The daemon's own counters.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `upcall/show` and `coverage/show` said, one after the other.
+/// What `upcall/show` and `coverage/show` answered, asked one right after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonFigures {
-    /// The process that said so, as its socket's name has it: another one counts from 0.
+    /// The process that answered, by its socket's name. Another process counts from 0.
     #[serde(rename = "daemon_pid")]
     pub pid: u32,
     /// Its datapaths; empty where it has no `upcall/show`.
     pub udpifs: Vec<UdpifFigures>,
-    /// Its event counters by name, since it began: those that are not 0. Empty where it has no `coverage/show`. From
+    /// Its event counters by name since it began, those that are not 0. Empty where it has no `coverage/show`. From
     /// outside: may hold anything.
     pub coverage: BTreeMap<String, u64>,
 }
 
-/// What it keeps of one kind of datapath (`upcall_unixctl_show` in `ofproto/ofproto-dpif-upcall.c`).
+/// One kind of datapath, as `upcall/show` has it (`upcall_unixctl_show` in `ofproto/ofproto-dpif-upcall.c`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct UdpifFigures {
     /// Its name, `system@ovs-system`. From outside: may hold anything.
     pub name: String,
     /// Flows in the datapath when the revalidators last looked.
     pub flows: u64,
-    /// The average of that.
+    /// Their average over time.
     pub flows_average: u64,
-    /// The most there have been.
+    /// The most there have ever been.
     pub flows_max: u64,
-    /// The most that there may be now: it shrinks while dumps take long.
+    /// The flow limit now: it shrinks while dumps take long.
     pub limit: u64,
     /// How long the last dump of all flows took, in milliseconds.
     pub dump_ms: u64,

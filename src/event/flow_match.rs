@@ -1,6 +1,6 @@
 //! What a flow matches: the fields of its key under its mask.
 
-mod netlink;
+mod key;
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,8 @@ use std::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use netlink::parts;
+use super::MacAddr;
+use key::parts;
 
 /// How a field's values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,8 @@ macro_rules! fields {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Field {
             $($(#[$doc])* $field,)*
-            /// An attribute that this program does not take apart, by its number; of a tunnel's attributes from 256 on.
-            /// Its value is a digest of its bytes under the mask.
+            /// An attribute that this program does not take apart, by its number; 256 more for a tunnel's attributes.
+            /// Its value is a digest of the attribute's bytes.
             Other(u16),
         }
 
@@ -72,13 +73,13 @@ macro_rules! fields {
 }
 
 fields! {
-    /// The pass through the datapath.
+    /// The recirculation id: which pass through the datapath it is.
     RecircId "recirc_id" 32 Hex,
     /// The datapath's hash of the packet.
     DpHash "dp_hash" 32 Hex,
-    /// The packet's priority in the host.
+    /// The packet's priority in the host's stack (`skb->priority`).
     SkbPriority "skb_priority" 32 Hex,
-    /// The packet's mark in the host.
+    /// The packet's mark in the host's stack (`skb->mark`).
     SkbMark "skb_mark" 32 Hex,
     /// The port it came in by.
     InPort "in_port" 32 Decimal,
@@ -88,9 +89,9 @@ fields! {
     TunSrc "tun_src" 32 Ipv4,
     /// The tunnel's outer destination.
     TunDst "tun_dst" 32 Ipv4,
-    /// The same of a tunnel over IPv6.
+    /// The outer source of a tunnel over IPv6.
     TunIpv6Src "tun_ipv6_src" 128 Ipv6,
-    /// Likewise.
+    /// The outer destination of a tunnel over IPv6.
     TunIpv6Dst "tun_ipv6_dst" 128 Ipv6,
     /// The outer header's type of service.
     TunTos "tun_tos" 8 Hex,
@@ -100,7 +101,7 @@ fields! {
     TunTpSrc "tun_tp_src" 16 Decimal,
     /// The outer UDP destination port.
     TunTpDst "tun_tp_dst" 16 Decimal,
-    /// What connection tracking says of it.
+    /// What connection tracking says of the packet, bits `OVS_CS_F_*`.
     CtState "ct_state" 32 Hex,
     /// The connection's zone.
     CtZone "ct_zone" 16 Decimal,
@@ -108,21 +109,21 @@ fields! {
     CtMark "ct_mark" 32 Hex,
     /// The connection's label.
     CtLabel "ct_label" 128 Hex,
-    /// The connection's first source.
+    /// The source address of the connection's original direction.
     CtNwSrc "ct_nw_src" 32 Ipv4,
-    /// The connection's first destination.
+    /// The destination address of the connection's original direction.
     CtNwDst "ct_nw_dst" 32 Ipv4,
-    /// The same of a connection over IPv6.
+    /// The same source over IPv6.
     CtIpv6Src "ct_ipv6_src" 128 Ipv6,
-    /// Likewise.
+    /// The same destination over IPv6.
     CtIpv6Dst "ct_ipv6_dst" 128 Ipv6,
     /// The connection's protocol.
     CtNwProto "ct_nw_proto" 8 Decimal,
-    /// The connection's first source port.
+    /// The source port of the connection's original direction.
     CtTpSrc "ct_tp_src" 16 Decimal,
-    /// The connection's first destination port.
+    /// The destination port of the connection's original direction.
     CtTpDst "ct_tp_dst" 16 Decimal,
-    /// Whether it has an Ethernet header, and what else it is.
+    /// Namespace and type of the packet: 0 is Ethernet, anything else has no Ethernet header.
     PacketType "packet_type" 32 Hex,
     /// The source MAC.
     EthSrc "eth_src" 48 Mac,
@@ -132,13 +133,13 @@ fields! {
     VlanTci "vlan_tci" 16 Hex,
     /// The inner VLAN's tag.
     InnerVlanTci "inner_vlan_tci" 16 Hex,
-    /// What kind of tag the outer VLAN's is.
+    /// The outer tag's TPID.
     VlanTpid "vlan_tpid" 16 Hex,
-    /// What kind of tag the inner VLAN's is.
+    /// The inner tag's TPID.
     InnerVlanTpid "inner_vlan_tpid" 16 Hex,
-    /// The protocol in the frame.
+    /// The Ethertype behind the VLAN tags.
     EthType "eth_type" 16 Hex,
-    /// The first MPLS label with its flags.
+    /// The uppermost MPLS label stack entry.
     MplsLse "mpls_lse" 32 Hex,
     /// The IPv4 source.
     Ipv4Src "ipv4_src" 32 Ipv4,
@@ -150,7 +151,7 @@ fields! {
     Ipv6Dst "ipv6_dst" 128 Ipv6,
     /// The IPv6 flow label.
     Ipv6Label "ipv6_label" 32 Hex,
-    /// The protocol in the packet.
+    /// The IP protocol.
     IpProto "ip_proto" 8 Decimal,
     /// The type of service or traffic class.
     IpTos "ip_tos" 8 Hex,
@@ -180,21 +181,21 @@ fields! {
     Icmpv6Type "icmpv6_type" 8 Decimal,
     /// The code in `ICMPv6`.
     Icmpv6Code "icmpv6_code" 8 Decimal,
-    /// Who an ARP packet is from.
+    /// ARP: the sender's IP address.
     ArpSpa "arp_spa" 32 Ipv4,
-    /// Whom it is about.
+    /// ARP: the target's IP address.
     ArpTpa "arp_tpa" 32 Ipv4,
-    /// Question or answer.
+    /// ARP: 1 request, 2 reply.
     ArpOp "arp_op" 16 Decimal,
-    /// The MAC it is from.
+    /// ARP: the sender's MAC.
     ArpSha "arp_sha" 48 Mac,
-    /// The MAC it is about.
+    /// ARP: the target's MAC.
     ArpTha "arp_tha" 48 Mac,
-    /// Whom a neighbour discovery is about.
+    /// Neighbour discovery: the target address.
     NdTarget "nd_target" 128 Ipv6,
-    /// The MAC it is from.
+    /// Neighbour discovery: the source link-layer address option.
     NdSll "nd_sll" 48 Mac,
-    /// The MAC it is about.
+    /// Neighbour discovery: the target link-layer address option.
     NdTll "nd_tll" 48 Mac,
 }
 
@@ -264,15 +265,12 @@ impl fmt::Display for FieldMatch {
     }
 }
 
-/// A value as its field is written.
+/// A value in the notation of its field.
 pub fn written(field: Field, value: u128) -> String {
     match field.form() {
         Form::Decimal => value.to_string(),
         Form::Hex => format!("{value:#x}"),
-        Form::Mac => {
-            let [_, _, bytes @ ..] = (value as u64).to_be_bytes();
-            bytes.map(|byte| format!("{byte:02x}")).join(":")
-        }
+        Form::Mac => MacAddr::from_bits(value).to_string(),
         Form::Ipv4 => Ipv4Addr::from_bits(value as u32).to_string(),
         Form::Ipv6 => Ipv6Addr::from_bits(value).to_string(),
     }
@@ -283,26 +281,20 @@ fn unwritten(field: Field, text: &str) -> Option<u128> {
     let value = match field.form() {
         Form::Decimal => text.parse().ok()?,
         Form::Hex => u128::from_str_radix(text.strip_prefix("0x")?, 16).ok()?,
-        Form::Mac => {
-            let bytes: Vec<u128> =
-                text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok().map(u128::from)).collect::<Option<_>>()?;
-            bytes
-                .iter()
-                .take(6 * usize::from(bytes.len() == 6))
-                .fold(None, |sum: Option<u128>, byte| Some(sum.unwrap_or(0) << 8 | byte))?
-        }
+        Form::Mac => text.parse::<MacAddr>().ok()?.to_bits(),
         Form::Ipv4 => text.parse::<Ipv4Addr>().ok()?.to_bits().into(),
         Form::Ipv6 => text.parse::<Ipv6Addr>().ok()?.to_bits(),
     };
     (value <= FieldMatch::all(field)).then_some(value)
 }
 
-/// All that a flow matches, by field; what is wildcarded altogether is not there.
+/// All that a flow matches, by field. A field that is wildcarded altogether is absent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FlowMatch(Box<[FieldMatch]>);
 
 impl FlowMatch {
-    /// Of these fields, in any order; the first of each counts, and none without a mask.
+    /// A match on these fields, given in any order. Of a field that stands twice the first counts; one whose mask is 0
+    /// is left out.
     pub fn new(fields: impl IntoIterator<Item = FieldMatch>) -> Self {
         let mut by_field = BTreeMap::new();
         for FieldMatch { field, value, mask } in fields {
@@ -314,8 +306,8 @@ impl FlowMatch {
         Self(by_field.into_values().collect())
     }
 
-    /// Of the payloads of `OVS_FLOW_ATTR_KEY` and `OVS_FLOW_ATTR_MASK`; without the second every bit counts. What is
-    /// cut off or does not fit together is passed over.
+    /// Reads the payloads of `OVS_FLOW_ATTR_KEY` and `OVS_FLOW_ATTR_MASK`; without the second every bit counts.
+    /// Attributes that are cut off, or that only one of the two has, are passed over.
     pub fn read(key: &[u8], mask: Option<&[u8]>) -> Self {
         let masks: Option<BTreeMap<Field, u128>> = mask.map(|mask| parts(mask).into_iter().collect());
         Self::new(parts(key).into_iter().map(|(field, value)| {
@@ -333,7 +325,7 @@ impl FlowMatch {
         &self.0
     }
 
-    /// What it says of a field.
+    /// The match on a field; none where the field is wildcarded.
     pub fn get(&self, field: Field) -> Option<&FieldMatch> {
         self.0.binary_search_by_key(&field, |of| of.field).ok().map(|at| &self.0[at])
     }

@@ -5,8 +5,9 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A packet's identity: one for the packet, its clones and its re-injection. Unique within a session; the kernel side
-/// makes it as `cpu << 40 | sequence of that cpu`, so it stays below 2^53 and survives any JSON reader.
+/// A packet's identity: one for the packet, its clones and its re-injection. Unique within a session. The kernel side
+/// makes it as `cpu << 40 | sequence`, a sequence for each CPU, so that it stays below 2^53 (up to 8192 CPUs) and survives
+/// any JSON reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PacketId(pub u64);
@@ -34,11 +35,11 @@ pub struct DpIfindex(pub u32);
 pub struct PortNo(pub u32);
 
 impl PortNo {
-    /// No port, or none that is known: `ODPP_NONE` of OVS, all ones.
+    /// No port, or an unknown one: `ODPP_NONE` of OVS, all ones.
     pub const NONE: Self = Self(u32::MAX);
 }
 
-/// The address of a `struct sw_flow` or of its actions. Says "the same one" and nothing else.
+/// The address of a `struct sw_flow` or of its actions: good for telling whether two are the same, and nothing else.
 /// In JSON a string of hex digits, as 64-bit numbers do not survive every reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowPtr(pub u64);
@@ -122,8 +123,8 @@ pub(super) mod hex {
     }
 }
 
-/// A name of at most 15 bytes from the kernel, a task's or a device's, NUL-padded. Not to be trusted: it can hold any
-/// bytes, escape sequences too; [`fmt::Display`] shows what is not printable as `?`.
+/// The name of a task or a device from the kernel: at most 15 bytes, NUL-padded. Not to be trusted: it can hold any bytes,
+/// escape sequences too; [`fmt::Display`] shows control characters as `?`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Name(pub [u8; 16]);
 

@@ -1,9 +1,9 @@
-//! The vocabulary: every event ovscope knows, as plain typed data, with its JSON form. Knows nothing else.
+//! The vocabulary: every event that ovscope knows, as plain typed data, with its JSON form. Depends on no other module.
 //!
 //! Data has one road: a source (ring buffer, file, stream) makes [`Event`]s, the model applies them, the screen draws
-//! the model, and the recorder sits on the same stream. Where many packets go the same way, a source may tell a packet's
-//! events as one [`Run`], which stands for just those events. Whatever any of them needs to know is therefore an event:
-//! also the kernel's counters, the names of ports, the state of the probes, losses and the daemon's answers.
+//! the model, and the recorder taps the same stream. So whatever any of them needs to know is an event: the kernel's
+//! counters, the names of ports, the state of the probes, losses and the daemon's answers, too. Where many packets go the
+//! same way, a source may give a packet's events together as one [`Run`], which stands for exactly those events.
 
 mod action;
 mod context;
@@ -11,7 +11,9 @@ mod drop;
 mod figures;
 mod flow_match;
 mod ids;
+mod mac;
 mod names;
+mod netlink;
 mod path;
 mod run;
 mod schema;
@@ -19,8 +21,8 @@ mod stage;
 mod usdt;
 
 pub use action::{
-    Action, ActionError, ActionExecute, AddMpls, Attribute, CheckPktLen, Cookie, Ct, EthAddr, Family, Labels, Mark,
-    MplsLse, Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
+    Action, ActionError, ActionExecute, AddMpls, Attribute, CheckPktLen, Cookie, Ct, Family, Labels, Mark, MplsLse,
+    Nat, NatDir, Nested, Nsh, Psample, PushEth, Sample, SetKey, Tunnel, Userspace, Why, decode_action,
 };
 pub use context::{
     Bookmark, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, DaemonTrace, Datapath,
@@ -30,6 +32,7 @@ pub use drop::{Drop, DropCounter, HandlerSched};
 pub use figures::{DaemonFigures, UdpifFigures};
 pub use flow_match::{Field, FieldMatch, FlowMatch, Form, written};
 pub use ids::{Comm, DpIfindex, FlowPtr, Name, PacketId, PortNo, Ufid, UpcallId};
+pub use mac::{MacAddr, MacAddrError};
 pub use names::{drop_reason_name, errno_meaning, errno_name};
 pub use path::{
     DevPoint, DevStep, FlowLookup, FlowOp, FlowPut, FlowShape, PacketBytes, PacketExec, PutKind, Upcall, UpcallCmd,
@@ -53,16 +56,16 @@ pub struct Event {
     pub ts: Nanos,
     /// The CPU it happened on.
     pub cpu: u32,
-    /// The kernel's thread id of the task that ran; 0 when idle (softirq on an idle CPU) or not from the kernel.
+    /// Thread id of the task that ran; 0 on an idle CPU (softirq), and for events that do not come from the kernel.
     pub tid: u32,
     /// Its process (thread group) id.
     pub pid: u32,
     /// Its name.
     pub comm: Comm,
-    /// The packet it belongs to. One identity through clones, the upcall and the re-injection.
+    /// The packet it belongs to: one identity through clones, the upcall and the re-injection.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub packet: Option<PacketId>,
-    /// The upcall it belongs to, from the upcall itself to the actions of the re-injected packet.
+    /// The upcall it belongs to, from the upcall itself to the actions on the re-injected packet.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub upcall: Option<UpcallId>,
     /// What happened. In JSON its fields stand beside the others, with `type` as its name.
@@ -80,15 +83,15 @@ pub enum Body {
     Upcall(Upcall),
     /// A packet, or one GSO segment of it, was queued on a handler's netlink socket, or could not be.
     UpcallEnqueue(UpcallEnqueue),
-    /// The datapath is done with sending it up.
+    /// The datapath has finished sending a packet to userspace.
     UpcallReturn(UpcallReturn),
-    /// A handler thread took it from its socket.
+    /// A handler thread received a message of an upcall from its socket.
     UpcallRecv(UpcallRecv),
     /// A flow was installed or changed.
     FlowPut(FlowPut),
-    /// What a flow that was installed matches.
+    /// What a newly installed flow matches.
     FlowShape(Box<FlowShape>),
-    /// A packet was given back to the datapath with actions.
+    /// Userspace gave a packet back to the datapath with actions.
     FlowExec(PacketExec),
     /// A flow was deleted.
     FlowDel(FlowOp),
@@ -99,45 +102,62 @@ pub enum Body {
     /// The first bytes of a packet, once for each packet.
     PacketBytes(PacketBytes),
 
-    /// The daemon says that it received an upcall.
+    /// The daemon's own probe: it received an upcall.
     RecvUpcall(RecvUpcall),
-    /// The daemon says what it asks of the datapath.
+    /// The daemon's own probe: it is about to ask something of the datapath.
     FlowOperation(FlowOperation),
-    /// The daemon says what becomes of a flow, and why.
+    /// The daemon's own probe: what a revalidator decided about a flow, and why.
     FlowResult(FlowResult),
-    /// The daemon went through all its flows.
+    /// The daemon's own probe: a revalidator went through all flows.
     Revalidation(Revalidation),
 
     /// The kernel's exact counters so far, a few times a second.
     Counters(Box<Counters>),
     /// What was left out or lost so far, by reason.
     Loss(Loss),
-    /// What is being looked at and with what: the first event of a session, repeated when it changes.
+    /// The traced host and the program: the first event of a session, repeated when it changes.
     Session(Box<Session>),
     /// The datapaths and their ports, at the start and when they change.
     Datapaths {
-        /// All of them that there are now.
+        /// All that there are now.
         datapaths: Vec<Datapath>,
     },
     /// What is attached and how, at the start and when it changes.
     Probes {
-        /// Every capability, in the order they are shown.
+        /// Every capability, in the order in which they are shown.
         capabilities: Vec<Capability>,
     },
     /// Whether the daemon is there and answers.
     Daemon(DaemonState),
-    /// What the daemon counts of itself, every few seconds.
+    /// The daemon's own counters, every few seconds.
     DaemonFigures(Box<DaemonFigures>),
-    /// What the daemon said when asked about a flow.
+    /// What the daemon answered about a flow.
     DaemonAnswer(Box<DaemonAnswer>),
-    /// What the daemon said of the way that a packet takes through its OpenFlow rules.
+    /// What the daemon answered about a packet's way through its OpenFlow rules.
     DaemonTrace(Box<DaemonTrace>),
     /// Somebody marked a moment.
     Mark(Bookmark),
 
-    /// A packet passed a generic point of the network stack before or after OVS; `type` is the point's name.
+    /// A packet passed a generic point of the network stack, before or after OVS; `type` is the point's name.
     #[serde(untagged)]
     Dev(DevStep),
+}
+
+impl Body {
+    /// Whether it says how something is, not that something happened: what a recording opens with.
+    pub fn is_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Session(_)
+                | Self::Datapaths { .. }
+                | Self::Probes { .. }
+                | Self::Daemon(_)
+                | Self::DaemonFigures(_)
+                | Self::DaemonAnswer(_)
+                | Self::DaemonTrace(_)
+                | Self::Mark(_)
+        )
+    }
 }
 
 impl Event {

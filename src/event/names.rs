@@ -1,7 +1,7 @@
 //! Names of numbers, as the kernel's headers have them.
 
-/// The errno's symbol (`EAGAIN`), for an errno or its negative; none for 0 and for what Linux does not define here.
-/// Only those that the datapath and its netlink sockets return (`include/uapi/asm-generic/errno*.h`).
+/// The symbol (`EAGAIN`) of an errno or of its negative; none for 0, and for those that neither the datapath nor its
+/// netlink sockets return (`include/uapi/asm-generic/errno*.h`).
 pub fn errno_name(errno: i32) -> Option<&'static str> {
     Some(match errno.unsigned_abs() {
         1 => "EPERM",
@@ -38,7 +38,7 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
     })
 }
 
-/// What an enqueue's errno means for the operator, in a few words.
+/// What an upcall's or a put's errno means for the operator, in a few words.
 pub fn errno_meaning(errno: i32) -> Option<&'static str> {
     Some(match errno.unsigned_abs() {
         11 => "socket full",
@@ -52,7 +52,8 @@ pub fn errno_meaning(errno: i32) -> Option<&'static str> {
     })
 }
 
-/// The name of an OVS drop reason by its place in its subsystem (`net/openvswitch/drop.h`), from 1.
+/// The name of one of the datapath's own drop reasons by its number within the subsystem (`net/openvswitch/drop.h`),
+/// from 1.
 pub fn drop_reason_name(place: u16) -> Option<&'static str> {
     const NAMES: [&str; 11] = [
         "OVS_DROP_LAST_ACTION",

@@ -19,12 +19,12 @@ pub enum DevPoint {
     NetifRx,
     /// Tracepoint `net:netif_receive_skb`: received from a device.
     NetifReceiveSkb,
-    /// Function `skb_scrub_packet`: stripped on its way to another namespace.
+    /// Function `skb_scrub_packet`: stripped of its metadata on the way to another namespace.
     SkbScrubPacket,
 }
 
 impl DevPoint {
-    /// By its number on the kernel side (`enum wire_what`) and in recordings, which is the order of the variants.
+    /// The point of a number, on the kernel side (`enum wire_what`) and in recordings: the place among the variants.
     pub fn from_number(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::NetDevQueue,
@@ -37,7 +37,7 @@ impl DevPoint {
         })
     }
 
-    /// The kernel's name of it, which is also its `type` in JSON.
+    /// The kernel's name for it, which is also its `type` in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::NetDevQueue => "net_dev_queue",
@@ -53,7 +53,7 @@ impl DevPoint {
 /// A packet at a generic point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DevStep {
-    /// Which point; in JSON it is the event's `type`.
+    /// The point; in JSON it is the event's `type`.
     #[serde(rename = "type")]
     pub point: DevPoint,
     /// The device.
@@ -73,15 +73,15 @@ pub struct DevStep {
 pub struct FlowLookup {
     /// The datapath.
     pub dp: DpIfindex,
-    /// The port the packet came in by; none when the lookup was seen without its key.
+    /// The port the packet came in by; none where the lookup's key was not seen.
     pub in_port: Option<PortNo>,
     /// The recirculation id it was looked up with; 0 on the first pass.
     pub recirc_id: u32,
     /// The flow that was hit; none is a miss.
     pub flow: Option<FlowPtr>,
-    /// That flow's actions at the time. A UFID comes back with new actions.
+    /// That flow's actions at the time: the same UFID may come back with others.
     pub sf_acts: Option<FlowPtr>,
-    /// That flow's UFID; none on a miss and for flows that are known by their key alone.
+    /// That flow's UFID; none on a miss, and for flows that have only a key.
     pub ufid: Option<Ufid>,
     /// Masks that were tried.
     pub n_mask_hit: u32,
@@ -131,17 +131,17 @@ pub struct Upcall {
     pub in_port: PortNo,
     /// The recirculation id it missed with.
     pub recirc_id: u32,
-    /// Why.
+    /// Why it goes up.
     pub cmd: UpcallCmd,
     /// The netlink port (socket) of the handler it goes to. 0: nobody listens.
     pub port: u32,
-    /// The largest received unit of a reassembled packet, in bytes; 0 when it was not fragmented.
+    /// The largest fragment of a reassembled packet, in bytes; 0 when it was not fragmented.
     pub mru: u32,
     /// Bytes in the packet, `skb->len`.
     pub len: u32,
     /// The packet's flow hash in the kernel, `skb->hash`.
     pub skb_hash: u32,
-    /// What the daemon put into the action that makes it, which says why; only with `cmd` action.
+    /// What the daemon wrote into the `userspace` action that makes it: why. Only with `cmd` action.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cookie: Option<Box<Cookie>>,
 }
@@ -155,11 +155,11 @@ pub struct UpcallEnqueue {
     pub cmd: UpcallCmd,
     /// The netlink port it was sent to.
     pub port: u32,
-    /// When its upcall began, and on which CPU.
+    /// When its upcall began.
     pub upcall_ts: Nanos,
     /// The CPU of the upcall.
     pub upcall_cpu: u32,
-    /// The message's identity, repeated when it is received. 0 when no message was made.
+    /// The message's identity, the same when it is received. 0 when no message was made.
     pub queue_id: u64,
     /// Which of the upcall's messages this is, from 0 (GSO makes several).
     pub index: u32,
@@ -185,9 +185,9 @@ pub struct UpcallRecv {
     pub pkt_size: u32,
     /// Bytes of the flow key in the message.
     pub key_size: u32,
-    /// The message, as in its [`UpcallEnqueue`].
+    /// The message's identity, as in its [`UpcallEnqueue`].
     pub queue_id: u64,
-    /// Nanoseconds between the enqueue and this.
+    /// Nanoseconds since the enqueue.
     pub wait_ns: u64,
     /// When the handler began this batch: its first receive.
     pub batch_ts: Nanos,
@@ -222,7 +222,7 @@ pub struct FlowOp {
     pub dp: DpIfindex,
     /// 0, or minus an errno.
     pub ret: i32,
-    /// The flow; none when it was named by its key alone.
+    /// The flow; none where it was named by its key alone.
     pub ufid: Option<Ufid>,
     /// Nanoseconds in the kernel.
     pub took_ns: u64,
@@ -234,19 +234,19 @@ pub struct FlowOp {
     pub queue_id: u64,
 }
 
-/// What a new flow matches. Told of at most 200 flows a second, and of none whose match is uncommonly long: `left_out`
-/// says of how many it was not. It comes with the [`FlowPut`] of the same time and thread.
+/// What a new flow matches. There is one for at most 200 flows a second, and none for a flow whose match is uncommonly
+/// long; `left_out` counts the others. It comes with the [`FlowPut`] of the same time and thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowShape {
     /// The datapath.
     pub dp: DpIfindex,
     /// The flow.
     pub ufid: Option<Ufid>,
-    /// The fields of its key that count.
+    /// The fields of its key that its mask lets count.
     pub matches: FlowMatch,
-    /// Bytes of its actions; 0 where it drops.
+    /// Bytes of its actions as netlink attributes; 0 where it drops.
     pub actions_len: u32,
-    /// New flows since the probes were attached whose match was not told.
+    /// New flows without such an event so far, since the probes were attached.
     pub left_out: u64,
 }
 
@@ -274,7 +274,7 @@ pub struct PacketExec {
 pub struct PacketBytes {
     /// Bytes in the whole packet.
     pub len: u32,
-    /// The first of them. In JSON base64.
+    /// The first of those bytes. In JSON base64.
     #[serde(with = "base64_bytes")]
     #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub data: Box<[u8]>,

@@ -1,4 +1,4 @@
-//! Packets that went a way that others went before: their events told together, by the way and the times.
+//! A packet's events given together: the way it went, which it shares with other packets, and when each step was.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{Body, Comm, Event, Nanos, PacketId, UpcallId};
 
-/// One step of a way: an event but for when it was and which packet's.
+/// One step of a way: an event without its time and its packet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// As in [`Event`].
@@ -21,13 +21,13 @@ pub struct Step {
     pub body: Body,
 }
 
-/// The steps of a way. Packets that go it share it, and ways that have steps in common share those.
+/// The steps of a way. Packets that go the same way share it, and ways that have steps in common share those.
 pub type Route = Arc<[Arc<Step>]>;
 
-/// When each step was, in nanoseconds after the run's own time.
+/// When each step was, in nanoseconds after the run's own time; negative before it.
 pub type Afters = SmallVec<[i32; 20]>;
 
-/// A packet's events, in order: [`Run::events`] are just those that would be told one by one.
+/// A packet's events, in order. [`Run::events`] gives exactly the events that would otherwise come one by one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     ts: Nanos,
@@ -38,8 +38,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// The events of a packet that went a way: `after` has one time for each step, in nanoseconds after `ts`. None where
-    /// there are no steps, or not as many times.
+    /// The events of a packet that went this way: `after` has one time for each step, in nanoseconds after `ts`. None
+    /// where the route is empty or the two differ in length.
     pub fn new(
         ts: Nanos,
         packet: Option<PacketId>,
@@ -50,7 +50,7 @@ impl Run {
         (!route.is_empty() && route.len() == after.len()).then_some(Self { ts, packet, upcall, route, after })
     }
 
-    /// What [`Run::after`] counts from; mostly the first event's time.
+    /// The time that [`Run::after`] counts from; mostly that of the first event.
     pub fn ts(&self) -> Nanos {
         self.ts
     }
@@ -82,7 +82,7 @@ impl Run {
         if at(first) <= at(last) {
             return (at(first), at(last));
         }
-        // The clock went round in between.
+        // The 64-bit clock wrapped in between.
         self.after.iter().fold((Nanos::MAX, 0), |(a, b), &t| (a.min(at(t)), b.max(at(t))))
     }
 
@@ -97,7 +97,7 @@ impl Run {
     }
 }
 
-/// What the probes tell, in order: an event, or a packet's events together.
+/// What the probes give, in order: an event, or a packet's events together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
     /// One event.

@@ -7,10 +7,7 @@ use schemars::{
 };
 use serde_json::Value as Json;
 
-use super::{
-    Event, FlowPtr, Name, Ufid,
-    action::{EthAddr, SetKey},
-};
+use super::{Event, FlowPtr, MacAddr, Name, Ufid, action::SetKey};
 
 /// The schema of one event, as [`Event`] is written in JSON (JSON Schema, draft 2020-12). Descriptions are the types' own
 /// documentation.
@@ -74,7 +71,7 @@ string!(Name, "Name", {
     "type": "string",
     "maxLength": 16
 });
-string!(EthAddr, "EthAddr", {
+string!(MacAddr, "EthAddr", {
     "description": "An Ethernet address.",
     "type": "string",
     "pattern": "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"

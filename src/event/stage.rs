@@ -1,25 +1,25 @@
-//! The stages of an upcall's way, and the buckets that the kernel side counts their times in.
+//! The stages of an upcall, and the buckets of the kernel side's histograms of them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A stage of an upcall's way. Each upcall counts once in each stage that was seen of it; of one that made several
-/// messages (GSO), the first message counts.
+/// A stage of an upcall. Each upcall counts once in each stage that was seen of it; of one that made several messages
+/// (GSO), the first message counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// From the lookup that missed to the upcall.
     Lookup,
-    /// From the upcall to its message's being given to the handler's socket. Only where it could be.
+    /// From the upcall until its message is on the handler's socket. Only where it could be queued.
     Enqueue,
-    /// In the socket's queue: until the handler received it.
+    /// In the socket's queue, until the handler received it.
     Wait,
-    /// From the receive to the first answer's begin, put or execute: the handler at work, also on the other messages of
-    /// the batch.
+    /// From the receive until the first answer, put or execute, begins: the handler at work, on the other messages of the
+    /// batch as well.
     Translate,
     /// In the kernel, installing the flow.
     Put,
-    /// From the execute's begin to the first action; as the kernel side counts it, to the execute's end.
+    /// From the begin of the execute to the first action; as the kernel side counts it, to the execute's end.
     Execute,
     /// From the lookup that missed (or the upcall, where there was no miss) to the first action on the packet given
     /// back; where it had no action, and as the kernel side counts it, to the execute's end.
@@ -48,24 +48,24 @@ impl Stage {
 /// One stage's times so far, of all upcalls since the probes were attached, recorded or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageCounter {
-    /// Which.
+    /// The stage.
     pub stage: Stage,
     /// The longest, in nanoseconds; exact.
     pub max: u64,
-    /// How many took about so long: a bucket (see [`bucket_bounds`]) and its count. Rising, none of them 0.
+    /// Pairs of a bucket (see [`bucket_bounds`]) and its count, by rising bucket; no count is 0.
     pub buckets: Vec<(u16, u64)>,
 }
 
-/// The highest bit that is told apart: times from 2^37 ns (137 s) on are in the last bucket.
+/// The highest bit with buckets of its own: times from 2^37 ns (137 s) on are in the last bucket.
 const HIGHEST_BIT: u32 = 36;
-/// Buckets below a power of two, above 8 ns.
+/// Buckets between one power of two and the next, from 8 ns on.
 const PER_POWER: u32 = 8;
 
 /// How many buckets there are: `STAGE_BUCKETS` in bpf/maps.h.
 pub const STAGE_BUCKETS: usize = ((HIGHEST_BIT - 1) * PER_POWER) as usize;
 
-/// The bucket of a time, as `stage_bucket` in bpf/stages.h: one for each nanosecond below 8, then eight to each power of
-/// two, so that a bucket is at most an eighth of its times wide.
+/// The bucket of a time, as `stage_bucket` in bpf/stages.h has it: one for each nanosecond below 8, then eight to each
+/// power of two, so that no bucket is wider than an eighth of its times.
 pub fn bucket_of(ns: u64) -> usize {
     if ns < u64::from(PER_POWER) {
         return ns as usize;
@@ -77,7 +77,7 @@ pub fn bucket_of(ns: u64) -> usize {
     ((high - 2) * PER_POWER) as usize + (ns >> (high - 3) & 7) as usize
 }
 
-/// The shortest and the longest time of a bucket in nanoseconds, both of it. Of the last, the longest has no bound.
+/// The shortest and the longest time of a bucket, in nanoseconds, inclusive. The last bucket has no upper bound.
 pub fn bucket_bounds(bucket: usize) -> (u64, u64) {
     let lower = |bucket: usize| {
         let bucket = bucket as u64;

@@ -1,12 +1,13 @@
-//! What a daemon built with USDT probes tells of itself: its receives, its operations, and what its revalidators decide.
+//! Events of the daemon's own probes, where it was built with USDT: its receives, its operations, and what its
+//! revalidators decide.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Nanos, Ufid, UpcallCmd};
 
-/// Probe `dpif_recv:recv_upcall`: the daemon has an upcall in its hands. It is the message of its `queue_id` to the
-/// byte, or it is tied to none.
+/// Probe `dpif_recv:recv_upcall`: the daemon has received an upcall. It is tied to a message (`queue_id`) only where the
+/// two are equal to the byte.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecvUpcall {
     /// Why, as the daemon has it (`enum dpif_upcall_type`).
@@ -15,7 +16,7 @@ pub struct RecvUpcall {
     pub pkt_size: u32,
     /// Bytes of the flow key.
     pub key_size: u32,
-    /// The message, as in its [`UpcallEnqueue`](super::UpcallEnqueue); 0 where none agrees.
+    /// The message, as in its [`UpcallEnqueue`](super::UpcallEnqueue); 0 where none is equal to it.
     pub queue_id: u64,
     /// When the handler began the batch that this belongs to; 0 where it belongs to none.
     pub batch_ts: Nanos,
@@ -27,11 +28,11 @@ pub struct RecvUpcall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OpType {
-    /// `op_flow_put`: a flow.
+    /// `op_flow_put`: to install or change a flow.
     Put,
-    /// `op_flow_execute`: a packet back.
+    /// `op_flow_execute`: to take a packet back and execute actions on it.
     Exec,
-    /// `op_flow_del`: a flow's end.
+    /// `op_flow_del`: to delete a flow.
     Del,
 }
 
@@ -46,10 +47,10 @@ impl OpType {
     }
 }
 
-/// A probe of `dpif_netlink_operate__`: the daemon is about to ask this of the datapath, with others in one go.
+/// A probe of `dpif_netlink_operate__`: the daemon is about to ask this of the datapath, together with other operations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowOperation {
-    /// What.
+    /// What it asks for.
     pub op_type: OpType,
     /// The flow it names; none for a packet.
     pub ufid: Option<Ufid>,
@@ -65,9 +66,9 @@ pub struct FlowOperation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RevalResult {
-    /// 0.
+    /// 0: it stays as it is.
     Keep,
-    /// 1.
+    /// 1: it goes.
     Delete,
     /// 2: it gets other actions.
     Modify,
@@ -160,25 +161,25 @@ del_reasons! {
 /// not keep it as it is. What is asked of the datapath then follows as a [`FlowOperation`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowResult {
-    /// The flow; none where the daemon's memory does not lie as it is known to.
+    /// The flow; none where this build of the daemon lays out its memory in a way that is not known.
     pub ufid: Option<Ufid>,
     /// What becomes of it.
     pub result: RevalResult,
     /// Why, where it is deleted.
     pub reason: DelReason,
-    /// Whether in the sweep after a dump, which looks at what the dump did not show, and at all on a purge.
+    /// Whether it was in the sweep after a dump, which looks at the flows that the dump did not show (on a purge: at all).
     pub sweep: bool,
 }
 
-/// From probe `udpif_revalidator:start_dump` to `udpif_revalidator:sweep_done`: one round through all flows. The
-/// event's time is its begin.
+/// One round of the revalidators through all flows: from probe `udpif_revalidator:start_dump` to
+/// `udpif_revalidator:sweep_done`. The event's time is when it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Revalidation {
-    /// Nanoseconds in it.
+    /// How long it took, in nanoseconds.
     pub took_ns: u64,
     /// Flows when it began, as the daemon counted them.
     pub n_flows: u64,
-    /// Milliseconds after its begin that the next one begins at the latest (or when this one is done):
+    /// The next round begins at most so many milliseconds after the begin of this one, or as soon as this one is done:
     /// `MIN(max-idle, max-revalidator)`.
     pub interval_ms: u32,
 }

@@ -1,4 +1,4 @@
-//! What happened that somebody who looks for trouble wants to jump to.
+//! What happened that a user who looks for trouble wants to jump to.
 
 use std::{collections::VecDeque, fmt};
 
@@ -43,11 +43,11 @@ pub enum AnomalyKind {
 /// Something that happened, so often in one second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anomaly {
-    /// When first in this second. Of what only counters tell, when they were read: a quarter second late at most.
+    /// When it first happened in this second; where only counters tell, when they were read, a quarter second late at most.
     pub ts: Nanos,
     /// What.
     pub kind: AnomalyKind,
-    /// How often in this second: of those seen in detail; where none was, as the counters say.
+    /// How often in this second, by what was seen in detail; where nothing was, by the counters.
     pub count: u64,
     /// The longest wait in nanoseconds, of [`AnomalyKind::SlowWait`]; else 0.
     pub longest: u64,
@@ -90,12 +90,12 @@ const WAITS: u64 = 100;
 pub struct Anomalies {
     list: VecDeque<Anomaly>,
     counted: Ordered<AnomalyKind, u64>,
-    /// A longer wait is a long one.
+    /// A wait that is longer than this is noted.
     long_wait: Option<u64>,
 }
 
 impl Anomalies {
-    /// So much happened at `ts`; all of a kind within a second is one.
+    /// Something happened `count` times at `ts`; everything of one kind within a second is one anomaly.
     pub fn add(&mut self, ts: Nanos, kind: AnomalyKind, count: u64, limits: &Limits, evicted: &mut Evicted) {
         let second = ts / SECOND;
         let recent = self.list.iter_mut().rev().take_while(|known| known.ts / SECOND >= second);
@@ -116,7 +116,7 @@ impl Anomalies {
         }
     }
 
-    /// A message waited so long.
+    /// A message waited this long.
     pub fn waited(&mut self, ts: Nanos, wait_ns: u64, limits: &Limits, evicted: &mut Evicted) {
         if self.long_wait.is_none_or(|long| wait_ns <= long) {
             return;
@@ -128,12 +128,12 @@ impl Anomalies {
         }
     }
 
-    /// As of a new second, how long 99 % of the waits are, and how many waits that is known of.
+    /// Takes, as of a new second, how long 99 % of the waits are, and of how many waits that is known.
     pub fn usual_wait(&mut self, waits: Option<(u64, u64)>) {
         self.long_wait = waits.filter(|(_, count)| *count >= WAITS).map(|(p99, _)| p99.saturating_mul(4));
     }
 
-    /// The counters were read at `ts`, and before that at `before`: they tell what was not seen in detail.
+    /// The counters were read at `ts`, and before that at `before`: they have what was not seen in detail.
     pub fn count(
         &mut self,
         before: Option<Nanos>,
@@ -180,14 +180,14 @@ pub fn failures(counters: &Counters) -> Ordered<AnomalyKind, u64> {
     sums
 }
 
-/// What it means that there are these datapaths now. Before the first ones were known none is made.
+/// Which datapaths came and went. Before the first ones are known, none has come.
 pub fn datapath_changes(before: &[DpIfindex], now: &[DpIfindex]) -> Vec<AnomalyKind> {
     let gone = before.iter().filter(|dp| !now.contains(dp)).map(|dp| AnomalyKind::DatapathGone(*dp));
     let made = now.iter().filter(|dp| !before.is_empty() && !before.contains(dp));
     gone.chain(made.map(|dp| AnomalyKind::DatapathMade(*dp))).collect()
 }
 
-/// What it means that the daemon is so, after it was so before.
+/// What changed about the daemon.
 pub fn daemon_change(before: Option<&DaemonState>, now: &DaemonState) -> Option<AnomalyKind> {
     match (before, now) {
         (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),

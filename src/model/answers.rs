@@ -12,7 +12,7 @@ pub struct Answers {
     bytes: usize,
 }
 
-/// Which one goes next is part of what they are.
+/// Which one goes next is part of their state.
 impl PartialEq for Answers {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes && self.answers.iter().eq(other.answers.iter())
@@ -47,7 +47,7 @@ impl Answers {
         }
     }
 
-    /// What was said since a time: what is older is of another generation, whose actions may have lain at this address too.
+    /// What was said since a time: what is older is about another generation, whose actions may have been at the same address.
     pub fn get(
         &self,
         ufid: Ufid,

@@ -81,12 +81,12 @@ impl Sum {
 /// The puts and deletions of a flow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Comings {
-    /// Of most flows there is but a put.
+    /// Boxed, as most flows have a single put.
     put: Option<Nanos>,
     steps: Option<Box<Steps>>,
 }
 
-/// The last steps, and what those before amount to.
+/// The last steps, and the sum of those before.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Steps {
     before: Sum,
@@ -180,18 +180,12 @@ impl Model {
         self.host.counts_flow_hits() && self.counted_at() > 0
     }
 
-    /// Hits that are counted for no flow, as there was no room for it: so many may be missing in the flows' hits.
+    /// Hits that are counted for no flow, for want of room: the flows' hits may lack as many.
     pub fn flow_hits_uncounted(&self) -> u64 {
         self.flows.hits_uncounted()
     }
 
-    /// Masks tried by each lookup since the probes were attached, on average; none before there was one.
-    pub fn masks_per_lookup(&self) -> Option<f64> {
-        let totals = self.totals().filter(|totals| totals.lookups > 0)?;
-        Some(totals.masks_tried as f64 / totals.lookups as f64)
-    }
-
-    /// How all flows came and went, those that were let go among them.
+    /// How all flows came and went, including those that were let go of.
     pub fn lives(&self) -> Lives {
         let mut lives = self.flows.let_go();
         let read = self.counted_at();

@@ -12,8 +12,8 @@ pub const STORM_MISSES: f64 = 200.0;
 pub const BUSY_LOOKUPS: f64 = 1000.0;
 /// See [`BUSY_LOOKUPS`].
 pub const BUSY_UPCALLS: f64 = 50.0;
-/// What has begun is over when all figures are at or below this part of their bounds, so that a figure at its bound does
-/// not make the word change with every reading.
+/// A state that has begun is over when all figures are at or below this part of their bounds, so that a figure close to its
+/// bound does not make the word change with every reading.
 pub const OVER_BELOW: f64 = 0.8;
 
 /// How bad it is.
@@ -23,7 +23,7 @@ pub enum State {
     Waiting,
     /// Little to do: at most [`BUSY_LOOKUPS`] and [`BUSY_UPCALLS`].
     Quiet,
-    /// Work, and it is done.
+    /// Work, and all of it gets done.
     Busy,
     /// More than [`STORM_UPCALLS`], or more than [`STORM_MISS_SHARE`] of misses at more than [`STORM_MISSES`].
     Storm,
@@ -32,7 +32,7 @@ pub enum State {
 }
 
 impl State {
-    /// A word or two.
+    /// Its name for the screen.
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -56,13 +56,13 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// The state that rates mean by themselves, where nothing is known of what was before.
+    /// The state that rates mean by themselves, without regard to what was before.
     pub fn of(rates: Option<Rates>) -> Self {
         Levels::default().after(rates).condition(rates)
     }
 }
 
-/// What has begun and is not over: by all readings of the counters so far.
+/// Which levels have begun and are not over, by all readings of the counters so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Levels {
     storm: bool,
@@ -82,7 +82,7 @@ impl Levels {
         }
     }
 
-    /// The state that they and the rates of their last reading mean.
+    /// The state that the levels and the rates of the last reading mean.
     pub fn condition(self, rates: Option<Rates>) -> Condition {
         let Some(r) = rates else { return Condition { state: State::Waiting, rates: None, miss_share: None } };
         let state = match self {

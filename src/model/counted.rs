@@ -31,8 +31,8 @@ impl Counted {
         Self(Stage::ALL.iter().map(|_| Counts::new()).collect())
     }
 
-    /// Takes a stage as read. It grew in `second`; when that is not known, what it counts is of the session alone.
-    /// `grown` is told of each bucket that grew in the second, and by how much.
+    /// Takes a stage's counts as read. They grew in `second`; where that is not known they count for the session alone.
+    /// Calls `grown` with each bucket that grew in the second, and by how much.
     pub fn apply(&mut self, counter: &StageCounter, second: Option<u64>, mut grown: impl FnMut(usize, u64)) {
         let counts = &mut self.0[counter.stage as usize];
         counts.max = counts.max.max(counter.max);
@@ -63,7 +63,7 @@ impl Counted {
     }
 }
 
-/// Each is its bucket's longest time, and none longer than the longest of all.
+/// Each is the longest time of its bucket, or the longest of all where that is shorter.
 fn of(counts: &[u64; STAGE_BUCKETS], max: u64) -> Option<Percentiles> {
     let count = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
     if count == 0 {

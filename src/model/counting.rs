@@ -13,7 +13,7 @@ const SAMPLE_GAP: Nanos = SECOND / 10;
 /// How far rates look back.
 const RATE_SPAN: Nanos = 2 * SECOND;
 
-/// What a reading is to those before it.
+/// How a reading relates to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// The first of these probes: nothing is known of the time before.
@@ -33,7 +33,7 @@ struct DpFigures {
     cache_hits: u64,
 }
 
-/// All that comes of the counters' sums.
+/// Everything that is derived from the counters' sums.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Counting {
     /// The last reading.
@@ -42,13 +42,13 @@ pub struct Counting {
     samples: VecDeque<(Nanos, Values)>,
     /// Complete seconds, up to the one before that of `spread_to`.
     seconds: VecDeque<Values>,
-    /// What the running second has so far.
+    /// The counts of the running second so far.
     running: Values,
     /// Up to when the seconds are: the last reading, also of probes that are gone.
     spread_to: Option<Nanos>,
     /// Flows and masks now; none while no datapath said so.
     gauges: Option<[u64; 2]>,
-    /// The same at the end of each of the last of `seconds`: there may be fewer.
+    /// The same at the end of each of the last `seconds`, of fewer where they were not known yet.
     gauge_seconds: VecDeque<[u64; 2]>,
     datapaths: Vec<DpFigures>,
     /// Each datapath's statistics as they were first read, and as last.
@@ -68,8 +68,8 @@ impl Counting {
         self.datapaths.clear();
     }
 
-    /// Takes a reading, with figures of `most` datapaths; says what it is to those before, and how many datapaths had no
-    /// room. A value that went back is a sign of new probes: their first reading is where counting begins.
+    /// Takes a reading, with figures of at most `most` datapaths. Returns how it relates to those before, and how many datapaths
+    /// had no room. A value that went back is a sign of new probes: counting begins with their first reading.
     pub fn apply(&mut self, ts: Nanos, counters: &Counters, most: usize) -> (Reading, u64) {
         let values = values_of(counters);
         let went_back = |before: &Values| values.iter().zip(before).any(|(now, before)| now < before);
@@ -145,7 +145,7 @@ impl Counting {
             let at = sums.iter().position(|sum| sum.dp == counter.dp).unwrap_or(sums.len());
             if at == sums.len() {
                 if at == most {
-                    // Of a hostile number of them, no more are told apart here either.
+                    // A reading may have a hostile number of them: no more are told apart here either.
                     if without_room.len() < most && !without_room.contains(&counter.dp) {
                         without_room.push(counter.dp);
                     }
@@ -175,7 +175,7 @@ impl Counting {
         without_room.len() as u64
     }
 
-    /// The kernel's own counts, of `most` datapaths. Says how many had no room.
+    /// Takes the kernel's own counts of at most `most` datapaths. Returns how many had no room.
     pub fn datapaths(&mut self, datapaths: &[Datapath], most: usize) -> u64 {
         let known: Vec<(DpIfindex, DpStats)> =
             datapaths.iter().filter_map(|d| Some((d.dp, d.stats?))).take(most).collect();

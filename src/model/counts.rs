@@ -9,17 +9,17 @@ pub struct Counts {
     hits: Meter,
     /// None where they are not counted.
     bytes: Option<Meter>,
-    /// Hits of those that had this UFID before: another address, or the same counted anew.
+    /// Hits counted before under this UFID: at another address, or at the same before it was counted anew.
     hits_before: u64,
-    /// The same of their bytes.
+    /// The same for bytes.
     bytes_before: u64,
     /// What was last counted, and for which address.
     last: Option<(FlowPtr, u64)>,
 }
 
 impl Counts {
-    /// It was counted at `ts`. `before` is the reading before this one; none if there was none. What it had
-    /// then may have been `forgotten`.
+    /// It was counted at `ts`. `before` is the time of the reading before this one; none if there was none. What the flow had then
+    /// may have been `forgotten`.
     pub fn count(&mut self, before: Option<Nanos>, ts: Nanos, e: &FlowCounter, forgotten: bool) {
         let goes_on = |(ptr, hits): (FlowPtr, u64)| ptr == e.flow && hits <= e.hits;
         if !self.last.is_none_or(goes_on) {

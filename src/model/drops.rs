@@ -1,4 +1,4 @@
-//! What the datapath dropped, by its own reasons.
+//! What the datapath dropped, by the reason that it gave.
 
 use super::{
     limits::{Evicted, Limits},
@@ -58,7 +58,7 @@ impl Drops {
         evicted.drop_reasons = evicted.drop_reasons.max(without_room);
     }
 
-    /// All, as of the reading at `now`, the most first.
+    /// All of them, as of the reading at `now`, the most frequent first.
     pub fn rows(&self, now: Nanos) -> Vec<DropRow<'_>> {
         let mut rows: Vec<DropRow<'_>> = self
             .0

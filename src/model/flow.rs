@@ -1,4 +1,4 @@
-//! A flow: what its puts, hits, counts and its end say of it, in whatever order they come.
+//! A flow: what its puts, hits, counts and its end say about it, in whatever order they come.
 
 use super::{
     comings::{Comings, Returned},
@@ -15,7 +15,7 @@ use crate::event::{DelReason, DpIfindex, FlowCounter, FlowPtr, Nanos, PacketId, 
 pub enum FlowKey {
     /// By its UFID, in a datapath (0 where that is not known).
     Ufid(DpIfindex, Ufid),
-    /// One that is known by its key alone: by its address.
+    /// By its address: a flow without a UFID.
     Ptr(DpIfindex, FlowPtr),
 }
 
@@ -45,7 +45,7 @@ pub struct Flow {
     pub flow: Option<FlowPtr>,
     /// Its actions, as soon as a packet hit this generation of it: another address is another generation.
     pub sf_acts: Option<FlowPtr>,
-    /// The generations before this one: so often it was put with new actions, or came back after its end.
+    /// How many generations there were before this one: how often it was put with new actions, or came back after its end.
     pub generations: u32,
     /// When this generation began: it was put, or first hit where that was not seen.
     pub since: Nanos,
@@ -71,7 +71,7 @@ pub struct Flow {
     pub in_port: Option<PortNo>,
     /// What that packet looked like.
     pub summary: Option<PacketSummary>,
-    /// None before the kernel side counted any: in a storm most are never hit.
+    /// What the kernel side counted. Boxed, and none before the first hit: in a storm most flows are never hit.
     counts: Option<Box<Counts>>,
     /// Distinguishes flows by when they came, so that equal ones keep one order.
     pub(super) serial: u64,
@@ -79,7 +79,7 @@ pub struct Flow {
     pub(super) touched: bool,
     /// When a recorded packet last hit it, on which CPU.
     hit_at: Option<(Nanos, u32)>,
-    /// When it was last put for good.
+    /// When it was last put with success.
     put_at: Option<Nanos>,
     /// When it was last deleted.
     del_at: Option<Nanos>,
@@ -160,7 +160,7 @@ impl Flow {
     /// A recorded packet hit it.
     pub(super) fn hit(&mut self, at: (Nanos, u32), flow: FlowPtr, sf_acts: Option<FlowPtr>, masks_tried: u32) {
         let (ts, _) = at;
-        // Who is hit after its end has come back, though its put was not seen.
+        // A flow that is hit after its end has come back, though its put was not seen.
         if self.deleted.is_some_and(|deleted| deleted < ts) && self.state.since() < self.deleted {
             self.state.begin(ts);
         }
@@ -241,7 +241,7 @@ impl Flow {
         self.say();
     }
 
-    /// What all that means: by the times, not by what came last.
+    /// Works out the flow's end from all of that: by the times, not by what came last.
     fn say(&mut self) {
         let is_back = |deleted: Nanos| {
             self.hit_at.is_some_and(|(hit, _)| hit > deleted)
@@ -285,7 +285,7 @@ impl Flow {
         }
     }
 
-    /// As a number that is the larger, the further it comes behind.
+    /// Its place in an order as a number: the larger, the later it comes.
     pub(super) fn rank(&self, sort: FlowSort, now: Nanos) -> u64 {
         match sort {
             FlowSort::Hits => self.hits(),
@@ -356,5 +356,5 @@ pub enum FlowSort {
     Ufid,
 }
 
-/// The bit of a rank by which a put that failed comes behind all that went well.
+/// The bit of a rank that puts failed puts after all that succeeded.
 const FAILED: u64 = 1 << 63;

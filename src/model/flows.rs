@@ -20,18 +20,18 @@ pub struct Flows {
     serial: u64,
     /// Where the search for one to evict goes on.
     hand: usize,
-    /// The last ends of flows that were not known: their begins may be told after them.
+    /// The last ends of flows that were not known: their beginnings may be reported after them.
     early: VecDeque<(FlowKey, Nanos)>,
-    /// Of those that were evicted.
+    /// How the evicted flows came and went.
     let_go: Lives,
     /// Hits of flows that the kernel side has no room for, as last read.
     hits_uncounted: u64,
 }
 
-/// Ends that are kept for flows that are not known.
+/// How many ends of unknown flows are kept.
 const EARLY_ENDS: usize = 64;
 
-/// So many flows the evicting hand looks at, at most, before it takes the next.
+/// How many flows the evicting hand looks at, at most, before it takes the next.
 const HAND_STEPS: usize = 64;
 
 impl Flows {
@@ -67,7 +67,7 @@ impl Flows {
         flow
     }
 
-    /// The first that was not met since the hand last passed, or is deleted (CLOCK).
+    /// Evicts the first that was not met since the hand last passed, or is deleted (the CLOCK algorithm).
     fn evict(&mut self) {
         for _ in 0..HAND_STEPS {
             self.hand = if self.hand + 1 < self.by_key.len() { self.hand + 1 } else { 0 };
@@ -111,7 +111,7 @@ impl Flows {
         flow.set_packet(event.ts, packet);
     }
 
-    /// A flow was put, by an upcall (`answers`) or without one. One that is named by its key alone is not known here.
+    /// A flow was put, for an upcall (`answers`) or without one. One that is named by its key alone is not known here.
     pub fn put(
         &mut self,
         ts: Nanos,
@@ -150,7 +150,7 @@ impl Flows {
         }
     }
 
-    /// More is known of a packet that may have hit or made flows: those are told.
+    /// More is known of a packet that may have hit or made flows: passes it on to them.
     pub fn say_packet(&mut self, keys: impl Iterator<Item = FlowKey>, packet: &Packet) {
         for key in keys {
             if let Some(flow) = self.by_key.get_mut(&key) {
@@ -210,8 +210,8 @@ impl Flows {
     }
 }
 
-/// Flows in an order, of which only the part that is asked for is put in place: quick also with very many. Equal ones
-/// keep one order.
+/// Flows in an order, of which only the part that is asked for is sorted, so that it is quick even with very many. Flows that
+/// compare equal always have the same order.
 #[derive(Debug)]
 pub struct FlowOrder<'a> {
     flows: &'a Flows,
@@ -241,7 +241,7 @@ impl FlowOrder<'_> {
     pub fn keys(&mut self, offset: usize, n: usize) -> Vec<FlowKey> {
         let count = self.order.len();
         let (offset, end) = (offset.min(count), offset.saturating_add(n).min(count));
-        // Only what is shown is put in order: the rest is parted off.
+        // Only what is shown is sorted; the rest is partitioned off.
         if end < count {
             self.order.select_nth_unstable(end);
         }

@@ -1,4 +1,4 @@
-//! Events on a packet's way and of a handler's hand: which packet, upcall, flow and handler they are told to.
+//! Events on a packet's way and from a handler's work: which packet, upcall, flow and handler they belong to.
 
 use super::{AnomalyKind, FlowKey, Model, Packet, SECOND, upcalls, upcalls::Upcall};
 use crate::event::{Body, Event, Nanos, PacketId, UpcallId};
@@ -13,7 +13,7 @@ pub struct Late {
 }
 
 impl Model {
-    /// An event on a packet's way, or of a handler's hand.
+    /// An event on a packet's way, or from a handler's work.
     pub(super) fn follow(&mut self, event: &Event) {
         let is_late = self.now.saturating_sub(event.ts) > self.limits.lateness();
         if is_late {
@@ -22,7 +22,7 @@ impl Model {
         let packet = event.packet.filter(|&id| !is_late || self.packets.get(id).is_some());
         let concerned = event.upcall.filter(|_| upcalls::concerns_upcall(event));
         let upcall = concerned.filter(|&id| !is_late || self.upcalls.get(id).is_some());
-        // What a packet or an upcall is begun with has to be of its time: such a one would be taken for a new one.
+        // An event that comes too late begins no packet and no upcall: one that has been let go of would seem to be new.
         if packet != event.packet || upcall != concerned {
             self.late.left_out += 1;
         }
@@ -65,10 +65,10 @@ impl Model {
         }
     }
 
-    /// What a packet looks like and where it came in may be told after the flow that it hit or made.
+    /// What a packet looks like and where it came in may be reported after the flow that it hit or made.
     fn say_packet(&mut self, event: &Event) {
         let Some(packet) = event.packet.and_then(|id| self.packets.get(id)) else { return };
-        // A lookup has just told its flow itself.
+        // A lookup has just done so itself.
         let hit = packet.flow.zip(packet.dp).filter(|_| matches!(event.body, Body::PacketBytes(_)));
         let hit = hit.map(|((flow, ufid), dp)| FlowKey::new(self.host.known_datapath(dp), ufid, flow));
         let made = packet.upcalls.iter().filter_map(|&id| {
@@ -78,7 +78,7 @@ impl Model {
         self.flows.say_packet(hit.into_iter().chain(made), packet);
     }
 
-    /// What went wrong or took long, and what belongs to no upcall.
+    /// Notes what went wrong or took long, and counts what belongs to no upcall.
     fn note_failure(&mut self, event: &Event) {
         let (limits, evicted) = (&self.limits, &mut self.evicted);
         let (kind, ret) = match &event.body {
@@ -120,7 +120,7 @@ impl Model {
         }
     }
 
-    /// A lookup that missed may be told after the upcall that comes from it.
+    /// A lookup that missed may be reported after the upcall that comes from it.
     fn late_miss(&mut self, event: &Event) {
         let id = event.packet.and_then(|id| self.packets.upcall_of_miss(id, event));
         if let Some(id) = id
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// A stage of this upcall has an end, and events that are still to come could say otherwise.
+    /// A stage of this upcall has ended, but events that are still to come could change what it took.
     fn unsettle(&mut self, id: UpcallId) {
         while self.unsettled.len() >= self.limits.upcalls.max(1) {
             self.settle_first(Nanos::MAX);
@@ -138,7 +138,7 @@ impl Model {
         self.unsettled.push_back((self.now, id));
     }
 
-    /// Settles the upcalls that no event is to be waited for any more.
+    /// Settles the upcalls for which no more events can come in time.
     pub(super) fn settle(&mut self) {
         let lateness = self.limits.lateness();
         while self.unsettled.front().is_some_and(|(since, _)| self.now.saturating_sub(*since) > lateness) {
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// Settles all there are, whatever may still come.
+    /// Settles all upcalls, whatever may still come.
     pub(super) fn settle_all(&mut self) {
         while !self.unsettled.is_empty() {
             self.settle_first(Nanos::MAX);

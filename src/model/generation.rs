@@ -1,7 +1,7 @@
 //! Generations of a flow: its UFID stays, its actions change.
 //!
-//! A put that went well always gives new actions. Who sees a flow by its hits alone sees that its actions lie elsewhere.
-//! Both tell of the same generation, and either may come first.
+//! A put that succeeded always gives new actions. From hits alone one sees that the flow's actions are at another address.
+//! Both are signs of the same generation, and either may come first.
 
 use super::meter::SECOND;
 use crate::event::{FlowPtr, Nanos};
@@ -11,17 +11,17 @@ use crate::event::{FlowPtr, Nanos};
 pub struct Generation {
     /// When it began: it was put, or first hit where that was not seen.
     pub since: Nanos,
-    /// Its actions, where a packet hit it. They may lie where those of a later generation do: the kernel uses memory again.
+    /// The address of its actions, where a packet hit it. A later generation's may be at the same one: the kernel reuses memory.
     pub sf_acts: Option<FlowPtr>,
     /// When it was deleted; none when it got new actions as it was.
     pub deleted: Option<Nanos>,
 }
 
-/// A generation with what is known of it.
+/// A generation, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Known {
     since: Nanos,
-    /// Whether `since` is a put's time, else a hit's.
+    /// Whether `since` is the time of a put; else it is that of a hit.
     by_put: bool,
     actions: Option<(FlowPtr, FlowPtr)>,
     /// When a packet first met those; no earlier than `since`.
@@ -43,7 +43,7 @@ impl Known {
         }
     }
 
-    /// Whether these are its actions: a flow at another address has others, also where they lie in the same memory.
+    /// Whether these are its actions: a flow at another address has other actions, even where they are in the same memory.
     fn has(&self, actions: (FlowPtr, FlowPtr)) -> bool {
         self.actions == Some(actions)
     }
@@ -55,25 +55,25 @@ impl Known {
     }
 }
 
-/// The generation of now, the one before it, and how many there were before.
+/// The present generation, the one before it, and how many there were before.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Generations {
-    /// Generations before the one of now.
+    /// Generations before the present one.
     pub before: u32,
     now: Option<Known>,
-    /// Most flows have but one.
+    /// Boxed, as most flows have only one generation.
     last: Option<Box<Known>>,
-    /// An end that was told before any begin.
+    /// An end that was reported before any beginning.
     early: Option<Nanos>,
 }
 
 impl Generations {
-    /// When the one of now began; none before the flow was put or hit.
+    /// When the present one began; none before the flow was put or hit.
     pub fn since(&self) -> Option<Nanos> {
         self.now.map(|now| now.since)
     }
 
-    /// The addresses of the flow and of its actions, where the generation of now was hit.
+    /// The addresses of the flow and of its actions, where the present generation was hit.
     pub fn actions(&self) -> Option<(FlowPtr, FlowPtr)> {
         self.now?.actions
     }
@@ -86,7 +86,7 @@ impl Generations {
 
     fn follow(&mut self, next: Known) {
         self.before = self.before.saturating_add(u32::from(self.now.is_some()));
-        // An end that is behind its begin is the new one's, and was told before it.
+        // An end that is later than this beginning is that of the new generation, and was reported before it.
         let (own, later) = match self.now.map_or(self.early.take(), |now| now.deleted) {
             Some(deleted) if deleted > next.since => (None, Some(deleted)),
             deleted => (deleted, None),
@@ -95,7 +95,7 @@ impl Generations {
         self.now = Some(Known { deleted: later, ..next });
     }
 
-    /// An earlier one that was not known of.
+    /// An earlier generation that was not known of.
     fn came_before(&mut self, earlier: Known) {
         self.before = self.before.saturating_add(1);
         if self.last.as_ref().is_none_or(|last| last.since < earlier.since) {
@@ -113,7 +113,7 @@ impl Generations {
         let put = Known::new(ts, true, None);
         match (&mut self.now, &mut self.last) {
             (Some(now), last) if ts < now.since => match last {
-                // Told after the hits of what it made.
+                // The put is reported after hits of the generation that it made.
                 _ if !now.by_put && last.as_ref().is_none_or(|last| last.since <= ts) => now.begun_by_put(ts),
                 Some(last) if !last.by_put && ts <= last.since => last.begun_by_put(ts),
                 _ => self.came_before(put),
@@ -122,7 +122,7 @@ impl Generations {
         }
     }
 
-    /// Packets hit it with these actions at `ts`; where that is not `exact`, a second before it at most.
+    /// Packets hit it with these actions at `ts`, or where that is not `exact`, at most a second before it.
     pub fn seen(&mut self, ts: Nanos, flow: FlowPtr, sf_acts: FlowPtr, exact: bool) {
         let actions = (flow, sf_acts);
         let seen = Known::new(ts, false, Some(actions));
@@ -139,7 +139,7 @@ impl Generations {
                     now.met(ts, actions);
                 }
             } else if ts < now.hit && !is_ended {
-                // Told after the hits of what came after it.
+                // The hit is reported after hits of a later generation.
                 if !is_last {
                     let later = Known::new(now.hit, false, now.actions);
                     (now.hit, now.actions) = (ts, Some(actions));
@@ -166,7 +166,7 @@ impl Generations {
             self.early = self.early.max(Some(ts));
             return;
         };
-        // Of the latest that began before it.
+        // It ends the latest generation that began before it.
         let known = [Some(now), self.last.as_deref_mut()].into_iter().flatten().find(|known| known.since <= ts);
         if let Some(known) = known {
             known.deleted = known.deleted.max(Some(ts));

@@ -16,7 +16,7 @@ pub struct Host {
     pub capabilities: Vec<Capability>,
     pub daemon: Option<DaemonState>,
     pub loss: Loss,
-    /// Places in `datapaths` and in their `ports`.
+    /// Where each port is: its place in `datapaths` and in their `ports`.
     ports: HashMap<(DpIfindex, PortNo), (usize, usize), RandomState>,
     /// The datapaths of flow tables, as the counters last said.
     tables: Vec<(u64, DpIfindex)>,
@@ -36,7 +36,7 @@ impl Host {
         }
     }
 
-    /// Takes what can be seen.
+    /// Takes the capabilities.
     pub fn set_capabilities(&mut self, capabilities: &[Capability]) {
         let is_off = |state| matches!(state, CapabilityState::Missing | CapabilityState::Off);
         self.no_flow_hits = capabilities.iter().any(|of| of.name == "flow_hit" && is_off(of.state));
@@ -53,7 +53,7 @@ impl Host {
         self.datapaths.get(at)?.ports.get(port_at)
     }
 
-    /// Takes which table is which datapath's. Says whether a datapath became known that was not.
+    /// Takes which datapath each table belongs to. Returns whether one became known that was not.
     pub fn learn_tables(&mut self, counters: &[DpCounters], most: usize) -> bool {
         let was_unknown = |c: &DpCounters| self.datapath_of_table(c.table) == DpIfindex(0);
         let learned = !self.tables.is_empty() && counters.iter().any(|c| c.dp != DpIfindex(0) && was_unknown(c));
@@ -62,13 +62,14 @@ impl Host {
         learned
     }
 
-    /// The datapath of a flow table, the newest of those that had one at its address; where that is not known and there is only one datapath, that; else 0.
+    /// The datapath of a flow table: the newest of those that had one at its address; where none is known and there is only one
+    /// datapath, that one; else 0.
     pub fn datapath_of_table(&self, table: u64) -> DpIfindex {
         let known = self.tables.iter().rev().find(|(of, _)| *of == table).map(|(_, dp)| *dp).filter(|dp| dp.0 != 0);
         self.known_datapath(known.unwrap_or_default())
     }
 
-    /// The datapath itself; where it is not known and there is only one, that; else 0.
+    /// The datapath itself; where it is not known and there is only one, that one; else 0.
     pub fn known_datapath(&self, dp: DpIfindex) -> DpIfindex {
         match &self.datapaths[..] {
             [only] if dp == DpIfindex(0) => only.dp,

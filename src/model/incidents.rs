@@ -1,4 +1,5 @@
-//! What of a whole recording its readings and the daemon's comings and goings tell, besides what the line of time shows.
+//! Incidents of a whole recording beyond those that the line of time shows: failed puts and executes, and the daemon and
+//! datapaths coming and going.
 
 use super::{
     anomalies::{Anomaly, AnomalyKind, daemon_change, datapath_changes, failures},
@@ -7,15 +8,15 @@ use super::{
 };
 use crate::event::{Body, Counters, DaemonState, DpIfindex, Event, Nanos, Session};
 
-/// Most that are kept; of more than that the first ones are.
+/// How many are kept at most: the first ones.
 const MOST: usize = 1000;
-/// What goes on with pauses no longer than this is one.
+/// What goes on with pauses no longer than this is one incident.
 const PAUSE: Nanos = 10 * SECOND;
 
 /// Incidents, each with when it began and how often it happened until it ended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Incidents {
-    /// With when they were last seen, in the order of their begins.
+    /// Each with when it was last seen, in the order in which they began.
     list: Vec<(Anomaly, Nanos)>,
     failed: Option<Ordered<AnomalyKind, u64>>,
     daemon: Option<DaemonState>,
@@ -24,7 +25,7 @@ pub struct Incidents {
 }
 
 impl Incidents {
-    /// In the order of their begins.
+    /// In the order in which they began.
     pub fn iter(&self) -> impl Iterator<Item = &Anomaly> {
         self.list.iter().map(|(anomaly, _)| anomaly)
     }
@@ -59,13 +60,13 @@ impl Incidents {
         }
     }
 
-    /// A reading of the counters, later than the last.
+    /// Takes a reading of the counters that is later than the last.
     pub fn count(&mut self, ts: Nanos, counters: &Counters) {
         let now = failures(counters);
         let Some(before) = self.failed.replace(now.clone()) else { return };
         for (&kind, &count) in now.iter() {
             let more = count.saturating_sub(before.get(&kind).copied().unwrap_or(0));
-            // Upcalls that failed are what the line of time shows.
+            // The line of time shows the upcalls that failed.
             if more > 0 && !matches!(kind, AnomalyKind::UpcallFailed(_)) {
                 self.note(ts, kind, more);
             }

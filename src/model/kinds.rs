@@ -34,7 +34,7 @@ impl PortTally {
         [&mut self.misses, &mut self.actions, &mut self.others, &mut self.lost]
     }
 
-    /// Misses, actions and lost: how many, and how many per second at `now`; and how many others.
+    /// Misses, actions and lost: how many, and how many per second at `now`; and how many upcalls for other reasons.
     pub fn figures(&self, now: Nanos) -> ([(u64, f64); 3], u64) {
         ([self.misses, self.actions, self.lost].map(|t| (t.sum, t.meter.rate(now))), self.others.sum)
     }
@@ -55,7 +55,7 @@ pub struct UpcallKinds {
     cmds: Ordered<UpcallCmd, Tally>,
     outcomes: Ordered<i32, Tally>,
     sockets: Ordered<u32, SocketTally>,
-    /// Of those whose CPU is known.
+    /// Upcalls whose CPU is known.
     cpus: Ordered<u32, Tally>,
 }
 

@@ -59,7 +59,7 @@ pub fn heat_bound(bucket: usize) -> u64 {
     }
 }
 
-/// The longest that is told apart: 100 s.
+/// The longest time that is told apart: 100 s.
 const LONGEST: u64 = 100 * SECOND;
 
 /// An empty histogram of nanoseconds within 1 %, of fixed size: 16 kB.
@@ -129,7 +129,7 @@ fn drop_second(from: &mut Histogram<u32>, one: &mut OneSecond) {
         return;
     }
     if from.subtract(&one.values).is_err() {
-        // Only where a bucket was full: then there is nothing to subtract from.
+        // Fails only where a bucket was full: then there is nothing to subtract from.
         from.reset();
     }
     one.values.reset();
@@ -197,12 +197,12 @@ impl Latency {
             return;
         }
         let mut counted = self.counted.take().unwrap_or_else(|| {
-            // From here on the map is of all.
+            // From here on the map is of all upcalls.
             self.heat.fill(HeatColumn { second: 0, counts: [0; HEAT_BUCKETS] });
             self.first = None;
             Counted::new()
         });
-        // What is read was counted in the second before.
+        // What is read now was counted in the second before.
         let second = ts.saturating_sub(SECOND / 2) / SECOND;
         self.advance(second);
         for counter in stages {

@@ -3,7 +3,7 @@
 use super::meter::SECOND;
 use crate::event::Nanos;
 
-/// Bounds of everything that grows with traffic. The defaults hold the model under about 120 MB in an endless storm.
+/// Bounds of everything that grows with traffic. The defaults keep the model below about 120 MB in an endless storm.
 /// A bound of 0 is taken as 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -17,19 +17,19 @@ pub struct Limits {
     pub packet_bytes: usize,
     /// Upcalls kept. The oldest goes first.
     pub upcalls: usize,
-    /// Flows kept. One that was not touched for long goes first.
+    /// Flows kept. One that has not been met for long goes first.
     pub flows: usize,
     /// Talkers that are told apart within ten seconds, in each dimension that is counted of the upcalls seen in detail.
     pub talkers: usize,
     /// Distinct (datapath, in-port, reason, handler, CPU, outcome) of upcall counters.
     pub upcall_kinds: usize,
-    /// Handler threads.
+    /// Handlers' threads.
     pub handlers: usize,
-    /// The daemon's answers. The one that was longest not renewed goes first.
+    /// The daemon's answers. The one renewed longest ago goes first.
     pub answers: usize,
     /// Bytes of the daemon's answers together, but for the last one.
     pub answer_bytes: usize,
-    /// Reasons of the datapath's own to drop packets, and of the daemon's to delete flows.
+    /// The datapath's own reasons to drop packets, and likewise the daemon's to delete flows.
     pub drop_reasons: usize,
     /// Datapaths with figures of their own, and twice as many flow tables.
     pub datapaths: usize,
@@ -39,8 +39,8 @@ pub struct Limits {
     pub verdicts: usize,
     /// New flows whose matches are compared. The oldest goes first.
     pub shapes: usize,
-    /// Nanoseconds that an event may come behind later ones and is still put in its place: longer than a packet's steps
-    /// are held back by the kernel side (2 s) and until the ring buffer is read. At most 9 s are taken.
+    /// How much later than events after it an event may come and still be put in its place, in nanoseconds. It has to be longer
+    /// than the kernel side holds a packet's steps back (2 s) and the ring buffer waits to be read. At most 9 s are taken.
     pub lateness: Nanos,
 }
 
@@ -87,16 +87,16 @@ pub struct Evicted {
     pub upcalls: u64,
     /// Flows. One that is met again begins anew, with the hits that the kernel counted for it.
     pub flows: u64,
-    /// Talkers that were put together under "others".
+    /// Talkers that were merged into "others".
     pub talkers: u64,
     /// Kinds of upcall counters that had no room, in the reading that had the most of them: they are in the totals and in
     /// no table.
     pub upcall_kinds: u64,
-    /// Handler threads.
+    /// Handlers' threads.
     pub handlers: u64,
     /// Answers of the daemon.
     pub answers: u64,
-    /// Reasons to drop or to delete that had no room, in the reading that had the most of them, or so many deletions.
+    /// Reasons to drop packets that had no room, in the reading that had the most of them; or deletions whose reason had none.
     pub drop_reasons: u64,
     /// Datapaths that had no room, in the reading that had the most of them: they are in the totals and in no table.
     pub datapaths: u64,

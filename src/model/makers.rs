@@ -1,4 +1,4 @@
-//! What packets make upcalls: by their addresses, and by the OpenFlow rule that punts them.
+//! Which packets make upcalls: by their addresses, and by the OpenFlow rule that punts them.
 
 use super::{
     Dimension,
@@ -36,7 +36,7 @@ fn keys(summary: &PacketSummary) -> [Option<TalkerKey>; DIMENSIONS.len()] {
 }
 
 impl Makers {
-    /// An upcall of a packet, as far as its bytes are known. Gives how many found no room.
+    /// Counts an upcall of a packet, as far as its bytes are known. Returns how many talkers found no room.
     pub fn add(&mut self, second: u64, summary: Option<&PacketSummary>, limit: usize) -> u64 {
         let Some(summary) = summary else {
             self.packets.iter_mut().for_each(|sketch| sketch.add_unknown(second));
@@ -56,13 +56,13 @@ impl Makers {
         gone
     }
 
-    /// The packet of an upcall that was added without its bytes is this. Gives how many found no room.
+    /// Adds the packet of an upcall that was counted without its bytes. Returns how many talkers found no room.
     pub fn tell(&mut self, second: u64, summary: &PacketSummary, limit: usize) -> u64 {
         self.packets.iter_mut().for_each(|sketch| sketch.take_unknown(second));
         self.add_known(second, summary, limit)
     }
 
-    /// An upcall, if it is one to a controller, or by an action that is not known. Gives how many found no room.
+    /// Counts an upcall, if it is to a controller, or by an action that is not known. Returns how many talkers found no room.
     pub fn add_punt(&mut self, second: u64, upcall: &Upcall, limit: usize) -> u64 {
         match upcall.cookie.as_ref().map(|cookie| &cookie.why) {
             Some(Why::Controller { rule_cookie, .. }) => {
@@ -74,7 +74,7 @@ impl Makers {
         0
     }
 
-    /// A new second runs. Gives how many have to go for there to be room.
+    /// A new second has begun. Returns how many talkers have to go to make room.
     pub fn advance(&mut self, second: u64, limit: usize) -> u64 {
         self.packets.iter_mut().chain([&mut self.punts]).map(|sketch| sketch.advance(second, limit)).sum()
     }

@@ -42,6 +42,7 @@ mod upcalls;
 mod verdict;
 mod windows;
 
+pub use crate::event::MacAddr;
 pub use anomalies::{Anomaly, AnomalyKind};
 pub use comings::{Lives, Returned};
 pub use condition::{
@@ -61,7 +62,7 @@ pub use packets::{Fate, Packet, PacketSnapshot};
 pub use rates::{DatapathRow, Metric, Rates, SERIES_SECONDS, Totals};
 pub use revalidators::Revalidators;
 pub use shapes::{FieldSpread, Spreads};
-pub use summary::{L4Summary, MacAddr, NetSummary, PacketSummary, proto_name};
+pub use summary::{L4Summary, NetSummary, PacketSummary, proto_name};
 pub use tables::{HandlerRow, PortRow, Scheduled};
 pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use traces::Traced;
@@ -89,7 +90,7 @@ use tables::Handlers;
 use traces::Traces;
 use unlinked::Gaps;
 use verdict::Verdicts;
-use windows::{Matters, Outcomes, Returns, Told};
+use windows::{Matters, Outcomes, Returns, ToldFigures};
 
 /// The state that events make. Cloned, it is a snapshot: that is what a paused screen shows.
 ///
@@ -133,7 +134,7 @@ pub struct Model {
     outcomes: Outcomes,
     matters: Matters,
     returns: Returns,
-    told: Told,
+    told: ToldFigures,
     traces: Traces,
     verdicts: Verdicts,
 }
@@ -179,7 +180,7 @@ impl Model {
             outcomes: Outcomes::default(),
             matters: Matters::default(),
             returns: Returns::default(),
-            told: Told::default(),
+            told: ToldFigures::default(),
             traces: Traces::default(),
             verdicts: Verdicts::default(),
         }

@@ -8,9 +8,9 @@ use std::{
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-/// An [`IndexMap`] whose hashes are seeded, as its keys come from the network. Nothing goes through it in the order of its
-/// hashes, so what is read of it does not depend on the seed; and what is evicted next depends on its order, so two are
-/// equal only where that is the same too.
+/// An [`IndexMap`] with seeded hashes, as its keys come from the network. Nothing iterates it in the order of its hashes, so
+/// what is read from it does not depend on the seed. What is evicted next depends on its order, so two maps are equal only
+/// where their order is the same, too.
 #[derive(Debug, Clone)]
 pub struct Ordered<K, V>(IndexMap<K, V, RandomState>);
 

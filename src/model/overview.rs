@@ -1,4 +1,4 @@
-//! A whole recording from afar: how much went up and was lost in each stretch of its time, and where somebody marked it.
+//! A whole recording at a glance: how much went up and was lost in each stretch of its time, and where somebody marked it.
 
 use super::{
     anomalies::{Anomaly, AnomalyKind},
@@ -7,7 +7,7 @@ use super::{
     meter::SECOND,
     rates::{Metric, Rates, Values, values_of},
 };
-use crate::event::{Body, Bookmark, Event, Loss, Nanos};
+use crate::event::{Body, Bookmark, Event, Nanos};
 
 /// Most stretches; when there would be more, two become one.
 const COLUMNS: usize = 2048;
@@ -60,7 +60,7 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// There is time up to this, whatever happened in it.
+    /// Extends the time up to this moment, whatever happened in it.
     pub fn extend(&mut self, until: Nanos) {
         if self.span.is_some() {
             self.reach(until);
@@ -127,9 +127,7 @@ impl Overview {
                 if self.lost.is_some_and(|(last, _)| event.ts <= last) {
                     return;
                 }
-                let Loss { ring_full, untracked, missed_runs, undecoded, not_recorded, .. } = loss;
-                let now = [ring_full, untracked, missed_runs, undecoded, not_recorded];
-                let now = now.into_iter().fold(0u64, |sum, &n| sum.saturating_add(n));
+                let now = loss.lost();
                 self.reach(event.ts);
                 let (since, before) = self.lost.replace((event.ts, now)).unwrap_or((event.ts, 0));
                 let more = now.saturating_sub(before);
@@ -144,7 +142,7 @@ impl Overview {
         }
     }
 
-    /// Adds a mark; the same one again is the same.
+    /// Adds a mark; adding the same one again changes nothing.
     pub fn mark(&mut self, mark: Bookmark) {
         let at = self.marks.partition_point(|m| (m.at, &m.note) < (mark.at, &mark.note));
         if self.marks.get(at) != Some(&mark) {
@@ -155,8 +153,8 @@ impl Overview {
         }
     }
 
-    /// The columns for a picture of so many, first to last. What lies in several of them is shared by time, and the shares
-    /// are the whole.
+    /// The whole time in so many columns for a picture, first to last. What lies in several columns is divided among them by time,
+    /// and the parts add up to the whole.
     pub fn picture(&self, count: usize) -> Vec<Column> {
         let Some((begin, end)) = self.span.filter(|_| self.width > 0 && count > 0) else {
             return vec![Column::EMPTY; count];
@@ -172,7 +170,7 @@ impl Overview {
                 events_lost.saturating_add(column.events_lost),
             ]);
         }
-        // All up to a time after the begin, of which that in the column around it is shared.
+        // Everything up to a time after the beginning; the column around that time counts in part.
         let up_to = |after: Nanos, what: usize| {
             let column = (after / self.width) as usize;
             let Some(next) = sums.get(column + 1) else { return sums[sums.len() - 1][what] };
@@ -228,11 +226,11 @@ impl Overview {
             };
             Anomaly { ts, kind, count, longest: 0 }
         });
-        // What is known of the time before has no place to go to.
+        // What is known of the time before has no column.
         told.chain(self.incidents.iter().filter(move |incident| (begin..=end).contains(&incident.ts)).copied())
     }
 
-    /// There is time up to this.
+    /// Extends the time up to this moment.
     fn reach(&mut self, ts: Nanos) {
         let (begin, end) = self.span.unwrap_or((ts, ts));
         if ts < begin {
@@ -285,13 +283,13 @@ impl Overview {
         });
     }
 
-    /// Adds what happened in a time to the columns it lies in, to each the share of its time; all shares are the whole.
+    /// Divides what happened in a stretch of time among the columns that it lies in, by time; the parts add up to the whole.
     fn spread(&mut self, since: Nanos, until: Nanos, what: impl Fn(&dyn Fn(u64) -> u64) -> Column) {
         let Some((begin, _)) = self.span.filter(|_| self.width > 0) else { return };
         let since = since.clamp(begin, until.max(begin));
         let long = u128::from(until.saturating_sub(since).max(1));
         let column = |ts: Nanos| (ts.saturating_sub(begin) / self.width) as usize;
-        // A reading at a column's very begin tells of the time before it.
+        // A reading at the very beginning of a column is about the time before it.
         let (first, last) = (column(since), column(until.saturating_sub(1).max(since)));
         for i in first..=last {
             let edge = |i: usize| begin.saturating_add((i as u64).saturating_mul(self.width));
@@ -309,7 +307,7 @@ impl Overview {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Counters, DpIfindex, PortNo, UpcallCmd, UpcallCounter};
+    use crate::event::{Counters, DpIfindex, Loss, PortNo, UpcallCmd, UpcallCounter};
 
     fn counted(second: u64, upcalls: u64, lost: u64) -> Event {
         let counter = |ret, count| UpcallCounter {

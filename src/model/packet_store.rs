@@ -4,8 +4,8 @@
 //! order of their times: memory is bounded to the byte, and in a storm nothing is allocated for an event. The queue
 //! begins at the oldest packet's first event.
 //!
-//! What is said of a packet is said by its timeline: an event that comes late has all of it said anew, so that the order
-//! in which events of several CPUs came does not show.
+//! What is known of a packet follows from its timeline: when an event comes late, the whole timeline is applied anew, so
+//! that the order in which events of several CPUs came makes no difference.
 
 use std::collections::VecDeque;
 
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::event::{Body, Cookie, Event, Nanos, PacketBytes, PacketId, UpcallId};
 
-/// A packet with its place in the queue of events.
+/// A packet, with the places of its events in the queue.
 #[derive(Debug, Clone, PartialEq)]
 struct Kept {
     packet: Packet,
-    /// The queue's end when it came: none of its events is before.
+    /// The queue's end when it came: all its events are from here on.
     from: u64,
     /// Its events, counted from `from`, in the order of their times.
     places: Vec<u32>,
@@ -37,7 +37,7 @@ pub struct Packets {
     /// The place of the first of `events`, counted from the first ever.
     base: u64,
     bytes: usize,
-    /// A list of places that is free, to be used again.
+    /// A list of places that is free to be used again, which saves an allocation.
     spare: Vec<u32>,
 }
 
@@ -103,21 +103,21 @@ impl Packets {
         }
         let end = self.base + self.events.len() as u64;
         let Some(kept) = self.recent.get_mut(id) else {
-            // It was the oldest and has just gone: what comes now is too late for it.
+            // It was the oldest and has just gone: this event is too late for it.
             return;
         };
         let is_room = self.events.len() < limits.packet_events.clamp(1, u32::MAX as usize)
             && kept.places.len() < limits.events_per_packet.max(1)
             && heap <= limits.packet_bytes.max(1);
         let Some(place) = u32::try_from(end - kept.from).ok().filter(|_| is_room) else {
-            // What has no place in the timeline is said as it comes.
+            // What has no place in the timeline takes effect as it comes.
             kept.packet.note(event);
             kept.packet.events_cut = kept.packet.events_cut.saturating_add(1);
             return;
         };
         let before = (kept.from - self.base) as usize;
         let at = |place: u32| before + place as usize;
-        // Of the same moment, a CPU's events are in their order.
+        // Events of one CPU at the same moment stay in their order.
         let order = |event: &Event| (event.ts, event.cpu);
         let of = |place: u32| order(&self.events[at(place)]);
         let is_late = kept.places.last().is_some_and(|&last| of(last) > order(event));
@@ -154,10 +154,10 @@ impl Packets {
         matches!(&found.body, Body::FlowLookup(e) if e.flow.is_none()).then_some(found.ts)
     }
 
-    /// The upcall that comes from a lookup that missed and is told after it: the same from its other end.
+    /// The same from the other end: the upcall of a lookup that missed, where the lookup is reported after the upcall.
     pub fn upcall_of_miss(&self, id: PacketId, lookup: &Event) -> Option<UpcallId> {
         let behind = self.timeline(id).rev().take_while(|e| e.ts >= lookup.ts).filter(|e| e.cpu == lookup.cpu);
-        // From the last one back: the one that is left is the first behind the lookup.
+        // From the last one back: the one that remains is the first after the lookup.
         let first = behind.fold(None, |first, e| match &e.body {
             Body::FlowLookup(_) if e.ts > lookup.ts => Some(e),
             Body::Upcall(_) => Some(e),
@@ -177,7 +177,7 @@ impl Packets {
         self.base = from;
     }
 
-    /// Lets all go.
+    /// Lets go of all of them.
     pub fn clear(&mut self, evicted: &mut Evicted) {
         while self.recent.len() > 0 {
             self.evict(evicted);

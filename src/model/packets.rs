@@ -29,8 +29,8 @@ pub struct Packet {
     pub bytes: Option<PacketBytes>,
     /// What they say.
     pub summary: Option<PacketSummary>,
-    /// Bytes in the packet, where seen: as at its upcall, else as at the first point that says it. Without the Ethernet
-    /// header where that was a receiving point.
+    /// Bytes in the packet, where seen: at its upcall, else at the first point that says it; without the Ethernet header where
+    /// that was a receiving point.
     pub len: Option<u32>,
     /// The device it was first seen at.
     pub first_dev: Option<Name>,
@@ -42,11 +42,11 @@ pub struct Packet {
     pub flow: Option<(FlowPtr, Option<Ufid>)>,
     /// Whether a lookup missed.
     pub missed: bool,
-    /// Ports that an `output` action sent it to, in their order, up to 8; the rest are in `outputs_cut`.
+    /// Ports that an `output` action sent it to, in their order, up to 8; the rest are counted in `outputs_cut`.
     pub outputs: Vec<PortNo>,
     /// Outputs beyond those.
     pub outputs_cut: u32,
-    /// Events of it that are not kept, as there were too many of one packet.
+    /// Events of it that are not kept, because one packet had too many.
     pub events_cut: u32,
     /// Actions executed on it.
     pub(super) actions: u32,
@@ -56,13 +56,13 @@ pub struct Packet {
     pub(super) drop: Option<u32>,
     /// When and on which CPU it was at `first_dev` and at `last_dev`.
     dev_at: [(Nanos, u32); 2],
-    /// When its bytes were told.
+    /// When its bytes were reported.
     bytes_at: Option<Nanos>,
     /// Where `len` is from.
     len_from: LenFrom,
 }
 
-/// What says how long a packet is, the best last.
+/// What a packet's length is known from, the best source last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LenFrom {
     Nothing,
@@ -102,7 +102,7 @@ impl Packet {
         }
     }
 
-    /// Forgets what its events said, to take them again in another order.
+    /// Forgets what its events said, so that they can be applied again in another order.
     pub(super) fn unsay(&mut self) {
         let (outputs, upcalls) = (std::mem::take(&mut self.outputs), std::mem::take(&mut self.upcalls));
         let (bytes, summary, at) = (self.bytes.take(), self.summary, self.bytes_at);
@@ -115,7 +115,7 @@ impl Packet {
         }
     }
 
-    /// Takes its bytes: those that are told first.
+    /// Takes its bytes, the earliest ones.
     pub(super) fn note_bytes(&mut self, ts: Nanos, bytes: PacketBytes, summary: Option<PacketSummary>) {
         self.first = self.first.min(ts);
         self.last = self.last.max(ts);
@@ -137,7 +137,7 @@ impl Packet {
         }
     }
 
-    /// Whether an event that comes late says the same as it would have said in its place: most do.
+    /// Whether an event that comes late has the same effect as it would have had in its place: most do.
     pub(super) fn can_be_late(&self, event: &Event) -> bool {
         event.upcall.is_none_or(|upcall| self.upcalls.contains(&upcall))
             && match &event.body {
@@ -153,7 +153,7 @@ impl Packet {
             }
     }
 
-    /// Takes what an event says of it; of all its events in the order of their times.
+    /// Applies an event; all its events are applied in the order of their times.
     pub(super) fn note(&mut self, event: &Event) {
         self.first = self.first.min(event.ts);
         self.last = self.last.max(event.ts);
@@ -233,7 +233,7 @@ impl Packet {
             Some(UpcallEnd::PutFailed { .. }) if upcall.is_some_and(|u| u.exec.is_none()) => Fate::NotGivenBack,
             Some(UpcallEnd::Forwarded | UpcallEnd::ExecOnly | UpcallEnd::PutFailed { .. }) => executed,
             None if settled && (self.flow.is_some() || self.actions > 0) => executed,
-            // What became of a packet that was to be given back is not known.
+            // What became of the packet that the daemon asked to give back is not known.
             Some(UpcallEnd::InProgress | UpcallEnd::Unknown | UpcallEnd::Asked { .. }) | None => Fate::InFlight,
         }
     }
@@ -265,7 +265,7 @@ pub enum Fate {
     Forwarded,
     /// A `drop` action, with its reason (an errno or 0).
     Dropped {
-        /// As the flow gives it.
+        /// The reason in the flow's action.
         reason: u32,
     },
     /// The datapath dropped it, for the reason that it gave: [`Packet::dropped`].
@@ -299,7 +299,7 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// How bad it is, from 0: what was lost is worse than what a flow drops, and what is under way than what is done.
+    /// How bad it is, from 0: lost is worse than dropped by a flow, and under way is worse than done.
     pub fn badness(self) -> u8 {
         match self {
             Self::Forwarded => 0,

@@ -54,7 +54,7 @@ pub struct Rates {
     pub span: Nanos,
 }
 
-/// What there is a value for in every second.
+/// What has a value in every second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is its namesake in Totals")]
 pub enum Metric {
@@ -103,7 +103,7 @@ pub struct DatapathRow {
 
 /// Seconds that a series goes back.
 pub const SERIES_SECONDS: usize = 600;
-/// Values that are counted, by [`Metric`]; behind them come the two that are not.
+/// How many of the [`Metric`]s are counted; the two that are not come after them.
 pub const COUNTED: usize = Metric::Flows as usize;
 /// One value for each counted metric.
 pub type Values = [u64; COUNTED];

@@ -10,7 +10,7 @@ use crate::event::{
     PortNo, Query, Session, Ufid, UpcallId,
 };
 
-/// Rates whose last reading is older than this say nothing of now.
+/// Rates whose last reading is older than this say nothing about the present.
 const STALE: Nanos = 3 * SECOND;
 
 impl Model {
@@ -39,7 +39,7 @@ impl Model {
         self.evicted
     }
 
-    /// Events that came too late to be put in their place for certain.
+    /// Events that came so late that their place may be wrong.
     pub fn late(&self) -> Late {
         self.late
     }
@@ -49,7 +49,7 @@ impl Model {
         self.anomalies.iter()
     }
 
-    /// A packet with all that is kept of it. It goes on to be read when the model has let go of the packet.
+    /// A copy of a packet with everything that is kept of it: it stays when the model lets go of the packet.
     pub fn packet_snapshot(&self, id: PacketId) -> Option<PacketSnapshot> {
         let packet = self.packet(id)?;
         let upcalls = packet.upcalls.iter().filter_map(|&id| self.upcall(id).copied()).collect();
@@ -66,7 +66,7 @@ impl Model {
         self.host.session.as_deref()
     }
 
-    /// How the events' clock stands to the wall.
+    /// How the events' clock relates to the wall clock.
     pub fn clock(&self) -> Option<Clock> {
         self.session().map(|s| s.clock)
     }
@@ -98,12 +98,7 @@ impl Model {
         self.port(dp, port).map(|p| p.name.as_str())
     }
 
-    /// A port by its name: with its datapath.
-    pub fn port_by_name(&self, name: &str) -> Option<(DpIfindex, &Port)> {
-        self.datapaths().iter().find_map(|d| Some((d.dp, d.ports.iter().find(|p| p.name == name)?)))
-    }
-
-    /// What can be seen, and with what.
+    /// What can be seen, and by which probes.
     pub fn capabilities(&self) -> &[Capability] {
         &self.host.capabilities
     }
@@ -144,7 +139,7 @@ impl Model {
         self.counting.series(metric)
     }
 
-    /// The mean of the last whole seconds' values, at most so many, and of how many it is; none before there is one.
+    /// The mean of the last whole seconds' values, of at most `seconds`, and of how many it is; none before there is one.
     pub fn mean(&self, metric: Metric, seconds: usize) -> Option<(f64, usize)> {
         let (sum, count) = self
             .series(metric)
@@ -247,27 +242,9 @@ impl Model {
         self.flows.iter()
     }
 
-    /// The flows that `keep` holds on to, in this order. It is asked about each of [`Model::flows`] once, in their order.
+    /// The flows that `keep` says yes to, in this order. It is called once with each of [`Model::flows`], in their order.
     pub fn flow_order(&self, keep: impl FnMut(&Flow) -> bool, sort: FlowSort, descending: bool) -> FlowOrder<'_> {
         self.flows.order(keep, (sort, descending), self.counted_at())
-    }
-
-    /// `n` flows from place `offset` of the order of all.
-    pub fn top_flows(&self, sort: FlowSort, descending: bool, offset: usize, n: usize) -> Vec<FlowKey> {
-        self.flow_order(|_| true, sort, descending).keys(offset, n)
-    }
-
-    /// The same among those that `keep` holds on to, and how many those are.
-    pub fn top_flows_of(
-        &self,
-        keep: impl Fn(&Flow) -> bool,
-        sort: FlowSort,
-        descending: bool,
-        offset: usize,
-        n: usize,
-    ) -> (Vec<FlowKey>, usize) {
-        let mut order = self.flow_order(keep, sort, descending);
-        (order.keys(offset, n), order.len())
     }
 
     /// A flow's hits per second, over the last second or two.
@@ -288,7 +265,7 @@ impl Model {
     /// The same with when it came.
     pub fn answered(&self, flow: &Flow, query: Query) -> Option<(Nanos, &DaemonAnswer)> {
         let ufid = flow.ufid?;
-        // One may have been asked before the actions were known.
+        // The daemon may have been asked before the actions were known.
         let unknown = || self.answers.get(ufid, None, query, flow.since);
         self.answers.get(ufid, flow.sf_acts, query, flow.since).or_else(unknown)
     }
@@ -418,7 +395,7 @@ impl Model {
     }
 }
 
-/// How long the last ten seconds are: the running one is not over, and all of them began after `from`.
+/// The length of the last ten seconds: the running one is not over, and counting may have begun only after `from`.
 fn window_seconds(now: Nanos, from: Option<Nanos>) -> f64 {
     let begin = (now / SECOND).saturating_sub(9).saturating_mul(SECOND);
     now.saturating_sub(begin.max(from.unwrap_or(now))) as f64 / SECOND as f64

@@ -7,8 +7,8 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-/// A queue that is also found by key. Places are counted from the first ever, so that the map's stay true while the
-/// front goes.
+/// A queue whose items are also found by key. Places are counted from the first item ever, so that those in the map stay valid
+/// while the front is removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recent<K: Eq + Hash, V> {
     places: HashMap<K, u64, RandomState>,
@@ -28,7 +28,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     }
 
     fn place(&self, key: K) -> Option<usize> {
-        // Most events are of what came last: no need to hash for them.
+        // Most events are about the item that came last: no need to hash for them.
         match self.queue.back() {
             Some((last, _)) if *last == key => Some(self.queue.len() - 1),
             _ => self.places.get(&key).map(|place| (place - self.base) as usize),
@@ -44,7 +44,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         Some(&mut self.queue.get_mut(place)?.1)
     }
 
-    /// Appends what is not there yet, where `limit` is the most there will be.
+    /// Appends an item that is not there yet; there will be `limit` items at most.
     pub fn push(&mut self, key: K, value: V, limit: usize) {
         reserve_within(&mut self.queue, limit);
         self.places.insert(key, self.base + self.queue.len() as u64);
@@ -67,8 +67,8 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     }
 }
 
-/// Makes room for one more in a queue that grows to `limit` at most: a ring that were doubled beyond would be walked
-/// all through, and so be in memory as a whole.
+/// Makes room for one more in a queue that grows to `limit` at most. A ring of twice the size would be used all around, and so
+/// take twice the memory.
 pub fn reserve_within<T>(queue: &mut VecDeque<T>, limit: usize) {
     let len = queue.len();
     if len == queue.capacity() {

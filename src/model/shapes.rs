@@ -1,5 +1,5 @@
-//! What the flows of the last seconds match, and in which field they differ: a field that every connection has another
-//! value in makes a flow of every connection.
+//! What the flows of the last seconds match, and in which field they differ: a field in which every connection has a value of
+//! its own makes a flow of every connection.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 use super::{Flow, FlowKey, Model, meter::SECOND};
 use crate::event::{DpIfindex, Field, FieldMatch, FlowShape, Nanos, Query, Ufid};
 
-/// Seconds that are looked at.
+/// How far back flows are compared.
 const SECONDS: Nanos = 10;
 
 /// New flows of the last ten seconds.
@@ -29,7 +29,7 @@ pub struct FieldSpread {
     pub flows: usize,
     /// Different values of it, each under its mask.
     pub values: usize,
-    /// Bits of information in its value: 0 where all have the same, the logarithm of `values` where all are as frequent.
+    /// Bits of information in its value: 0 where all have the same, log₂ of `values` where all are equally frequent.
     pub entropy: f64,
     /// Flows that differ from another one in this field and in nothing else.
     pub alone: usize,
@@ -37,17 +37,17 @@ pub struct FieldSpread {
     pub in_port: Option<((DpIfindex, u32), usize)>,
 }
 
-/// The fields that flows differ in, and of how many flows they are told.
+/// The fields in which flows differ, and of how many flows that is known.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Spreads {
     /// Flows whose match is known.
     pub flows: usize,
-    /// Flows of the same time whose match was not told.
+    /// Flows of the same time whose match is not known.
     pub left_out: u64,
     /// Of those whose match is known, the ones that no packet ever hit until the hits were last read; none where hits are
     /// not counted by flow.
     pub unused: Option<usize>,
-    /// Those that have more than one value: the one that most flows differ in alone first.
+    /// Fields with more than one value; first the one in which, and in nothing else, most flows differ.
     pub fields: Vec<FieldSpread>,
 }
 
@@ -70,7 +70,7 @@ impl Shapes {
         self.recent.range(from..to.max(from)).map(|(_, shape)| shape)
     }
 
-    /// Of this flow, the latest.
+    /// The latest match of a flow.
     pub fn of(&self, dp: DpIfindex, ufid: Ufid) -> Option<&FlowShape> {
         self.recent.iter().rev().map(|(_, shape)| shape).find(|shape| shape.dp == dp && shape.ufid == Some(ufid))
     }
@@ -80,7 +80,7 @@ impl Shapes {
         let shapes = self.recent(now);
         let hasher = FixedState::default();
         let part = |of: &FieldMatch| hasher.hash_one(of);
-        // Of each flow the sum of its fields' hashes: without one field's it names the rest.
+        // Each flow's sum of its fields' hashes: less the hash of one field, it identifies the rest.
         let whole = |shape: &FlowShape| {
             shape.matches.fields().iter().fold(hasher.hash_one(shape.dp), |sum, of| sum.wrapping_add(part(of)))
         };
@@ -152,8 +152,8 @@ impl Model {
         Spreads { unused, ..self.shapes.spreads(now) }
     }
 
-    /// A flow that matches a field, of those whose match was told in the last ten seconds and that are still known: one of
-    /// which the daemon has told the rules, else one that it has told of, and of those the newest.
+    /// A flow that matches a field, of those whose match became known in the last ten seconds and that are still kept: one
+    /// whose rules the daemon has named, else one that it has described, else any; of those the newest.
     pub fn flow_matching(&self, field: Field) -> Option<FlowKey> {
         let matching = self.shapes.recent(self.now()).rev().filter(|shape| shape.matches.get(field).is_some());
         let keys = matching.filter_map(|shape| Some(FlowKey::Ufid(shape.dp, shape.ufid?)));

@@ -4,9 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, LinkSlice};
 
-/// An Ethernet address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MacAddr(pub [u8; 6]);
+use crate::event::MacAddr;
 
 /// What could be read of a packet's headers. `Display` gives one line: `172.200.0.1:1000 → 172.200.0.2:9 udp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +71,6 @@ pub enum L4Summary {
     Fragment,
     /// Something else, or cut short.
     Other,
-}
-
-impl fmt::Display for MacAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02x}", if at == 0 { "" } else { ":" })?;
-        }
-        Ok(())
-    }
 }
 
 impl PacketSummary {

@@ -52,13 +52,13 @@ pub struct HandlerRow {
     pub upcalls: u64,
     /// The same per second, over the last second or two.
     pub upcall_rate: f64,
-    /// Of those, the ones that could not be queued.
+    /// Those of them that could not be queued.
     pub lost: u64,
     /// Messages seen to be received.
     pub received: u64,
     /// Received per second, over the last ten.
     pub receive_rate: f64,
-    /// Batches seen, the running one not counted. A message that is told after four later batches began is in none.
+    /// Batches seen, not counting the running one. A message that is reported after four later batches began is in none.
     pub batches: u64,
     /// Messages in a batch, on average. 0 before the first batch is complete.
     pub batch_mean: f64,
@@ -114,8 +114,8 @@ pub struct Handler {
     batch_max: u32,
     pub last: Nanos,
     recent: LastTen,
-    /// The last batches, the running one among them: their begins, rising, and messages so far. As a thread moves between
-    /// CPUs, the end of one may be told after the begin of the next.
+    /// The last batches, including the running one: when each began, rising, and its messages so far. As a thread moves between
+    /// CPUs, the end of one batch may be reported after the beginning of the next.
     open: [(Nanos, u32); OPEN_BATCHES],
     /// Waits of the running ten seconds and of those before: tens of seconds, values, maximum.
     waits: [(u64, Histogram<u32>, u64); 2],
@@ -160,7 +160,7 @@ impl Handler {
         }
     }
 
-    /// A message of a batch, which so has at least so many.
+    /// Takes a message of a batch; its place shows how many the batch has at least.
     fn note_batch(&mut self, begin: Nanos, messages: u32) {
         if let Some((_, most)) = self.open.iter_mut().find(|(of, most)| *of == begin && *most > 0) {
             *most = messages.max(*most);
@@ -180,7 +180,7 @@ impl Handler {
         self.open.sort_unstable_by_key(|&(begin, most)| (most > 0, begin));
     }
 
-    /// Its batches, the running one not counted: how many, messages in all of them, and in the largest.
+    /// Its batches, not counting the running one: how many, messages in all of them, and in the largest.
     pub fn batches(&self) -> (u64, u64, u32) {
         let done = self.open[..OPEN_BATCHES - 1].iter().map(|(_, most)| *most).filter(|most| *most > 0);
         done.fold((self.batches, self.batch_sum, self.batch_max), |(batches, sum, max), most| {
@@ -198,7 +198,7 @@ impl Handler {
         let tens = now / (10 * SECOND);
         let (mut all, mut longest) = (nanos_histogram(), 0);
         for (_, values, max) in self.waits.iter().filter(|(of, ..)| tens.saturating_sub(*of) <= 1) {
-            // Of one form: the sum cannot fail.
+            // Both have the same shape: adding them cannot fail.
             let _ = all.add(values);
             longest = longest.max(*max);
         }

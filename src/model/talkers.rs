@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{meter::LastTen, ordered::Ordered, summary::MacAddr};
-use crate::event::{Comm, DpIfindex, PortNo, UpcallCmd};
+use super::{meter::LastTen, ordered::Ordered};
+use crate::event::{Comm, DpIfindex, MacAddr, PortNo, UpcallCmd};
 
-/// By what upcalls are told apart.
+/// What upcalls are told apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
     /// The port the packets came in by. Exact.
@@ -101,9 +101,9 @@ pub struct Talkers {
     pub exact: bool,
 }
 
-/// Counts by talker over ten seconds, of as many talkers as there is room for. A newcomer that finds no room is counted
-/// as one of the others until the next second, when the small ones make room: who talks much is never missed for longer.
-/// Nobody's count is ever too high, and all that anybody's may be short by is among the others.
+/// Counts by talker over ten seconds, for as many talkers as there is room for. A newcomer that finds no room counts among the
+/// others until the next second, when the small ones make room: a big talker is never missed for longer. No count is ever too
+/// high, and whatever a count may lack is among the others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sketch {
     talkers: Ordered<TalkerKey, LastTen>,
@@ -132,13 +132,13 @@ impl Sketch {
         self.unknown.add(second, 1);
     }
 
-    /// One of those is known now.
+    /// The talker of one of those is known now.
     pub fn take_unknown(&mut self, second: u64) {
         self.unknown.take(second);
     }
 
-    /// A new second runs: those that were silent for ten go, and where more than half of the room is taken, the smaller
-    /// ones. Says how many of those there were.
+    /// A new second has begun: talkers that were silent for ten seconds go and, where more than half of the room is taken, the
+    /// smaller ones. Returns how many of the latter there were.
     pub fn advance(&mut self, second: u64, limit: usize) -> u64 {
         self.talkers.retain(|_, count| count.total(second) > 0);
         let room = limit.max(1).div_ceil(2);

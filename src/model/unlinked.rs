@@ -1,4 +1,4 @@
-//! Ends of an upcall's way that are not there, and why: as far as that is known, and never guessed.
+//! Steps of an upcall's way that are missing, and why: as far as that is known, and never guessed.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +18,7 @@ pub enum Missing {
     NotTraced,
     /// It was here, and let go to stay within the [`Limits`](super::Limits).
     Evicted,
-    /// None of these, or several of these could be.
+    /// None of these, or any of several.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ impl Missing {
     }
 }
 
-/// What is missing of an upcall, step by step: none where it is there, or nothing is due.
+/// What is missing of an upcall, step by step: none where the step is there, or is not due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unlinked {
     /// The upcall itself.
@@ -64,9 +64,9 @@ pub struct Strays {
     pub execs: u64,
 }
 
-/// Stretches in which losses were counted.
+/// How many stretches of time with losses are kept.
 const STRETCHES: usize = 256;
-/// CPUs whose evicted upcalls are known.
+/// How many CPUs' evicted upcalls are remembered.
 const CPUS: usize = 4096;
 
 /// When events were lost, and which upcalls were let go of.
@@ -76,28 +76,22 @@ pub struct Gaps {
     lost: VecDeque<(Nanos, Nanos)>,
     /// What was before this is forgotten.
     known_from: Nanos,
-    /// When it was last looked whether more is lost, and how much was.
+    /// When losses were last checked, and how many there were.
     looked: Option<Nanos>,
     sum: u64,
     /// The last upcall that was let go of, by CPU: identities are `cpu << 40 | sequence`.
     evicted: BTreeMap<u64, u64>,
 }
 
-fn lost_events(loss: &Loss) -> u64 {
-    [loss.ring_full, loss.untracked, loss.missed_runs, loss.undecoded, loss.not_recorded]
-        .into_iter()
-        .fold(0, u64::saturating_add)
-}
-
 impl Gaps {
-    /// The counters were read: had more been lost, it would have been told.
+    /// The counters were read: had more been lost, that would have been reported.
     pub fn look(&mut self, ts: Nanos) {
         self.looked = self.looked.max(Some(ts));
     }
 
-    /// So much is lost so far. Events are told up to `lateness` after their time. Gives how many more are lost.
+    /// Takes how much is lost so far. Events come up to `lateness` after their time. Returns how many more are lost.
     pub fn lose(&mut self, ts: Nanos, loss: &Loss, lateness: Nanos) -> u64 {
-        let sum = lost_events(loss);
+        let sum = loss.lost();
         let more = sum.saturating_sub(self.sum);
         self.sum = sum;
         if more > 0 {
@@ -130,7 +124,7 @@ impl Gaps {
         }
     }
 
-    /// Whether it may have been here: one with a higher number of its CPU has been let go of.
+    /// Whether it may have been here: an upcall of its CPU with a higher number has been let go of.
     fn may_be_evicted(&self, id: UpcallId) -> bool {
         self.evicted.get(&(id.0 >> 40)).is_some_and(|last| id.0 & ((1 << 40) - 1) <= *last)
     }
@@ -174,7 +168,7 @@ impl Model {
         Unlinked { begin: (!upcall.begun).then(|| self.why_no_begin(upcall)), enqueue, recv, answer, exec }
     }
 
-    /// Why something is not there that was due from `from` on, and by `until` if what follows it was seen.
+    /// Why something is missing that was due from `from` on, and by `until` where what follows it was seen.
     fn why(&self, probe: &str, from: Nanos, until: Option<Nanos>) -> Missing {
         if !self.is_traced(probe) {
             return Missing::NotTraced;
@@ -182,7 +176,7 @@ impl Model {
         match (self.gaps.lost(from, until.unwrap_or(self.now())), until) {
             (Some(true), _) => Missing::Lost,
             (Some(false), None) => Missing::StillWaiting,
-            // Events of other CPUs may not have been told yet.
+            // Events of other CPUs may not have come yet.
             (Some(false), Some(until)) if self.now().saturating_sub(until) < self.limits().lateness => {
                 Missing::StillWaiting
             }

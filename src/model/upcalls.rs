@@ -67,8 +67,8 @@ pub struct ExecDone {
     pub(super) cpu: u32,
 }
 
-/// What the daemon said that it is about to ask for, by its own probes (USDT), and when first. Whether the kernel did it is
-/// not in this.
+/// What the daemon's own probes (USDT) say that it was about to ask for, and when first. Whether the kernel did it is another
+/// matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Asked {
     /// For a flow.
@@ -79,8 +79,8 @@ pub struct Asked {
 
 /// An upcall. Of one that made several messages (GSO), what is here is of the first of them that was seen.
 ///
-/// The order in which events of several CPUs came does not show: each step is the one of the lowest message and then of
-/// the earliest time, whichever came first.
+/// The order in which events of several CPUs came makes no difference: each step is that of the lowest message, and of those
+/// the earliest, whichever came first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upcall {
     /// Its identity.
@@ -100,7 +100,7 @@ pub struct Upcall {
     pub in_port: Option<PortNo>,
     /// Why; none where it was not seen.
     pub cmd: Option<UpcallCmd>,
-    /// What in the daemon's action makes it, in a word (`controller`, `sFlow`, ...); none for a miss.
+    /// What the daemon's action is for, in a word (`controller`, `sFlow`, …); none for a miss.
     pub made_by: Option<&'static str>,
     /// The netlink port of the handler it goes to; none where it was not seen.
     pub port: Option<u32>,
@@ -116,7 +116,7 @@ pub struct Upcall {
     pub returned: Option<(Nanos, i32)>,
     /// The handler's receive.
     pub recv: Option<Received>,
-    /// What the daemon said that it asks for.
+    /// What the daemon's own probes said that it asks for.
     pub asked: Asked,
     /// The flow put.
     pub put: Option<PutDone>,
@@ -124,7 +124,7 @@ pub struct Upcall {
     pub exec: Option<ExecDone>,
     /// The first action on the packet given back.
     pub first_action: Option<Nanos>,
-    /// Its last event so far, generic points of the packet given back not counted.
+    /// When its last event was so far, not counting generic points that the packet given back passed.
     pub last: Nanos,
     /// Whether `ts` is when it was made: from the upcall itself or from an event that says it.
     ts_known: bool,
@@ -148,8 +148,8 @@ pub enum UpcallEnd {
     FlowOnly,
     /// The packet was given back and no flow put: the flow limit, the slow path, or another upcall's put.
     ExecOnly,
-    /// The daemon said that it asks for this, and what the kernel made of the flow or of the packet was not seen. A packet
-    /// whose actions were seen counts as asked for.
+    /// The daemon's own probes said that it asks for this, and what the kernel did with the flow or the packet was not seen. A
+    /// packet whose actions were seen counts as asked for.
     Asked {
         /// A flow.
         put: bool,
@@ -175,12 +175,12 @@ pub enum UpcallEnd {
     NotHandledYet,
     /// Received; not answered so far. Action upcalls mostly are not.
     ReceivedNotAnswered,
-    /// Under way: a step is a second old at most and another may follow.
+    /// Under way: its last step is a second old at most, and another may follow.
     InProgress,
     /// Received; its beginning was not seen (made before tracing began, lost or evicted), and no answer so far.
     BeginNotSeen,
-    /// It was seen to be made and nothing more for a second, not even whether it was queued: events were lost, or their
-    /// probes are missing.
+    /// It was made, and nothing more was seen for a second, not even whether it was queued: events were lost, or their probes
+    /// are missing.
     Unknown,
 }
 

@@ -1,5 +1,5 @@
-//! What is counted over the last ten seconds of things that verdicts ask for: outcomes of operations, why packets go up,
-//! flows that come back, and what the daemon counts of itself.
+//! What verdicts ask about the last ten seconds: outcomes of operations, why packets go up, flows that come back, and the
+//! daemon's own figures.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,7 +14,7 @@ use crate::event::{
     Why,
 };
 
-/// What a flow command was.
+/// A command to the datapath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     Put,
@@ -22,7 +22,7 @@ pub enum Operation {
     Del,
 }
 
-/// Different outcomes that are kept.
+/// How many different outcomes are kept; the kernel returns few.
 const OUTCOMES: usize = 128;
 
 /// Operations by what came of them.
@@ -32,7 +32,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// A reading of the counters; the first one says nothing of when.
+    /// Takes a reading of the counters. When the counts of the `first` one were made is not known.
     pub fn apply(&mut self, first: bool, ts: Nanos, counters: &Counters) {
         if first {
             self.counts.clear();
@@ -55,7 +55,7 @@ impl Outcomes {
         }
     }
 
-    /// How many of the last ten seconds came to this, by errno: 0 is good.
+    /// How often an operation ended with each errno in the last ten seconds; 0 is success.
     pub fn of(&self, operation: Operation, second: u64) -> impl Iterator<Item = (i32, u64)> {
         let counts = self.counts.iter().filter(move |((of, _), _)| *of == operation);
         counts.map(move |((_, ret), (_, recent))| (*ret, recent.total(second))).filter(|(_, count)| *count > 0)
@@ -75,7 +75,7 @@ pub enum Matter {
     ToMany,
     /// Its packet is ARP.
     Arp,
-    /// Its packet was put together of fragments, for connection tracking.
+    /// Its packet was reassembled from fragments, for connection tracking.
     Reassembled,
     /// Its packet is a later fragment.
     Fragment,
@@ -87,10 +87,10 @@ pub enum Matter {
     Sample,
 }
 
-/// Slow paths that are told apart.
+/// How many reasons for the slow path are told apart.
 const REASONS: usize = 32;
 
-/// The upcalls of the last ten seconds by what they are about. Of those seen in detail.
+/// The upcalls of the last ten seconds, as far as they were seen in detail, by what they are about.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Matters {
     counts: BTreeMap<Matter, LastTen>,
@@ -98,7 +98,7 @@ pub struct Matters {
 }
 
 impl Matters {
-    /// An upcall, and its packet as far as it is known.
+    /// Counts an upcall, with its packet as far as it is known.
     pub fn add(&mut self, second: u64, upcall: &Upcall, summary: Option<&PacketSummary>) {
         let mut count = |matter| self.counts.entry(matter).or_default().add(second, 1);
         count(Matter::Any);
@@ -125,7 +125,7 @@ impl Matters {
         }
     }
 
-    /// The packet of an upcall that was added without it.
+    /// Counts the packet of an upcall that was added without it.
     pub fn packet(&mut self, second: u64, summary: &PacketSummary) {
         let mut count = |matter| self.counts.entry(matter).or_default().add(second, 1);
         if summary.eth_dst.0[0] & 1 == 1 {
@@ -138,19 +138,19 @@ impl Matters {
         }
     }
 
-    /// How many of the last ten seconds.
+    /// How many there were in the last ten seconds.
     pub fn count(&self, matter: Matter, second: u64) -> u64 {
         self.counts.get(&matter).map_or(0, |count| count.total(second))
     }
 
-    /// The reason that most slow paths have.
+    /// The most frequent reason for the slow path, with its count.
     pub fn slow(&self, second: u64) -> Option<(&str, u64)> {
         let counts = self.slow.iter().map(|(name, count)| (name.as_str(), count.total(second)));
         counts.filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count)
     }
 }
 
-/// Flows that came back that are kept.
+/// How many returns are kept; of more than that within ten seconds, the latest.
 const RETURNS: usize = 4096;
 
 /// A flow that was deleted and put again.
@@ -160,7 +160,7 @@ pub struct Return {
     pub ts: Nanos,
     /// Which.
     pub flow: (DpIfindex, Ufid),
-    /// Since when it had been gone, in nanoseconds.
+    /// How long it had been gone, in nanoseconds.
     pub gone: Nanos,
     /// Why it was deleted, where the daemon tells.
     pub because: Option<DelReason>,
@@ -171,7 +171,7 @@ pub struct Return {
 pub struct Returns(VecDeque<Return>);
 
 impl Returns {
-    /// A flow is put, before `flows` is told so.
+    /// A flow is put. Has to be called before `flows` takes the put.
     pub fn put(&mut self, ts: Nanos, put: &FlowPut, flows: &Flows) {
         let Some(ufid) = put.op.ufid.filter(|_| put.op.ret == 0) else { return };
         let flow = flows.get(FlowKey::Ufid(put.op.dp, ufid));
@@ -191,15 +191,15 @@ impl Returns {
     }
 }
 
-/// Figures that are kept: more than a minute of them.
+/// How many figures are kept: more than a minute of them.
 const FIGURES: usize = 16;
 
 /// What the daemon counted of itself, by time.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Told(VecDeque<(Nanos, DaemonFigures)>);
+pub struct ToldFigures(VecDeque<(Nanos, DaemonFigures)>);
 
-impl Told {
-    /// It says so. Another daemon counts from 0.
+impl ToldFigures {
+    /// Adds figures. Another daemon counts from 0, so its figures begin anew.
     pub fn add(&mut self, ts: Nanos, figures: &DaemonFigures) {
         if self.0.back().is_some_and(|(last, before)| before.pid != figures.pid || *last > ts) {
             self.0.clear();
@@ -218,19 +218,19 @@ impl Told {
         self.0.back().filter(|(ts, _)| now.saturating_sub(*ts) <= 20 * SECOND).map(|(_, figures)| figures)
     }
 
-    /// Its datapaths' figures.
+    /// The latest figures of its datapaths.
     pub fn udpifs(&self, now: Nanos) -> &[UdpifFigures] {
         self.latest(now).map_or(&[], |figures| &figures.udpifs)
     }
 
-    /// The highest limit of flows among those that are kept, of a datapath.
+    /// The highest flow limit of a datapath among the figures that are kept.
     pub fn highest_limit(&self, name: &str) -> u64 {
         let udpifs = self.0.iter().flat_map(|(_, figures)| &figures.udpifs);
         udpifs.filter(|udpif| udpif.name == name).map(|udpif| udpif.limit).max().unwrap_or(0)
     }
 
-    /// What one of its counters grew by between the last two times that it told, and per second; none where it told
-    /// once, or long ago.
+    /// What one of its counters grew by between the last two figures, and that per second; none where there is one alone, or
+    /// they are old.
     pub fn grown(&self, counter: &str, now: Nanos) -> Option<(u64, f64)> {
         let (ts, figures) = self.0.back().filter(|(ts, _)| now.saturating_sub(*ts) <= 20 * SECOND)?;
         let (since, before) = self.0.get(self.0.len().checked_sub(2)?)?;

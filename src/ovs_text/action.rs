@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     Key, Value,
-    split::{call, split},
+    split::{call, comma, split},
 };
 
 macro_rules! words {
@@ -31,7 +31,7 @@ macro_rules! words {
 }
 
 words! {
-    /// The packet goes no further; behind it a reason.
+    /// The packet goes no further; a reason may be given.
     Drop "drop",
     /// To userspace: `pid`, and what for.
     Userspace "userspace",
@@ -39,47 +39,47 @@ words! {
     Recirc "recirc",
     /// Computes the datapath's hash.
     Hash "hash",
-    /// Takes it through connection tracking.
+    /// Takes the packet through connection tracking.
     Ct "ct",
     /// Forgets what connection tracking said.
     CtClear "ct_clear",
-    /// A VLAN tag comes to it.
+    /// Adds a VLAN tag.
     PushVlan "push_vlan",
-    /// Its VLAN tag goes.
+    /// Removes the VLAN tag.
     PopVlan "pop_vlan",
-    /// An MPLS label comes to it.
+    /// Adds an MPLS label.
     PushMpls "push_mpls",
-    /// Its MPLS label goes.
+    /// Removes the MPLS label.
     PopMpls "pop_mpls",
-    /// An MPLS label comes to it at layer 2 or 3.
+    /// Adds an MPLS label at layer 2 or 3.
     AddMpls "add_mpls",
-    /// An Ethernet header comes to it.
+    /// Adds an Ethernet header.
     PushEth "push_eth",
-    /// Its Ethernet header goes.
+    /// Removes the Ethernet header.
     PopEth "pop_eth",
-    /// A service header comes to it.
+    /// Adds a network service header (NSH).
     PushNsh "push_nsh",
-    /// Its service header goes.
+    /// Removes the network service header.
     PopNsh "pop_nsh",
-    /// Only so many bytes of it go on.
+    /// Cuts the packet to so many bytes for the next output.
     Trunc "trunc",
-    /// May be dropped by a meter.
+    /// Passes the packet through a meter, which may drop it.
     Meter "meter",
-    /// Into a tunnel of userspace's.
+    /// Into a tunnel of the userspace datapath.
     TnlPush "tnl_push",
     /// Out of one.
     TnlPop "tnl_pop",
-    /// To a member of a bond.
+    /// To a member of a bond, which the hash chooses.
     LbOutput "lb_output",
-    /// A sample to a group that listens.
+    /// Sends a sample to a psample group.
     Psample "psample",
 }
 
 /// Actions that have actions in them.
 const BLOCKS: [&str; 4] = ["clone", "sample", "check_pkt_len", "dec_ttl"];
-/// Actions in actions that are read: as deep as the kernel takes them, and more. What is deeper is unknown.
+/// How deep actions within actions are read: deeper than the kernel takes them. What is deeper is [`Action::Unknown`].
 const DEEPEST: usize = 16;
-/// Arguments of those that are actions.
+/// Arguments of blocks that hold actions.
 const BRANCHES: [&str; 4] = ["actions", "gt", "le", "le_1"];
 
 /// An action.
@@ -91,7 +91,7 @@ pub enum Action {
     Set(Key),
     /// A word and its arguments, each as it is: `ct(commit,zone=5,nat(src))`, `pop_vlan`.
     Verb(Verb, Option<Vec<String>>),
-    /// One with actions in it.
+    /// An action with actions in it.
     Block(&'static str, Vec<Argument>),
     /// What is none of these, as it is.
     Unknown(String),
@@ -102,14 +102,14 @@ pub enum Action {
 pub enum Argument {
     /// `sample=50.0%`, `size=200`.
     Word(String),
-    /// `actions(…)`, `gt(…)`: those that follow, or not.
+    /// `actions(…)`, `gt(…)`: actions that are executed under a condition.
     Branch(&'static str, Vec<Action>),
     /// An action, as in `clone(…)`.
     Action(Action),
 }
 
 impl Action {
-    /// Reads actions behind each other. Any text is taken.
+    /// Reads a list of actions. Takes any text: what is not understood is [`Action::Unknown`].
     pub fn read_all(text: &str) -> Vec<Self> {
         Self::read_at(text, 0)
     }
@@ -140,7 +140,7 @@ impl Action {
         }
     }
 
-    /// Actions in it that are not understood, itself included.
+    /// How many actions in it are not understood, itself included.
     pub fn unknown(&self) -> usize {
         match self {
             Self::Output(_) | Self::Verb(..) => 0,
@@ -180,7 +180,7 @@ impl Argument {
 
 fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, name: &str, items: &[T]) -> fmt::Result {
     write!(f, "{name}(")?;
-    items.iter().enumerate().try_for_each(|(i, item)| write!(f, "{}{item}", if i == 0 { "" } else { "," }))?;
+    comma(f, items)?;
     f.write_str(")")
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::{
     Action, Masked,
-    split::{call, split},
+    split::{call, comma, split},
 };
 
 macro_rules! groups {
@@ -99,10 +99,10 @@ groups! {
     Nsh "nsh" ["flags" "ttl" "mdtype" "np" "spi" "si" "c1" "c2" "c3" "c4"],
 }
 
-/// Tags in tags that are read: two, and room for what may come. What is deeper is unknown.
+/// How deep VLAN tags are read: deeper than the two that exist. What is deeper is [`Part::Unknown`].
 const DEEPEST: usize = 8;
 
-/// Of a tunnel, what has a form of its own.
+/// Fields of a tunnel that are written in a way of their own.
 const TUNNEL_OPTIONS: [&str; 5] = ["geneve", "vxlan", "erspan", "gtpu", "flags"];
 
 /// A part of a key.
@@ -141,9 +141,9 @@ pub struct FlowText {
     pub ufid: Option<String>,
     /// What it matches.
     pub key: Key,
-    /// `packets:3`, `used:0.310s`, `dp:ovs`: name and what it says, those before the actions and those behind.
+    /// `packets:3`, `used:0.310s`, `dp:ovs`: names and values, those before the actions and those after.
     pub counts: [Vec<(String, String)>; 2],
-    /// What it does; none where the text does not tell.
+    /// Its actions; none where there are none in the text.
     pub actions: Option<Vec<Action>>,
 }
 
@@ -187,7 +187,7 @@ impl Item {
 }
 
 impl Key {
-    /// Reads a key: any text is one, if only of unknown parts.
+    /// Reads a key. Takes any text: what is not understood is [`Part::Unknown`].
     pub fn read(text: &str) -> Self {
         Self(split(text).into_iter().map(|part| Part::read(part, 0)).collect())
     }
@@ -199,7 +199,7 @@ impl Key {
 }
 
 impl FlowText {
-    /// Reads a line. Any text is taken: what is not understood is an unknown part of the key, or of the actions.
+    /// Reads a line. Takes any text: what is not understood is an unknown part of the key, or of the actions.
     pub fn read(line: &str) -> Self {
         let (before, actions) = match line.split_once(", actions:") {
             Some((before, actions)) => (before, Some(actions)),
@@ -236,10 +236,6 @@ fn counts_behind(text: &str) -> (&str, Vec<(String, String)>) {
         rest = before;
     }
     (rest, counts)
-}
-
-fn comma<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
-    items.iter().enumerate().try_for_each(|(i, item)| write!(f, "{}{item}", if i == 0 { "" } else { "," }))
 }
 
 impl fmt::Display for Item {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::event::{Field, FieldMatch, FlowMatch, written};
 
-/// A key that cannot be written: it has parts of which only a digest is known.
+/// The key cannot be written: only a digest is known of some of its parts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("its key has parts that are not told of new flows ({})", names(.0))]
 pub struct Unwritable(Vec<Field>);
@@ -26,9 +26,9 @@ const LATER_FRAGMENT: u128 = 2;
 
 /// The key in the form that `odp_flow_from_string` in `lib/odp-util.c` reads.
 ///
-/// What the flow does not match is 0 in it. As no decision rests on that, the key goes the way of the flow's packets;
-/// but one without an Ethernet header, from a layer-3 tunnel, cannot be told from one whose header does not matter, and
-/// is written with one.
+/// What the flow does not match is 0 in it. As no decision depends on that, a packet with this key goes the way of the flow's
+/// packets. A flow of packets without an Ethernet header, from a layer-3 tunnel, cannot be told from one whose header does not
+/// matter, and is written with one.
 pub fn write_key(of: &FlowMatch) -> Result<String, Unwritable> {
     let unknown =
         |of: &FieldMatch| matches!(of.field, Field::Other(_)) && TUNNEL_FLAGS.iter().all(|(flag, _)| *flag != of.field);

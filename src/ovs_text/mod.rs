@@ -1,5 +1,5 @@
 //! What Open vSwitch writes, as types: flows of the datapath, OpenFlow rules, traces; and the keys that its commands take.
-//! Knows `event`, and neither socket nor screen.
+//! Uses `event` alone.
 
 mod action;
 mod flow;

@@ -1,15 +1,15 @@
-//! By which names OpenFlow matches and actions speak of a field.
+//! Under which names OpenFlow matches and actions use a field.
 
 use std::borrow::Cow;
 
 use crate::event::Field;
 
-/// How a rule speaks of a field.
+/// How a rule uses a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Names {
     /// It matches it.
     Match,
-    /// This action of it reads or writes it: each lets the flow match the field.
+    /// One of its actions reads or writes it: either makes the flow match the field.
     Action(String),
 }
 
@@ -147,7 +147,7 @@ fn is_hashed(hash: &str, field: Field) -> bool {
     }
 }
 
-/// How a rule with this match and these actions, one in each text, speaks of the field; the match first.
+/// How a rule with this match and these actions, one action per text, uses the field; the match first.
 pub fn names(field: Field, matches: &str, actions: &[String]) -> Vec<Names> {
     let mut found = Vec::new();
     if is_matched(field, matches) {
@@ -169,7 +169,7 @@ fn is_used(field: Field, action: &str) -> bool {
     let small = action.trim().to_ascii_lowercase();
     let hashes = ["multipath(", "bundle(", "bundle_load("];
     if let Some(inner) = hashes.iter().find_map(|name| small.strip_prefix(name)) {
-        // What it is written to behind the hash is no field of a packet.
+        // What the hash is written to is no field of a packet.
         return is_hashed(inner.split(',').next().unwrap_or_default(), field);
     }
     // `learn` speaks of fields of the rule that it makes, too: those of the packet are what it copies.

@@ -8,19 +8,18 @@ use super::split::split;
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
-    /// What stands before the actions, in its order.
+    /// The parts before the actions, in their order.
     pub parts: Vec<RulePart>,
-    /// What stands between the match and the actions: `,` in detrace, a space in dump-flows, nothing where there is
-    /// neither.
+    /// What separates the match from the actions: `,` in detrace, a space in dump-flows, nothing where one of them is missing.
     gap: String,
-    /// The actions, each as it is; none where the text does not tell.
+    /// The actions, each as text; none where there are none in the text.
     pub actions: Option<Vec<String>>,
 }
 
 /// A part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePart {
-    /// What parts it from the one before: a comma, spaces, both.
+    /// What separates it from the one before: a comma, spaces, both.
     gap: String,
     /// What it is.
     pub what: What,
@@ -74,7 +73,7 @@ impl What {
 }
 
 impl Rule {
-    /// Reads a line. Any text is taken: what is nothing else is a part of the match.
+    /// Reads a line. Takes any text: what is nothing else is part of the match.
     pub fn read(line: &str) -> Self {
         let (before, actions) = match line.split_once("actions=") {
             Some((before, actions)) => (before, Some(actions)),
@@ -97,12 +96,12 @@ impl Rule {
         Self { parts: read, gap: gap.to_owned(), actions }
     }
 
-    /// Whether the text has what a rule has.
+    /// Whether the text looks like a rule.
     pub fn is_rule(text: &str) -> bool {
         text.contains("actions=") || text.contains("priority=")
     }
 
-    /// What it says of itself: the first value of this kind.
+    /// The first value of this kind.
     pub fn value(&self, what: What) -> Option<&str> {
         self.parts.iter().find(|part| part.what == what)?.value.as_deref()
     }

@@ -1,6 +1,8 @@
-//! Texts that are lists of lists: what stands between commas that are in no parentheses.
+//! Texts that are nested lists: splits them at the commas outside all parentheses, and writes them.
 
-/// The parts between the commas that stand in no parentheses, as they are; of an empty text none.
+use std::fmt;
+
+/// The parts between the commas that are outside all parentheses, unchanged; of an empty text none.
 pub fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut begin) = (Vec::new(), 0i32, 0);
     for (at, c) in text.char_indices() {
@@ -20,7 +22,7 @@ pub fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-/// `name(inner)`: the parentheses are those at the end, and fit each other.
+/// The name and the inner text of `name(inner)`; none where the last parenthesis does not close the first.
 pub fn call(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = text.split_once('(')?;
     let inner = rest.strip_suffix(')')?;
@@ -33,6 +35,11 @@ pub fn call(text: &str) -> Option<(&str, &str)> {
     }
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     (is_name && depth == 0).then_some((name, inner))
+}
+
+/// Writes items with commas between them.
+pub fn comma<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
+    items.iter().enumerate().try_for_each(|(i, item)| write!(f, "{}{item}", if i == 0 { "" } else { "," }))
 }
 
 #[cfg(test)]

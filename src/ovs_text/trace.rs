@@ -4,11 +4,11 @@ use crate::event::Field;
 
 use super::{Names, names};
 
-/// The whole of it: first the way of what was asked, then of what is recirculated on it. Lines that are none of what is
-/// known are counted.
+/// A whole trace: first the way of the packet that was asked about, then of each recirculation on it. Lines that are not
+/// understood are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trace {
-    /// One at least where anything was understood.
+    /// The passes, at least one where anything was understood.
     pub passes: Vec<Pass>,
     /// Lines that were not understood.
     pub unknown: usize,
@@ -17,7 +17,7 @@ pub struct Trace {
 /// One pass through the bridges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pass {
-    /// `recirc(0x1) - resume conntrack with …`; none of the first.
+    /// `recirc(0x1) - resume conntrack with …`; none for the first.
     pub resumed: Option<String>,
     /// The packet, as OpenFlow has it.
     pub flow: String,
@@ -38,7 +38,7 @@ pub struct Pass {
 /// A table that a packet was looked up in, and the rule that it met there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Met {
-    /// The bridge's name; empty where it is not told.
+    /// The bridge's name; empty where it is not given.
     pub bridge: String,
     /// The table's number.
     pub table: u32,
@@ -66,13 +66,13 @@ impl Pass {
     }
 }
 
-/// The head of the last line of a pass.
+/// How the last line of a pass begins.
 const ACTIONS: &str = "Datapath actions: ";
 /// What the lines are indented by for each level.
 const INDENT: usize = 4;
 
 impl Trace {
-    /// Reads it. Any text is taken: what is none of it is counted.
+    /// Reads a trace. Takes any text: lines that are not understood are counted.
     pub fn read(text: &str) -> Self {
         let mut reader = Reader::default();
         text.lines().for_each(|line| reader.line(line));

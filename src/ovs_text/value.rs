@@ -5,6 +5,8 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
+use crate::event::MacAddr;
+
 /// How a number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
@@ -20,7 +22,7 @@ pub enum Value {
     /// A number, up to 128 bits.
     Number(u128, Base),
     /// A MAC address.
-    Mac([u8; 6]),
+    Mac(MacAddr),
     /// An IPv4 address.
     Ipv4(Ipv4Addr),
     /// An IPv6 address.
@@ -31,7 +33,7 @@ pub enum Value {
     Word(String),
 }
 
-/// A value and, behind a slash, which bits of it count: all of them where there is no mask.
+/// A value and, after a slash, which of its bits count: all of them where there is no mask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Masked {
     /// The value.
@@ -41,12 +43,12 @@ pub struct Masked {
 }
 
 impl Value {
-    /// Reads a value; what is none that is known is a word.
+    /// Reads a value; what is not understood is a [`Self::Word`].
     pub fn read(text: &str) -> Self {
-        // One that would be written in another way is not understood: a word is written as it came.
+        // What would not be written back the same is taken as a word, which is.
         let as_it_is = |value: &Self| value.to_string() == text;
         Self::number(text)
-            .or_else(|| Self::mac(text))
+            .or_else(|| text.parse().map(Self::Mac).ok())
             .or_else(|| text.parse().map(Self::Ipv4).ok())
             .or_else(|| text.parse().map(Self::Ipv6).ok())
             .or_else(|| Self::flags(text))
@@ -64,11 +66,6 @@ impl Value {
         }
     }
 
-    fn mac(text: &str) -> Option<Self> {
-        let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect::<Option<_>>()?;
-        bytes.try_into().map(Self::Mac).ok()
-    }
-
     fn flags(text: &str) -> Option<Self> {
         let mut flags: Vec<(bool, String)> = Vec::new();
         for c in text.chars() {
@@ -81,11 +78,11 @@ impl Value {
         (!flags.is_empty()).then_some(Self::Flags(flags))
     }
 
-    /// Whether no bit of it is set: as a mask it lets everything through.
+    /// Whether no bit of it is set: as a mask it matches everything.
     pub fn is_zero(&self) -> bool {
         match self {
             Self::Number(number, _) => *number == 0,
-            Self::Mac(bytes) => *bytes == [0; 6],
+            Self::Mac(mac) => *mac == MacAddr::default(),
             Self::Ipv4(ip) => ip.to_bits() == 0,
             Self::Ipv6(ip) => ip.to_bits() == 0,
             Self::Flags(_) | Self::Word(_) => false,
@@ -98,10 +95,7 @@ impl fmt::Display for Value {
         match self {
             Self::Number(number, Base::Decimal) => number.fmt(f),
             Self::Number(number, Base::Hex(digits)) => write!(f, "0x{number:0digits$x}"),
-            Self::Mac(bytes) => bytes
-                .iter()
-                .zip(["", ":", ":", ":", ":", ":"])
-                .try_for_each(|(byte, colon)| write!(f, "{colon}{byte:02x}")),
+            Self::Mac(mac) => mac.fmt(f),
             Self::Ipv4(ip) => ip.fmt(f),
             Self::Ipv6(ip) => ip.fmt(f),
             Self::Flags(flags) => {
@@ -113,13 +107,13 @@ impl fmt::Display for Value {
 }
 
 impl Masked {
-    /// Reads a value with its mask, if it has one. Of an IPv6 address or a number only what is behind the last slash is one.
+    /// Reads a value with its mask, if it has one: what follows the last slash.
     pub fn read(text: &str) -> Self {
         let (value, mask) = text.rsplit_once('/').map_or((text, None), |(value, mask)| (value, Some(mask)));
         Self { value: Value::read(value), mask: mask.map(Value::read) }
     }
 
-    /// Whether anything goes.
+    /// Whether it matches everything.
     pub fn is_open(&self) -> bool {
         self.mask.as_ref().is_some_and(Value::is_zero)
     }
@@ -144,7 +138,7 @@ mod tests {
             ("42", Value::Number(42, Base::Decimal)),
             ("0x2a", Value::Number(42, Base::Hex(1))),
             ("0x0800", Value::Number(0x800, Base::Hex(4))),
-            ("02:00:00:00:00:0f", Value::Mac([2, 0, 0, 0, 0, 15])),
+            ("02:00:00:00:00:0f", Value::Mac(MacAddr([2, 0, 0, 0, 0, 15]))),
             ("10.0.0.1", Value::Ipv4([10, 0, 0, 1].into())),
             ("fe80::1", Value::Ipv6("fe80::1".parse().expect("an address"))),
             ("+new-est", Value::Flags(vec![(true, "new".to_owned()), (false, "est".to_owned())])),

@@ -1,4 +1,4 @@
-//! Reads a recording for a report: a model, and what it keeps too short a time for a summary.
+//! Reads a recording for a report: into a model, and beside it what the model keeps too briefly for a summary.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::{
     ui::label,
 };
 
-/// Keys that are told apart of a tally.
+/// Keys that a tally tells apart.
 const KEYS: usize = 4096;
-/// Marks that are told.
+/// Marks that are listed; the report says how many more there are.
 const MARKS: usize = 100;
 /// Outcomes of upcalls that are told apart; the kernel returns few.
 const OUTCOMES: usize = 256;
@@ -49,7 +49,7 @@ const STATES: [(State, &str); 4] =
 /// Takes the events of a recording.
 pub struct Collector {
     model: Model,
-    /// Sessions that were met; all but the last are not in the report.
+    /// Sessions that were met; the report is of the last one alone.
     sessions: u64,
     session_events: u64,
     /// The last second whose series were seen.
@@ -70,10 +70,11 @@ pub struct Collector {
     destinations: Tally<TalkerKey>,
     punted_by: Tally<String>,
     drops_seen: Tally<String>,
-    /// The first event of any kind that is not the state at its begin.
+    /// When the first event of any kind was that is not part of the state at the recording's beginning.
     begin: Option<Nanos>,
     /// The moments that were marked, and what was noted.
     marks: Vec<(Nanos, String)>,
+    marks_unlisted: u64,
 }
 
 impl Default for Collector {
@@ -101,6 +102,7 @@ impl Default for Collector {
             drops_seen: Tally::new(KEYS),
             begin: None,
             marks: Vec::new(),
+            marks_unlisted: 0,
         }
     }
 }
@@ -120,7 +122,7 @@ impl Collector {
         }
         self.model.apply(event);
         if keyframe {
-            // What was counted until then is not of the recording's time.
+            // What was counted until then is from before the recording.
             if let Body::Counters(counters) = &event.body {
                 self.count(event.ts, counters);
             }
@@ -129,15 +131,9 @@ impl Collector {
         self.session_events += 1;
         self.begin = Some(self.begin.map_or(event.ts, |begin| begin.min(event.ts)));
         match &event.body {
-            Body::Session(_)
-            | Body::Datapaths { .. }
-            | Body::Probes { .. }
-            | Body::Daemon(_)
-            | Body::DaemonFigures(_)
-            | Body::DaemonAnswer(_)
-            | Body::DaemonTrace(_)
-            | Body::Loss(_) => return,
             Body::Mark(mark) => return self.mark(mark),
+            Body::Loss(_) => return,
+            body if body.is_state() => return,
             Body::Counters(counters) => self.count(event.ts, counters),
             Body::Upcall(upcall) => {
                 self.upcalls_seen += 1;
@@ -168,10 +164,12 @@ impl Collector {
 
     /// Takes a mark, wherever it was kept.
     pub fn mark(&mut self, mark: &Bookmark) {
-        if self.marks.len() < MARKS {
-            let at = self.marks.partition_point(|(at, _)| *at <= mark.at);
-            self.marks.insert(at, (mark.at, mark.note.clone()));
+        if self.marks.len() >= MARKS {
+            self.marks_unlisted += 1;
+            return;
         }
+        let at = self.marks.partition_point(|(at, _)| *at <= mark.at);
+        self.marks.insert(at, (mark.at, mark.note.clone()));
     }
 
     fn count(&mut self, ts: Nanos, counters: &Counters) {
@@ -232,7 +230,7 @@ impl Collector {
         }
     }
 
-    /// All of it.
+    /// The report of everything taken so far.
     pub fn report(&self, remarks: Option<&str>) -> Report {
         let model = &self.model;
         let begin = self.first.unwrap_or(0) / SECOND;
@@ -247,6 +245,11 @@ impl Collector {
         if self.sessions > 1 {
             remarks.push(format!("the recording has {} sessions; this is of the last one", self.sessions));
         }
+        match self.marks_unlisted {
+            0 => {}
+            1 => remarks.push("one more mark is not listed".to_owned()),
+            more => remarks.push(format!("{more} more marks are not listed")),
+        }
         Report {
             version: 1,
             session: model.session().cloned(),
@@ -257,7 +260,7 @@ impl Collector {
             marks: self
                 .marks
                 .iter()
-                // A moment before the recording's begin is not in it.
+                // A moment before the recording's beginning is not in it.
                 .filter(|(at, _)| self.begin.is_none_or(|begin| *at >= begin))
                 .map(|(at, note)| Mark { second: since(at / SECOND), note: note.clone() })
                 .collect(),

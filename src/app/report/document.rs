@@ -1,5 +1,5 @@
-//! A document of headings, fields, tables and quotes, as text of 80 columns and as Markdown. What stands in it may come from
-//! outside: nothing of it steers a terminal or is taken for markup.
+//! A document of headings, fields, tables and quotes, as text of 80 columns and as Markdown. Its content may come from outside:
+//! none of it can control a terminal or is taken for markup.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::ui::{
 
 /// Columns of the text.
 const COLUMNS: usize = 80;
-/// Columns before what stands below a heading.
+/// The indentation below a heading.
 const INDENT: usize = 2;
 /// Columns of a field's name.
 const NAME: usize = 12;
@@ -26,7 +26,7 @@ pub enum Block {
     Fields(Vec<(&'static str, String)>),
     /// Rows under headings: the first column is text, the others are numbers.
     Table(Vec<&'static str>, Vec<Vec<String>>),
-    /// Somebody else's words, line by line.
+    /// A quotation, line by line.
     Quote(String),
 }
 
@@ -97,7 +97,7 @@ fn table(out: &mut String, heads: &[&'static str], rows: &[Vec<String>]) {
     }
 }
 
-/// As GitHub and its like read it.
+/// As Markdown, in GitHub's flavour.
 pub fn markdown(blocks: &[Block]) -> String {
     let mut out = String::new();
     for block in blocks {
@@ -134,7 +134,7 @@ pub fn markdown(blocks: &[Block]) -> String {
     out
 }
 
-/// Words that are not markup, on one line.
+/// Text escaped so that none of it is markup, on one line.
 fn literal(words: &str) -> String {
     let one_line = words.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let mut out = String::with_capacity(one_line.len());

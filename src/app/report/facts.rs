@@ -8,7 +8,7 @@ use crate::event::{Capability, Comm, DaemonState, DelReason, Field, Nanos, Sessi
 /// A report. Counts without another word are of the time that the recording spans; times are nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The form's version: it grows when a field changes its meaning or goes, not when one is added.
+    /// The version of the format: it grows when a field changes its meaning or is removed, not when one is added.
     pub version: u32,
     /// Who recorded and what; none where the recording does not say.
     pub session: Option<Session>,
@@ -18,7 +18,7 @@ pub struct Report {
     pub events: u64,
     /// What was wrong: the worst first; empty where no rule held.
     pub verdicts: Vec<Verdict>,
-    /// How bad it was. What the figures below mean, and why it is so, stands behind it.
+    /// How bad it was.
     pub condition: Condition,
     /// What somebody marked.
     pub marks: Vec<Mark>,
@@ -28,7 +28,7 @@ pub struct Report {
     pub datapaths: Vec<Datapath>,
     /// Whether the daemon answered, as it last was.
     pub daemon: Option<DaemonState>,
-    /// What could be seen, and with what.
+    /// What could be seen, and by which probes.
     pub probes: Vec<Capability>,
     /// How long the stages of upcalls took, since the session began.
     pub stages: Stages,
@@ -44,7 +44,7 @@ pub struct Report {
     pub destinations: Top,
     /// What in the daemon's actions made upcalls.
     pub punted_by: Top,
-    /// Flows known, the deleted ones among them.
+    /// Flows known, including the deleted ones.
     pub flow_count: u64,
     /// The flows with the most hits.
     pub flows_by_hits: Vec<Flow>,
@@ -54,7 +54,7 @@ pub struct Report {
     pub flows_by_returns: Vec<Flow>,
     /// How flows came and went.
     pub lives: Lives,
-    /// How new flows differed when most were made; none where fewer than two were told of at once.
+    /// How new flows differed when most were made; none where the matches of fewer than two were known at once.
     pub new_flows: Option<NewFlows>,
     /// What the datapath dropped for reasons of its own, since the probes were attached. Exact.
     pub drops: Vec<DropCount>,
@@ -62,22 +62,22 @@ pub struct Report {
     pub drops_seen: Top,
     /// The handlers.
     pub handlers: Vec<Handler>,
-    /// The revalidators; none where the daemon tells nothing of them.
+    /// The revalidators; none where the daemon has no probes for them.
     pub revalidators: Option<Revalidators>,
-    /// What is missing, by what it is; empty: nothing.
+    /// What is missing, by kind; empty where nothing is.
     pub missing: Vec<Missing>,
     /// What is wrong with the recording.
     pub remarks: Vec<String>,
 }
 
-/// How flows came and went, those that were let go among them.
+/// How flows came and went, including those that were let go of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lives {
     /// Flows that were put, as far as it was seen.
     pub put: u64,
     /// Those that no packet ever hit; none where hits are not counted by flow.
     pub unused: Option<u64>,
-    /// Hits of flows for which there was no room: so many may be missing in the flows' hits.
+    /// Hits that are counted for no flow, for want of room: the flows' hits may lack as many.
     pub hits_uncounted: u64,
     /// Flows that came back after they were deleted.
     pub returned: u64,
@@ -85,7 +85,7 @@ pub struct Lives {
     pub returns: u64,
     /// How long they were gone each time, on average; none where none came back.
     pub gone: Option<Nanos>,
-    /// Whether puts or deletions may be missing: then there were at least so many.
+    /// Whether puts or deletions may be missing: then these numbers are lower bounds.
     pub at_least: bool,
 }
 
@@ -113,7 +113,7 @@ pub struct Verdict {
     pub severity: &'static str,
     /// How sure: likely, sure.
     pub certainty: &'static str,
-    /// The first second, from the span's begin.
+    /// The first second, from the beginning of the span.
     pub from_second: u64,
     /// The last one.
     pub to_second: u64,
@@ -121,7 +121,7 @@ pub struct Verdict {
     pub headline: String,
     /// The figures for and against it.
     pub figures: Vec<Figure>,
-    /// The OpenFlow rules that make it, as far as traces of a few flows name them.
+    /// The OpenFlow rules behind it, as far as traces of a few flows name them.
     pub rules: Vec<Rule>,
     /// Why none is named, where one was looked for.
     pub rule_unknown: Option<String>,
@@ -131,7 +131,7 @@ pub struct Verdict {
     pub reads: Vec<&'static str>,
 }
 
-/// An OpenFlow rule that speaks of the field that flows differ in.
+/// An OpenFlow rule that uses the field in which flows differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rule {
     /// Its bridge; empty where it is not told.
@@ -146,7 +146,7 @@ pub struct Rule {
     pub matches: String,
     /// The field that flows differ in.
     pub field: Field,
-    /// How the rule speaks of it: `matches udp_src`.
+    /// How the rule uses it: `matches udp_src`.
     pub says: String,
     /// All of this in one line.
     pub line: String,
@@ -170,7 +170,7 @@ pub struct Figure {
 pub struct Condition {
     /// The worst of all seconds: waiting (no counters), quiet, busy, storm, losing.
     pub worst: &'static str,
-    /// The first second that was so bad, from the span's begin; none where there are no counters.
+    /// The first second that was as bad as that, from the beginning of the span; none where there are no counters.
     pub second: Option<u64>,
     /// Seconds in each state, of those that have counters: the least bad first.
     pub seconds: Vec<(&'static str, u64)>,
@@ -179,7 +179,7 @@ pub struct Condition {
 /// A moment that somebody marked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mark {
-    /// The moment, from the span's begin.
+    /// The moment, in seconds from the beginning of the span.
     pub second: u64,
     /// What they wrote; may be empty.
     pub note: String,
@@ -196,7 +196,7 @@ pub struct Rate {
     pub mean: f64,
     /// In the second that had the most.
     pub peak: u64,
-    /// That second, from the span's begin.
+    /// That second, from the beginning of the span.
     pub peak_second: Option<u64>,
 }
 
@@ -228,7 +228,7 @@ pub struct Datapath {
 pub struct Stages {
     /// Which upcalls: all, seen, filtered, sampled.
     pub of: &'static str,
-    /// Those that were seen, in their order.
+    /// The stages that were seen, in their order.
     pub stages: Vec<StageTimes>,
 }
 
@@ -326,7 +326,7 @@ pub struct Flow {
 pub struct Returned {
     /// How often, as far as it was seen.
     pub times: u32,
-    /// From one return to the next, on average; none where there was but one.
+    /// From one return to the next, on average; none where there was only one.
     pub period: Option<Nanos>,
     /// How long it was gone, on average.
     pub gone: Nanos,
@@ -384,6 +384,6 @@ pub struct Missing {
     pub count: u64,
     /// What.
     pub what: String,
-    /// It was wanted: otherwise it was left out on purpose, or to stay within bounds.
+    /// Whether it was lost; otherwise it was left out on purpose, or to stay within bounds.
     pub lost: bool,
 }

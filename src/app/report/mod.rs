@@ -47,8 +47,8 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
     to_stdout(report.in_format(args.format)?.as_bytes())
 }
 
-/// Reads a recording to its end; `beside` are marks that are not in it. The same recording gives the same report; memory is
-/// bounded as the model's is.
+/// Reads a recording to its end; `beside` are marks that are not in it. The same recording gives the same report, and memory
+/// is bounded as the model's is.
 pub fn report(recording: &mut Recording, beside: &[Bookmark]) -> anyhow::Result<Report> {
     let mut collector = collect::Collector::default();
     while let Some(batch) = recording.next_batch() {

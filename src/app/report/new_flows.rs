@@ -9,21 +9,21 @@ use crate::{
     ui::format::{clock_span, count, share},
 };
 
-/// Fields that are told in words; the JSON form has all of them.
+/// How many fields are described in words; the JSON form has all of them.
 const FIELDS: usize = 10;
 
 /// How the flows that were made within ten seconds differ: those of the ten seconds that had most of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewFlows {
-    /// The second that they were made by, from the span's begin.
+    /// The second at whose end they had been made, from the beginning of the span.
     pub second: u64,
-    /// Flows whose match was told.
+    /// Flows whose match is known.
     pub flows: u64,
-    /// Flows of the same time whose match was not told.
+    /// Flows of the same time whose match is not known.
     pub left_out: u64,
-    /// Of those whose match was told, the ones that no packet had hit by then; none where hits were not counted by flow.
+    /// Of those whose match is known, the ones that no packet had hit by then; none where hits were not counted by flow.
     pub unused: Option<u64>,
-    /// The fields that have more than one value: the one that most flows differ in alone first.
+    /// The fields with more than one value; first the one in which, and in nothing else, most flows differ.
     pub fields: Vec<Differs>,
 }
 

@@ -1,4 +1,4 @@
-//! A report in words: which sections, and what stands in them.
+//! A report in words: which sections there are, and what is in them.
 
 use super::{
     document::Block,
@@ -10,7 +10,7 @@ use crate::{
     ui::format::{bytes, clock_span, count as grouped, duration, rate, share, short_count},
 };
 
-/// The report as a document. A section without anything in it is left out, but for those whose emptiness says something.
+/// The report as a document. Empty sections are left out, except where their being empty says something.
 pub fn pages(report: &Report) -> Vec<Block> {
     let mut out = vec![Block::Heading(0, "ovscope report".to_owned())];
     out.push(Block::Fields(host(report)));
@@ -39,7 +39,7 @@ pub fn pages(report: &Report) -> Vec<Block> {
     out
 }
 
-/// A number that leaves room for others beside it: all of it below ten millions. The JSON form has all of every number.
+/// A number short enough for a table: in full below ten million. The JSON form has every number in full.
 fn count(n: u64) -> String {
     if n < 10_000_000 { grouped(n) } else { short_count(n) }
 }

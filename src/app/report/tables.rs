@@ -63,7 +63,7 @@ pub fn in_ports(model: &Model) -> Vec<InPort> {
 
 /// The first flows in an order, of those that `keep` holds on to.
 pub fn flows(model: &Model, sort: FlowSort, keep: impl Fn(&model::Flow) -> bool) -> Vec<Flow> {
-    let (keys, _) = model.top_flows_of(keep, sort, true, 0, ROWS);
+    let keys = model.flow_order(keep, sort, true).keys(0, ROWS);
     keys.into_iter().filter_map(|key| model.flow(key)).map(|flow| flow_of(model, flow)).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::{
 /// The verdicts of a recording, second by second.
 #[derive(Debug, Default)]
 pub struct History {
-    /// The worst that was said by each cause, since when, and until when.
+    /// The worst verdict of each cause, since when, and until when.
     seen: BTreeMap<Cause, Seen>,
     second: u64,
 }
@@ -19,7 +19,7 @@ pub struct History {
 #[derive(Debug)]
 struct Seen {
     worst: model::Verdict,
-    /// The last that were named, or why none were.
+    /// The last rules that were named, or why none were.
     rules: Result<Vec<NamedRule>, Option<String>>,
     /// Its place among those of its second.
     place: usize,
@@ -56,7 +56,7 @@ impl History {
         }
     }
 
-    /// The worst first; of equals what lasted longest. Seconds are counted by `at`.
+    /// The worst first; of equals the one that lasted longest. `at` turns the model's seconds into the report's.
     pub fn verdicts(&self, at: impl Fn(u64) -> u64) -> Vec<Verdict> {
         let mut all: Vec<&Seen> = self.seen.values().collect();
         all.sort_by_key(|seen| {

@@ -6,8 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{be16_at, be64_at, u16_at, u32_at};
-use crate::event::ids::hex;
+use crate::event::{
+    ids::hex,
+    netlink::{be16_at, be64_at, u16_at, u32_at},
+};
 
 /// `sizeof(struct user_action_cookie)`.
 const LEN: usize = 48;

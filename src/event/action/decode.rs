@@ -1,10 +1,9 @@
 //! From the attribute that the kernel is about to execute to the action.
 
 use super::{
-    Action, AddMpls, CheckPktLen, Cookie, EthAddr, MplsLse, Nested, Nsh, Psample, PushEth, Sample, SetKey, Userspace,
-    attributes::{Attributes, NLA_TYPE_MASK, be16_at, be32_at, mac_at, u16_at, u32_at},
-    hex,
+    Action, AddMpls, CheckPktLen, Cookie, MplsLse, Nested, Nsh, Psample, PushEth, Sample, SetKey, Userspace, hex,
 };
+use crate::event::netlink::{Attributes, NLA_TYPE_MASK, be16_at, be32_at, mac_at, u16_at, u32_at};
 
 /// An action's attribute as it was taken from the kernel. Bytes are in the host's order, as the kernel's own.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +44,7 @@ fn decode(attribute: &Attribute<'_>, depth: u8) -> Result<Action, ActionError> {
     let long = |at| u32_at(args, at).ok_or_else(whole);
     let be16 = |at| be16_at(args, at).ok_or_else(whole);
     let be32 = |at| be32_at(args, at).ok_or_else(whole);
-    let mac = |at| mac_at(args, at).map(EthAddr).ok_or_else(whole);
+    let mac = |at| mac_at(args, at).ok_or_else(whole);
     let nested = |bytes: &[u8], cut| nested(&Attribute { args: bytes, cut, ..*attribute }, depth);
     // The kernel puts an attribute of its own before the actions of some lists.
     let internal = || Attributes(args).next().filter(|first| !first.cut);

@@ -4,7 +4,6 @@
 //! tracepoint sees is the kernel's internal form, which for some actions differs from that header
 //! (`net/openvswitch/flow_netlink.c`); `bpf/action_args.h` reads what a pointer or a kernel's own struct holds.
 
-mod attributes;
 mod cookie;
 mod ct;
 mod decode;
@@ -20,6 +19,8 @@ pub use decode::{ActionError, Attribute, decode_action};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use set::{SetKey, Tunnel};
+
+use super::MacAddr;
 
 /// Tracepoint `openvswitch:ovs_do_execute_action`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -254,32 +255,13 @@ impl From<MplsParts> for MplsLse {
     }
 }
 
-/// An Ethernet address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EthAddr(pub [u8; 6]);
-
-impl Serialize for EthAddr {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&text::mac(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for EthAddr {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();
-        let address = bytes.and_then(|bytes| bytes.try_into().ok()).map(Self);
-        address.ok_or_else(|| serde::de::Error::custom(format!("«{text}» is not an Ethernet address")))
-    }
-}
-
 /// An Ethernet header that is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct PushEth {
     /// Its source.
-    pub src: EthAddr,
+    pub src: MacAddr,
     /// Its destination.
-    pub dst: EthAddr,
+    pub dst: MacAddr,
 }
 
 /// An MPLS header that is pushed at a place.

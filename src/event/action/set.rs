@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, se
 use serde_json::Value as Json;
 
 use super::{
-    attributes::Attributes,
     keys::{self, FRAG, Field, Form, Key, Order, TUNNEL_FLAGS},
     text::alternate_hex,
 };
+use crate::event::{MacAddr, netlink::Attributes};
 
 /// Fields of one header. In JSON `{"key":"ipv4","fields":{"tos":{"value":32,"mask":252},"ttl":{"value":64}}}`.
 #[derive(Clone, PartialEq, Eq)]
@@ -164,10 +164,7 @@ impl Field {
             Form::Wide => format!("{number:#x}"),
             Form::Ipv4 => Ipv4Addr::from(number as u32).to_string(),
             Form::Ipv6 => Ipv6Addr::from(number).to_string(),
-            Form::Mac => {
-                let bytes = number.to_be_bytes();
-                super::text::mac(bytes.last_chunk().copied().unwrap_or_default())
-            }
+            Form::Mac => MacAddr::from_bits(number).to_string(),
             Form::Frag => FRAG.get(number as usize).map_or_else(|| number.to_string(), |name| (*name).to_owned()),
             Form::Flags => {
                 let set = TUNNEL_FLAGS.iter().enumerate().filter(|(i, _)| number >> i & 1 == 1);
@@ -210,10 +207,7 @@ impl Field {
             Form::Wide => u128::from_str_radix(text.strip_prefix("0x")?, 16).ok(),
             Form::Ipv4 => text.parse::<Ipv4Addr>().ok().map(|a| u32::from(a).into()),
             Form::Ipv6 => text.parse::<Ipv6Addr>().ok().map(u128::from),
-            Form::Mac => {
-                let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();
-                bytes.filter(|b| b.len() == 6).map(|b| b.iter().fold(0, |n, byte| n << 8 | u128::from(*byte)))
-            }
+            Form::Mac => text.parse::<MacAddr>().ok().map(MacAddr::to_bits),
             Form::Frag => {
                 let name = FRAG.iter().position(|name| *name == text).map(|n| n as u128);
                 name.or_else(|| text.parse().ok())

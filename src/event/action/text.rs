@@ -29,11 +29,6 @@ pub(super) mod wide {
     }
 }
 
-/// Two hex digits, colons between.
-pub(super) fn mac(address: [u8; 6]) -> String {
-    address.map(|byte| format!("{byte:02x}")).join(":")
-}
-
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
@@ -63,7 +58,7 @@ impl fmt::Display for Action {
             Self::Ct { args: Some(ct) } => write!(f, "{ct}"),
             Self::Trunc { max_len } => write!(f, "trunc({max_len})"),
             Self::PushEth { addresses: Some(eth) } => {
-                write!(f, "push_eth(src={},dst={})", mac(eth.src.0), mac(eth.dst.0))
+                write!(f, "push_eth(src={},dst={})", eth.src, eth.dst)
             }
             Self::PushNsh { header: Some(nsh) } => write!(f, "push_nsh({nsh})"),
             Self::PopNsh => f.write_str("pop_nsh()"),

@@ -1,4 +1,4 @@
-//! An upcall's steps, from whatever order they are told in, and when what its stages took is certain.
+//! An upcall's steps, whatever order they come in, and when it is certain how long its stages took.
 
 use super::{Enqueued, ExecDone, PutDone, Received, Upcall};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     model::latency::{Latency, Stage},
 };
 
-/// What a stage took, and whether an event that is still to come could say otherwise.
+/// What a stage took, and whether an event that is still to come could change that.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     over: Nanos,
@@ -16,7 +16,7 @@ struct Span {
     certain: bool,
 }
 
-/// Messages are numbered in the order in which they are made; one without a number comes behind all others.
+/// Messages are numbered in the order in which they are made; one without a number comes after all others.
 fn rank(queue_id: u64) -> u64 {
     queue_id.wrapping_sub(1)
 }
@@ -32,7 +32,7 @@ impl Upcall {
         self.ts_known.then_some(self.ts)
     }
 
-    /// Whether something is of the first message; none where it is not known which that is.
+    /// Whether something belongs to the first message; none where it is not known which that is.
     fn is_of_first(&self, queue_id: u64) -> Option<bool> {
         self.enqueue.filter(|_| self.index == 0).map(|first| first.queue_id == queue_id)
     }
@@ -41,7 +41,7 @@ impl Upcall {
         let made = self.made();
         let is_first = |queue_id| self.is_of_first(queue_id) == Some(true);
         let recv = self.recv.filter(|recv| self.is_of_first(recv.queue_id) != Some(false));
-        // An action on the CPU of its execute is the first one: those before it came before it.
+        // An action on the CPU of its execute is the first one: a CPU's events come in order.
         let acted = |exec: ExecDone| is_first(exec.queue_id) && self.action == (rank(exec.queue_id), exec.cpu);
         let span = |from: Nanos, over: Nanos, certain| Some(Span { over, took: over.checked_sub(from)?, certain });
         match stage {
@@ -50,7 +50,7 @@ impl Upcall {
             Stage::Wait => Some(Span { over: recv?.ts, took: recv?.wait_ns, certain: is_first(recv?.queue_id) }),
             Stage::Translate => {
                 let answered = self.put.map(|p| p.ts).into_iter().chain(self.exec.map(|e| e.ts)).min()?;
-                // An execute may be told before the put that went before it.
+                // An execute may be reported before the put that preceded it.
                 span(recv?.ts, answered, is_first(recv?.queue_id) && self.put.is_some_and(|p| is_first(p.queue_id)))
             }
             Stage::Put => {
@@ -135,13 +135,13 @@ impl Upcall {
         }
     }
 
-    /// Takes what an event says of it. `miss` is the lookup that it comes from, if the event is its [`Body::Upcall`].
-    /// Says whether it has to be settled now ([`Upcall::settle`]) and had not before.
+    /// Applies an event. `miss` is the lookup that the upcall comes from, if the event is its [`Body::Upcall`]. Returns whether it
+    /// has to be settled now ([`Upcall::settle`]) and had not before.
     pub(in crate::model) fn note(&mut self, event: &Event, miss: Option<Nanos>, latency: &mut Latency) -> bool {
         if !self.ts_known {
             self.ts = self.ts.min(event.ts);
         }
-        // The stages that the event may be the last to tell of.
+        // The stages that this event may complete.
         let stages: &[Stage] = match &event.body {
             Body::Upcall(e) => {
                 self.ts = event.ts;
@@ -192,7 +192,7 @@ impl Upcall {
         self.record(stages, latency)
     }
 
-    /// The lookup that it comes from is told after it.
+    /// Takes the lookup that it comes from, where that is reported after it.
     pub(in crate::model) fn late_miss(&mut self, miss: Nanos, latency: &mut Latency) -> bool {
         if !self.begun || self.cmd != Some(UpcallCmd::Miss) || miss > self.ts {
             return false;
@@ -201,8 +201,8 @@ impl Upcall {
         self.record(&[Stage::Lookup, Stage::Whole], latency)
     }
 
-    /// Each upcall counts once in each stage, as soon as no event that is still to come can say otherwise. Says whether
-    /// one could, and it was not known before that it has to be settled.
+    /// Each upcall counts once in each stage, as soon as no event that is still to come can change what it took. Returns whether
+    /// one could, and the upcall was not yet waiting to be settled.
     fn record(&mut self, stages: &[Stage], latency: &mut Latency) -> bool {
         let mut in_doubt = false;
         for &stage in stages {
@@ -221,8 +221,7 @@ impl Upcall {
         in_doubt && !std::mem::replace(&mut self.doubted, true)
     }
 
-    /// Events up to `until` are all told: stages that were over by then are what they seem. Says whether there are
-    /// others.
+    /// All events up to `until` have come: stages that were over by then are final. Returns whether there are others.
     pub(in crate::model) fn settle(&mut self, until: Nanos, latency: &mut Latency) -> bool {
         self.doubted = false;
         for stage in Stage::ALL {

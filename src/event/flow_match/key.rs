@@ -1,40 +1,31 @@
-//! A flow's key and mask as the netlink attributes that the daemon puts it with: `enum ovs_key_attr` and
-//! `enum ovs_tunnel_key_attr` of `include/uapi/linux/openvswitch.h`, whose numbers never change.
+//! A flow's key, or its mask, as the daemon puts it: netlink attributes numbered by `enum ovs_key_attr` and
+//! `enum ovs_tunnel_key_attr` (`include/uapi/linux/openvswitch.h`), whose numbers never change.
 
 use super::Field;
+use crate::event::netlink::Attributes;
 
-/// Netlink attributes: a length with the header, a type, the payload, each padded to four bytes.
+/// The whole attributes of a list.
 fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let (header, _) = rest.split_first_chunk::<4>()?;
-        let [a, b, c, d] = *header;
-        let (len, kind) = (usize::from(u16::from_ne_bytes([a, b])), u16::from_ne_bytes([c, d]) & 0x3fff);
-        let payload = rest.get(4..len)?;
-        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, payload))
-    })
+    Attributes(bytes).filter(|attribute| !attribute.cut).map(|attribute| (attribute.kind, attribute.value))
 }
 
+/// A number in network order.
 fn big(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
 
-/// A number in the host's order, of 1 to 4 bytes.
+/// A number in the host's order.
 fn own(bytes: &[u8]) -> u128 {
-    match *bytes {
-        [a, b] => u16::from_ne_bytes([a, b]).into(),
-        [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]).into(),
-        _ => big(bytes),
-    }
+    let add = |sum, byte: &u8| sum << 8 | u128::from(*byte);
+    if cfg!(target_endian = "little") { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
 }
 
-/// FNV-1a: says "the same" and nothing else.
+/// FNV-1a: two equal digests mean the same bytes, and nothing else.
 fn digest(bytes: &[u8]) -> u128 {
     let hash = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    // Also of a mask: one that is all 0 does not count.
+    // Masks are digested as well, and one that is all 0 must stay 0: the attribute does not count.
     if bytes.iter().all(|byte| *byte == 0) { 0 } else { hash.max(1).into() }
 }
 
@@ -48,13 +39,13 @@ pub fn parts(bytes: &[u8]) -> Vec<(Field, u128)> {
 fn level(bytes: &[u8], depth: usize, parts: &mut Vec<(Field, u128)>) {
     let is_tagged = attributes(bytes).any(|(kind, _)| kind == 1);
     for (kind, payload) in attributes(bytes) {
-        // Field by field: from which byte to which. Numbers on the wire are big, the host's own are its own.
+        // Field by field, from which byte to which, in network order.
         let mut cut = |layout: &[(Field, usize, usize)]| {
             let within = |&(field, from, to)| Some((field, big(payload.get(from..to)?)));
             parts.extend(layout.iter().filter_map(within));
         };
         match kind {
-            // One tag in another, and no more: the kernel knows two.
+            // The kernel parses two tags, and so does this.
             1 if depth < 2 => level(payload, depth + 1, parts),
             1 => {}
             2 => parts.push((Field::SkbPriority, own(payload))),
@@ -109,7 +100,8 @@ fn level(bytes: &[u8], depth: usize, parts: &mut Vec<(Field, u128)>) {
             22 => parts.push((Field::CtState, own(payload))),
             23 => parts.push((Field::CtZone, own(payload))),
             24 => parts.push((Field::CtMark, own(payload))),
-            25 => cut(&[(Field::CtLabel, 0, 16)]),
+            // `ovs_u128` in OVS, and printed as one number.
+            25 => parts.push((Field::CtLabel, own(payload))),
             26 => cut(&[
                 (Field::CtNwSrc, 0, 4),
                 (Field::CtNwDst, 4, 8),
@@ -142,7 +134,7 @@ fn tunnel(bytes: &[u8], parts: &mut Vec<(Field, u128)>) {
             10 => (Field::TunTpDst, big(payload)),
             12 => (Field::TunIpv6Src, big(payload)),
             13 => (Field::TunIpv6Dst, big(payload)),
-            // Flags are there or not, and only padding is nothing.
+            // Flags have no value: being there is all they say. 14 is padding.
             5..=7 => (Field::Other(256 + kind), 1),
             14 => continue,
             other => (Field::Other(256u16.saturating_add(other)), digest(payload)),
@@ -212,6 +204,13 @@ mod tests {
         let key = [attr(6, &[0x81, 0]), attr(5, &[0x10, 5]), attr(1, &inner)].concat();
         let of = FlowMatch::read(&key, None);
         assert_eq!(texts(&of)[..3], ["vlan_tci=0x1005", "vlan_tpid=0x8100", "eth_type=0x800"]);
+    }
+
+    #[test]
+    fn a_connections_label_is_one_number_in_the_hosts_order() {
+        let label = 0x1234_5678_9abc_def0_0000_0000_0000_0001_u128;
+        let of = FlowMatch::read(&attr(25, &label.to_ne_bytes()), Some(&attr(25, &0xff_u128.to_ne_bytes())));
+        assert_eq!(texts(&of), ["ct_label=0x1/0xff"]);
     }
 
     #[test]

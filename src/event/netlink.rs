@@ -1,4 +1,6 @@
-//! Netlink attributes in bytes of the kernel's memory.
+//! Netlink attributes (`struct nlattr`): a length that counts the header, a type, the value, padded to four bytes.
+
+use super::MacAddr;
 
 /// `nla_type` without its flag bits, `NLA_TYPE_MASK`.
 pub(super) const NLA_TYPE_MASK: u16 = 0x3fff;
@@ -8,13 +10,13 @@ pub(super) const NLA_TYPE_MASK: u16 = 0x3fff;
 pub(super) struct Attribute<'a> {
     /// Its number, without flag bits.
     pub kind: u16,
-    /// Its value, as far as there are bytes.
+    /// Its value, as far as the bytes go.
     pub value: &'a [u8],
-    /// Whether the value has more bytes than there are.
+    /// Whether the value goes on beyond the bytes.
     pub cut: bool,
 }
 
-/// The attributes in some bytes, up to the first that is none. The last one may be cut off.
+/// The attributes in some bytes, up to the first that is not one. The last may be cut off.
 #[derive(Debug, Clone)]
 pub(super) struct Attributes<'a>(pub &'a [u8]);
 
@@ -35,7 +37,7 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// The value of the first attribute of a kind that is there as a whole.
+    /// The value of the first attribute of a kind that is whole.
     pub(super) fn find(&self, kind: u16) -> Option<&'a [u8]> {
         self.clone().find_map(|a| (a.kind == kind && !a.cut).then_some(a.value))
     }
@@ -71,8 +73,8 @@ pub(super) fn be64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// An Ethernet address.
-pub(super) fn mac_at(bytes: &[u8], at: usize) -> Option<[u8; 6]> {
-    array(bytes, at)
+pub(super) fn mac_at(bytes: &[u8], at: usize) -> Option<MacAddr> {
+    array(bytes, at).map(MacAddr)
 }
 
 #[cfg(test)]
