@@ -1,4 +1,4 @@
-//! Actions as numbers: which one, and two arguments; and as a whole, where there are more.
+//! Actions as numbers: which one, and two arguments; as JSON, where there are more.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::dictionary::Malformed;
 use crate::event::{Action, MplsLse, Userspace};
 
-/// Values that are written once in a message, as JSON, and named by their places: 0 is none, n is the entry n - 1.
+/// Values that are written once per message, as JSON, and referred to by their places: 0 is none, n is entry n - 1.
 #[derive(Debug)]
 pub(super) struct Wholes<T>(HashMap<T, u32>);
 
@@ -30,7 +30,7 @@ impl<T: Hash + Eq + Clone + Serialize> Wholes<T> {
     }
 }
 
-/// Whether an action has more than its numbers tell.
+/// Whether an action has more than its numbers can hold.
 pub(super) fn has_more(action: &Action) -> bool {
     match action {
         Action::Userspace(_) => true,
@@ -47,7 +47,7 @@ pub(super) fn has_more(action: &Action) -> bool {
     }
 }
 
-/// One action as it stands in its columns; `ActionExecutes` in `recording.proto` says what the arguments are.
+/// One action as it is in its columns; `ActionExecutes` in `recording.proto` says what the arguments are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub action: u32,
@@ -95,8 +95,8 @@ pub(super) fn to_numbers(action: &Action, place: impl FnOnce(&str) -> u32) -> Nu
     }
 }
 
-/// The action of some numbers; `string` gives the string at a place. A number from a newer program is an action that
-/// this one does not know, under that number.
+/// The action that some numbers stand for; `string` gives the string at a place. A number of a newer version becomes an
+/// unknown action with that number.
 pub(super) fn from_numbers(
     Numbers { action, first, second }: Numbers,
     string: impl FnOnce(u32) -> Result<Option<String>, Malformed>,

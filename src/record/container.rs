@@ -14,7 +14,7 @@ use crate::event::Nanos;
 /// Level of zstd. On the storm of benches/recording.rs, 3 takes a tenth more time for a fiftieth fewer bytes.
 const LEVEL: u32 = 1;
 
-/// What ends a recording when nothing more than this could be written: no summary, but a whole MCAP file.
+/// The end of a recording without a summary: enough to make it a whole MCAP file.
 pub(super) fn bare_end() -> Vec<u8> {
     use mcap::records::op;
     // DataEnd: CRC not given. Footer: no summary, no offsets, CRC not given.
@@ -52,7 +52,7 @@ impl Mcap {
             .chunk_size(None)
             .disable_seeking(true)
             .compression_level(LEVEL)
-            // In the recorder's own thread, and in no other.
+            // Compress in the recorder's own thread, without starting others.
             .compression_threads(0)
             .create(buffer.clone())
             .map_err(io::Error::other)?;
@@ -80,7 +80,7 @@ impl Mcap {
         self.writer.write_metadata(metadata).map_err(io::Error::other)
     }
 
-    /// Gives what there is to `sink`; how many bytes that was.
+    /// Writes what has been gathered to `sink`; returns how many bytes that was.
     pub(super) fn drain(&mut self, sink: &mut impl Write) -> io::Result<u64> {
         let mut pending = self.buffer.lock();
         sink.write_all(&pending.bytes)?;
@@ -100,14 +100,14 @@ impl Mcap {
     }
 }
 
-/// Memory that two hold: the MCAP writer fills it, [`Writer`] empties it.
+/// Shared memory: the MCAP writer fills it, [`Writer`] empties it.
 #[derive(Debug, Clone, Default)]
 struct Buffer(Arc<Mutex<Pending>>);
 
 #[derive(Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
-    /// How many bytes were there before these.
+    /// How many bytes came before these.
     before: u64,
 }
 

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::event::Event;
 
-/// No record of a recording is longer: a chunk is sealed at 1 MB, and one message may follow on that.
+/// No record of a recording is longer: a chunk is sealed at 1 MB, and one more message may come on top of that.
 pub(super) const RECORD_LIMIT: usize = 2 * MESSAGE_LIMIT;
-/// So many damages are told in words; the rest are counted.
+/// How many damages are described; the rest are counted.
 const TOLD: usize = 3;
 
 /// Some events of a recording.
@@ -26,7 +26,7 @@ const TOLD: usize = 3;
 pub struct Batch {
     /// The events, in the order they were recorded.
     pub events: Vec<Event>,
-    /// The events are the state at the point where reading begins, and may be older than it by any time.
+    /// The events are the state at the point where reading begins, and may be older than it by any amount.
     pub keyframe: bool,
 }
 
@@ -39,20 +39,20 @@ struct Message {
     keyframe: bool,
 }
 
-/// What has been read so far, besides the events that were given on.
+/// What has been learned of the recording so far, and what is read and not handed out yet.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     /// Topics by channel.
     topics: HashMap<u16, String>,
     chunks: Chunks,
-    /// Who recorded and what, as far as it has been told.
+    /// Who recorded and what, as far as it has been read.
     pub header: Header,
-    /// The form of the file.
+    /// The version of the file's format.
     version: u32,
     /// The sequence number of the next message of events; none where that is not known: a chunk was left out, or
     /// reading began in the middle of a file of version 1.
     next: Option<u32>,
-    /// Whether a message of events has been read: a keyframe is only for who begins with it.
+    /// Whether a message of events has been read: a keyframe is only for a reader who begins with it.
     begun: bool,
     /// Messages of the last chunk that nobody has asked for yet. They become events one by one: a chunk made to do
     /// harm can hold far more of them than have room at once.
@@ -65,7 +65,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// From here on the records of another place in the recording come, or those from its begin on.
+    /// The next records come from another place in the recording, or from its beginning.
     pub(super) fn jump(&mut self, to_begin: bool) {
         self.next = (to_begin && self.version >= 2).then_some(0);
         self.begun = false;
@@ -92,7 +92,7 @@ impl Content {
         }
     }
 
-    /// Notes that something is not as it was written.
+    /// Notes a damage.
     pub(super) fn damage(&mut self, what: &str) {
         if self.damages.len() < TOLD {
             self.damages.push(printable(what));
@@ -107,12 +107,12 @@ impl Content {
         self.damages.iter().cloned().chain(more).reduce(|a, b| format!("{a}; {b}"))
     }
 
-    /// Whether something was found that is not as it was written, so far.
+    /// How many damages have been found so far.
     pub(super) fn damage_count(&self) -> u64 {
         self.damages.len() as u64 + self.more_damages
     }
 
-    /// Whether what was read last and is not given on yet is a keyframe.
+    /// Whether the next events to be handed out are of a keyframe.
     pub(super) fn has_keyframe(&self) -> bool {
         self.waiting.front().is_some_and(|message| message.keyframe)
     }
@@ -147,7 +147,7 @@ impl Content {
         let result = chunks.records(data, |record| match record {
             Record::Message { header, data } => {
                 let topic = self.topics.get(&header.channel_id).map_or("", String::as_str);
-                // The channels are told in the first chunk: where that one is damaged, they are known by their numbers.
+                // The first chunk describes the channels: where it is damaged, they are known by their numbers.
                 match (topic, header.channel_id) {
                     (EVENTS, _) | ("", 1) => {
                         self.sequence(at, header.sequence);
@@ -199,7 +199,7 @@ impl Content {
     }
 }
 
-/// Text in which something from the recording may stand, fit for a terminal.
+/// Makes text that may quote the recording fit for a terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -227,12 +227,12 @@ impl Default for Chunks {
 impl Chunks {
     /// Gives the records of one chunk, after its checksum was found right.
     fn records(&mut self, chunk: &[u8], mut with: impl FnMut(Record<'_>)) -> Result<(), McapError> {
-        // Checks that the chunk says no more bytes than it has, without which the reader would wait for them.
+        // A chunk that claims more bytes than it has would make the reader wait for them.
         if let Record::Chunk { header, .. } = mcap::parse_record(op::CHUNK, chunk)?
             && header.uncompressed_crc == 0
             && header.uncompressed_size > 0
         {
-            // 0 says that there is no checksum: then nothing of it can be relied on.
+            // 0 means that there is no checksum: then nothing in the chunk can be relied on.
             return Err(McapError::BadChunkCrc { saved: 0, calculated: 0 });
         }
         let mut head = [op::CHUNK; 9];

@@ -1,4 +1,4 @@
-//! What was counted of flows, summed up: each as it was first and as it is now, and which are deleted.
+//! What was counted of flows, for keyframes: each as it was first and as it is now, and which are deleted.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use crate::event::{DpCounters, DpIfindex, Event, FlowCounter, FlowOp, FlowPtr, N
 
 /// Flows that are kept; as many as a model keeps.
 const FLOWS: usize = 100_000;
-/// When there are so many more, the oldest go.
+/// When there are this many more than that, the oldest go.
 const SLACK: usize = FLOWS / 16;
-/// Puts and deletes that are looked through at once for those that say nothing.
+/// How many puts and deletes are kept before those that have become meaningless are removed.
 const OPERATIONS: usize = 8192;
-/// A flow's first or last count may come so much later than its put or its delete.
+/// How much later than its put or its delete a flow's first or last count may come.
 const LATE: Nanos = 10_000_000_000;
 
 /// A flow of a table: by its UFID, else by its address.
@@ -47,16 +47,16 @@ pub(super) struct CountedFlows {
     tables: Vec<(u64, DpIfindex)>,
 }
 
-/// The last of its kind that was done to flows.
+/// The last operation of one kind on each flow.
 #[derive(Debug, Clone, Default)]
 struct Operations {
     events: HashMap<(DpIfindex, Ufid), Event, RandomState>,
-    /// How many were left when they were last looked through.
+    /// How many were left when they were last cleaned up.
     looked_through: usize,
 }
 
 impl Operations {
-    /// It was done. Those of flows that are not counted go some time.
+    /// An operation was done. Those on flows that are not counted are removed after a while.
     fn add(&mut self, event: &Event, op: &FlowOp, is_counted: impl Fn((DpIfindex, Ufid)) -> bool) {
         let Some(ufid) = op.ufid.filter(|_| op.ret == 0) else { return };
         self.events.insert((op.dp, ufid), event.clone());

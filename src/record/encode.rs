@@ -18,7 +18,7 @@ use crate::event::{
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     message: proto::Events,
-    /// How many events there are: a run is several.
+    /// How many events have been collected; a run counts as several.
     events: usize,
     /// The time of the last event or run.
     last_ts: Nanos,
@@ -36,7 +36,7 @@ pub(super) struct Encoder {
     ufids: Places<Ufid>,
     strings: Places<String>,
     devices: Places<(Comm, u32, u32)>,
-    /// Of the last rows of the daemon's receives and operations.
+    /// The last rows of what the daemon received and asked, for the differences.
     received: usdt::Before,
     operated: usdt::Before,
     actions: Wholes<Action>,

@@ -1,4 +1,4 @@
-//! A recording in one file or, turned over by size and age, in a row of them.
+//! A recording in one file or, divided by size and age, in a row of them.
 
 use std::{
     collections::VecDeque,
@@ -12,12 +12,12 @@ use std::{
 
 use super::{
     Header, Preamble,
-    sink::{Kept, RecordError, Sink, create},
+    sink::{RecordError, RecordingFile, Sink, create},
     writer::{CHUNK_BYTES, Summary, Writer},
 };
 use crate::event::Told;
 
-/// A chunk that is sealed may be so big, and its index with it.
+/// How big a sealed chunk may be, with its index.
 const CHUNK_ROOM: u64 = CHUNK_BYTES as u64 + (CHUNK_BYTES as u64 >> 1);
 /// The least size that files may be limited to: some chunks, and the state that each file begins with.
 pub const FILE_MIN: u64 = 8 << 20;
@@ -25,11 +25,11 @@ pub const FILE_MIN: u64 = 8 << 20;
 /// How a recording's files are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Files {
-    /// A file that is there is written over: it goes, and a new one is made.
+    /// Replace a file that is there: it is removed, and a new one is made.
     pub force: bool,
     /// Before a file has more bytes than this, the next one is begun. At least [`FILE_MIN`]; less is taken as that.
     pub max_size: Option<u64>,
-    /// When a file is so old, the next one is begun.
+    /// When a file is this old, the next one is begun.
     pub max_age: Option<Duration>,
     /// All files of the recording together have no more bytes than this: the oldest of them go. Needs a `max_size` that
     /// is at most half of it: the open file stays until the next one is there.
@@ -63,7 +63,7 @@ struct Sealed {
     identity: Option<(u64, u64)>,
 }
 
-/// What turns a row of files over.
+/// A row of files: when the next one begins, and which exist.
 #[derive(Debug)]
 struct Row {
     files: Files,
@@ -84,9 +84,9 @@ struct Row {
 pub(super) struct Volumes {
     writer: Writer<Box<dyn Sink>>,
     row: Option<Row>,
-    /// What the files hold that are sealed.
+    /// What the sealed files hold.
     before: Summary,
-    /// Events lost so far, and those of them that the sealed files tell of.
+    /// Events lost so far, and how many of them the sealed files report.
     lost: (u64, u64),
     /// The file's size when it was last looked at: it grows by chunks.
     looked_at: u64,
@@ -110,7 +110,7 @@ impl Volumes {
     ) -> Result<(Self, PathBuf), RecordError> {
         let first = if files.is_row() { Files::name(path, 1) } else { path.to_owned() };
         let file = create(&first, files.force)?;
-        let begun = Self::to_sink(Box::new(Kept::new(file)), header, preamble);
+        let begun = Self::to_sink(Box::new(RecordingFile::new(file)), header, preamble);
         let mut volumes = begun.map_err(|error| {
             // Made by this call and of no use: left there, it would only be in the way of the next try.
             let _ = fs::remove_file(&first);
@@ -169,7 +169,7 @@ impl Volumes {
 
     /// What all files have so far, always whole chunks.
     pub(super) fn sealed(&self) -> Summary {
-        add(&self.before, self.writer.sealed())
+        self.before.and(self.writer.sealed())
     }
 
     /// What the sealed files have, without the open one.
@@ -197,7 +197,7 @@ impl Volumes {
         self.writer.not_recorded(self.lost.0 - std::mem::replace(&mut self.lost.1, self.lost.0));
         let last = self.writer.finish()?;
         self.row.as_mut().map_or(Ok(()), Row::synced)?;
-        Ok(add(&self.before, &last))
+        Ok(self.before.and(&last))
     }
 
     /// The last file's sink, and its size up to the last whole chunk.
@@ -222,13 +222,14 @@ impl Volumes {
         row.make_room(self.writer.sealed().bytes);
         let path = Files::name(&row.base, row.number + 1);
         let begun = create(&path, row.files.force).map_err(io::Error::other).and_then(|file| {
-            let next = Writer::new(Box::new(Kept::new(file)) as Box<dyn Sink>, &row.header, self.writer.state());
+            let next =
+                Writer::new(Box::new(RecordingFile::new(file)) as Box<dyn Sink>, &row.header, self.writer.state());
             next.inspect_err(|_| drop(fs::remove_file(&path)))
         });
         let next = begun.inspect_err(|_| self.next_failed = true)?;
         self.writer.not_recorded(self.lost.0 - std::mem::replace(&mut self.lost.1, self.lost.0));
         let summary = self.writer.finish()?;
-        self.before = add(&self.before, &summary);
+        self.before = self.before.and(&summary);
         let file = std::mem::replace(&mut self.writer, next).into_sink();
         // The new file may happen to have as many bytes as the old one had.
         self.looked_at = 0;
@@ -271,18 +272,5 @@ impl Row {
             }
             taken -= oldest.bytes;
         }
-    }
-}
-
-fn add(before: &Summary, more: &Summary) -> Summary {
-    let span = match (before.span, more.span) {
-        (Some((first, last)), Some((a, b))) => Some((first.min(a), last.max(b))),
-        (before, more) => before.or(more),
-    };
-    Summary {
-        events: before.events + more.events,
-        bytes: before.bytes + more.bytes,
-        span,
-        not_recorded: before.not_recorded + more.not_recorded,
     }
 }

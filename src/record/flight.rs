@@ -7,11 +7,11 @@ use super::{
     container::Mcap,
     readings::SECOND,
     sink::create_new,
-    writer::{CHUNK_BYTES, Summary, Writer},
+    writer::{CHUNK_BYTES, Summary, Writer, joined},
 };
 use crate::event::{Nanos, Told};
 
-/// The memory is in so many parts; the oldest goes as a whole.
+/// How many parts the memory is divided into; the oldest is let go as a whole.
 const PARTS: usize = 16;
 /// The least memory that holds anything worth looking at.
 pub const FLIGHT_MIN: usize = 4 << 20;
@@ -43,18 +43,18 @@ pub struct Kept {
 }
 
 impl Flight {
-    /// An empty one of so many bytes, at least [`FLIGHT_MIN`]. What is being written to besides takes a few MB.
+    /// An empty one of `limit` bytes, at least [`FLIGHT_MIN`]. The part being written to takes a few MB more.
     pub fn new(limit: usize, header: &Header) -> io::Result<Self> {
         let open = Writer::new(Vec::new(), header, &Preamble::default())?;
         Ok(Self { limit: limit.max(FLIGHT_MIN), header: header.clone(), open, parts: VecDeque::new(), bytes: 0 })
     }
 
-    /// From now on what is saved says this of itself.
+    /// The header of what is saved from now on.
     pub fn describe(&mut self, header: &Header) {
         self.header = header.clone();
     }
 
-    /// Adds what was told; the oldest makes room.
+    /// Adds events; the oldest make room.
     pub fn push(&mut self, told: &[Told]) -> io::Result<()> {
         self.open.write_told(told)?;
         if self.open.sealed().bytes as usize >= self.limit / PARTS {
@@ -63,20 +63,17 @@ impl Flight {
         Ok(())
     }
 
-    /// The times of the oldest and the newest event that are kept; none while there is none.
+    /// The times of the earliest and the latest event that are kept; none while there are none.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
-        let open = self.open.span();
-        let first = self.parts.front().map(|part| part.span.0).or(open.map(|span| span.0))?;
-        let last = open.map(|span| span.1).or(self.parts.back().map(|part| part.span.1))?;
-        Some((first, last))
+        joined(span(&self.parts), self.open.span())
     }
 
-    /// Bytes that are taken.
+    /// Bytes of memory that what is kept takes.
     pub fn bytes(&self) -> usize {
         self.bytes + self.open.sealed().bytes as usize
     }
 
-    /// All that there is at this moment.
+    /// Everything that is kept at this moment.
     pub fn kept(&mut self) -> io::Result<Kept> {
         self.seal()?;
         Ok(Kept { header: self.header.clone(), parts: self.parts.iter().cloned().collect() })
@@ -105,12 +102,12 @@ impl Flight {
 }
 
 impl Kept {
-    /// The times of the oldest and the newest event; none when there is none.
+    /// The times of the earliest and the latest event; none when there are none.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
-        Some((self.parts.first()?.span.0, self.parts.last()?.span.1))
+        span(&self.parts)
     }
 
-    /// Writes it to a new file, as a recording like any other. Takes some time for much of it.
+    /// Writes it to a new file, as a recording like any other; takes time in proportion to its size.
     pub fn save(&self, path: &Path) -> Result<Summary, RecordError> {
         self.save_to(create_new(path)?, path)
     }
@@ -146,9 +143,7 @@ impl Kept {
             }
             mcap.seal()?;
             total.bytes += mcap.drain(&mut file)?;
-            total.events += part.summary.events;
-            total.not_recorded += part.summary.not_recorded;
-            total.span = Some(total.span.map_or(part.span, |(first, _)| (first, part.span.1)));
+            total = total.and(&Summary { bytes: 0, ..part.summary.clone() });
         }
         mcap.finish(&total, sequence)?;
         total.bytes += mcap.drain(&mut file)?;
@@ -156,12 +151,17 @@ impl Kept {
         Ok(total)
     }
 
-    /// Reads it from its begin.
+    /// Reads it from its beginning.
     pub fn read(&self) -> Result<Past, ReadError> {
         let mut past = Past { parts: self.parts.clone(), at: 0, reader: None, begun: false };
         past.open(0)?;
         Ok(past)
     }
+}
+
+/// The times of the earliest and the latest event of all parts.
+fn span<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Option<(Nanos, Nanos)> {
+    parts.into_iter().fold(None, |span, part| joined(span, Some(part.span)))
 }
 
 /// Reads what the flight recorder kept, one part after the other.
@@ -171,7 +171,8 @@ pub struct Past {
     /// Which part is read.
     at: usize,
     reader: Option<Reader>,
-    /// Whether something has been read since the begin or the last seek: a keyframe is only for who begins with it.
+    /// Whether something has been read since the beginning or the last seek: a keyframe is only for a reader who begins
+    /// with it.
     begun: bool,
 }
 
@@ -191,7 +192,7 @@ impl Past {
     }
 }
 
-/// The bytes of a part, as somebody who reads them has them.
+/// The bytes of a part, shared with its readers.
 struct Shared(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Shared {
@@ -233,7 +234,7 @@ impl Recorded for Past {
         self.parts.get(self.part_of(ts)).map(|part| part.span.0)
     }
 
-    /// A part is much to read.
+    /// A part may take long to read: a second before `ts` is enough.
     fn warm(&self, ts: Nanos) -> Nanos {
         ts.saturating_sub(SECOND)
     }

@@ -15,7 +15,7 @@ pub(super) const VERSION: u32 = 2;
 /// Who recorded and what, to be read without any of the events.
 ///
 /// It is written when a recording begins, and again as soon as more of it is known: datapaths, probes and the daemon
-/// are found out a moment later. The last one counts.
+/// become known a moment later. The last one counts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header {
     /// The program and its version.
@@ -26,7 +26,7 @@ pub struct Header {
     pub kernel: String,
     /// Its machine, as `uname -m`.
     pub machine: String,
-    /// CPUs that it can have; 0 where that was not recorded.
+    /// How many CPUs it can have; 0 where that was not recorded.
     pub cpus: u32,
     /// The daemon's version; empty where it did not answer.
     pub ovs_version: String,
@@ -36,7 +36,7 @@ pub struct Header {
     pub clock: Clock,
     /// The datapaths with their ports, without statistics.
     pub datapaths: Vec<Datapath>,
-    /// What the probes are attached with, or why not; without what they cost.
+    /// How the probes are attached, or why not; without what they cost.
     pub probes: Vec<Capability>,
 }
 
@@ -57,7 +57,7 @@ impl From<&Session> for Header {
     }
 }
 
-/// What of a header has been found out.
+/// Which parts of a header are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Known {
     datapaths: bool,
@@ -66,7 +66,7 @@ pub(super) struct Known {
 }
 
 impl Header {
-    /// With what the state tells.
+    /// The header with what the state adds to it.
     pub(super) fn with(&self, state: &Preamble) -> Self {
         let mut header = state.session().map_or_else(|| self.clone(), Self::from);
         let [datapaths, probes, daemon] = state.surroundings();
@@ -110,7 +110,7 @@ impl Header {
         checked(HEADER, facts.map(|(key, value)| (key.to_owned(), value)).into())
     }
 
-    /// Reads it; what a version before did not write is empty.
+    /// Reads it; what an older version did not write is empty.
     pub(super) fn from_facts(facts: &BTreeMap<String, String>) -> Self {
         let fact = |key: &str| facts.get(key).cloned().unwrap_or_default();
         let number = |key: &str| facts.get(key).and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -144,7 +144,7 @@ impl Known {
     }
 }
 
-/// The form that these facts are in; 0 before there was a number for it.
+/// The version of the format that these facts are in; 0 before there was a number for it.
 pub(super) fn version(facts: &BTreeMap<String, String>) -> u32 {
     facts.get("version").and_then(|n| n.parse().ok()).unwrap_or(0)
 }
@@ -163,7 +163,7 @@ pub(super) fn totals_to_metadata(totals: &Summary, messages: u32) -> Metadata {
     checked(TOTALS, facts)
 }
 
-/// The same, read from a file of so many bytes, with the number of messages where that is told.
+/// The same, read from a file of `bytes`, with the number of messages where it is given.
 pub(super) fn totals_from_facts(facts: &BTreeMap<String, String>, bytes: u64) -> Option<(Summary, Option<u32>)> {
     let number = |key: &str| facts.get(key)?.parse().ok();
     let totals = Summary {
@@ -197,7 +197,7 @@ fn checksum(name: &str, facts: &BTreeMap<String, String>) -> String {
     format!("{:08x}", hasher.finalize())
 }
 
-/// Whether the facts are as they were written. Those of a version before had no checksum, and only these.
+/// Whether the checksum is right. Only facts of versions before there was one may lack it.
 pub(super) fn is_whole(metadata: &Metadata) -> bool {
     let old = ["program", "host", "kernel", "ovs_version", "events", "not_recorded", "first_ts", "last_ts"];
     match metadata.metadata.get(CRC) {

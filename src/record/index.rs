@@ -31,18 +31,18 @@ struct Keyframe {
     ts: Nanos,
     /// The byte that the first of them begins at.
     begin: u64,
-    /// The byte behind the last.
+    /// The byte after the last.
     end: u64,
 }
 
-/// What stands at a file's end.
+/// What is at a file's end.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The recording was sealed.
     Index(Box<Index>),
-    /// It was not, or only with an end.
+    /// It was not, or its end has no summary.
     Nothing,
-    /// What was there is not as it was written.
+    /// The summary is damaged.
     Damaged,
 }
 
@@ -104,13 +104,13 @@ impl Index {
         self.keyframes.iter().map(|keyframe| keyframe.ts).collect()
     }
 
-    /// The time of the keyframe to begin at, so that at `ts` what happened in the `span` before is known, too; a later one
-    /// where that were more than so many bytes. None where no keyframe is before `ts`.
+    /// The time of the keyframe to begin at, so that at `ts` what happened in the `span` before it is known, too; that of a
+    /// later one where that would be more than `bytes` to read. None where there is no keyframe before `ts`.
     pub(super) fn warm(&self, ts: Nanos, span: Nanos, bytes: u64) -> Option<Nanos> {
         let mut before = self.before(ts);
         let (mut from, nearest) = before.next()?;
         for (time, at) in before {
-            if from <= ts.saturating_sub(span) || at + bytes < nearest {
+            if from <= ts.saturating_sub(span) || at.saturating_add(bytes) < nearest {
                 break;
             }
             from = time;
@@ -118,16 +118,16 @@ impl Index {
         Some(from)
     }
 
-    /// The times and the bytes of the keyframes that are not after `ts`, the last first.
+    /// The times of the keyframes that are not after `ts` and the bytes they begin at, the last first.
     pub(super) fn before(&self, ts: Nanos) -> impl Iterator<Item = (Nanos, u64)> {
         let before = self.keyframes.iter().rev().filter(move |keyframe| keyframe.ts <= ts);
         before.map(|keyframe| (keyframe.ts, keyframe.begin))
     }
 }
 
-/// Whether there is an end with a summary before it that has the checksum it says.
+/// Whether there is an end, and before it a summary with the right checksum.
 fn check(input: &mut (impl Read + Seek), bytes: u64) -> io::Result<Found> {
-    /// Opcode, length, where the summary and its offsets begin, CRC, and the magic behind it.
+    /// Opcode, length, where the summary and its offsets begin, CRC, and the magic that follows.
     const FOOTER: u64 = 1 + 8 + 8 + 8 + 4 + 8;
     if bytes < FOOTER {
         return Ok(Found::Nothing);
@@ -186,5 +186,23 @@ fn read_metadata(
     match mcap::parse_record(head[0], data) {
         Ok(Record::Metadata(facts)) if facts.name == name => Ok(Some(facts)),
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warming_up_begins_at_a_keyframe_early_enough_and_near_enough() {
+        let keyframe = |ts, begin| Keyframe { ts, begin, end: begin };
+        let at =
+            |keyframes: &[Keyframe], ts| Index { keyframes: keyframes.to_vec(), ..Index::default() }.warm(ts, 10, 1000);
+        let even = [keyframe(10, 100), keyframe(20, 400), keyframe(30, 800), keyframe(40, 1200)];
+        assert_eq!([at(&even, 9), at(&even, 15), at(&even, 45)], [None, Some(10), Some(30)]);
+        let large = [keyframe(10, 100), keyframe(20, 5000), keyframe(25, 5100)];
+        assert_eq!(at(&large, 26), Some(20), "what is before that is too much to read");
+        // An index may say anything.
+        assert_eq!(at(&[keyframe(10, u64::MAX), keyframe(20, u64::MAX)], 20), Some(10));
     }
 }

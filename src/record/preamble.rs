@@ -1,4 +1,4 @@
-//! What has to be known before a recording's first event, and at a keyframe: the state so far, as events.
+//! What a reader has to know before a recording's first event, and at a keyframe: the state so far, as events.
 
 use std::collections::VecDeque;
 
@@ -23,9 +23,9 @@ const MARKS: usize = 1000;
 const MARK_BYTES: usize = 256 << 10;
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
-/// full state: the latest session, datapaths, probes, daemon and losses, the daemon's last figures, answers and traces, what was counted of
-/// all flows, which of them were put since or are deleted, the readings of the counters of the last ten minutes, and the
-/// marks that somebody made.
+/// the full state: the latest session, datapaths, probes, daemon and losses; the daemon's last figures, answers and traces;
+/// what was counted of all flows, and which of them were put since or are deleted; the readings of the counters of the last
+/// ten minutes; and the marks that somebody made.
 ///
 /// Bounded, as the model is: 100 000 flows, 1024 answers, 64 traces, 1000 marks, about 40 000 rows of older readings.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +81,7 @@ impl Preamble {
         }
     }
 
-    /// The same for a packet's events: lookups alone say something about a state.
+    /// The same for a packet's events, of which only lookups are about state.
     pub(super) fn see_run(&mut self, run: &Run) {
         if !self.flows.any_deleted() {
             return;
@@ -117,7 +117,7 @@ impl Preamble {
         }
     }
 
-    /// Of those with one question the latest is kept.
+    /// Keeps the latest answer to each question.
     fn trace(&mut self, event: &Event) {
         let question = |event: &Event| match &event.body {
             Body::DaemonTrace(trace) => Some((event.packet, trace.dp, trace.key.clone())),
@@ -147,7 +147,7 @@ impl Preamble {
         self.figures.push_back(event.clone());
     }
 
-    /// Of too many the first that were made go.
+    /// Where there are too many, the first ones made go.
     fn mark(&mut self, event: &Event) {
         self.mark_bytes += bytes(event);
         self.marks.push_back(event.clone());
@@ -165,13 +165,13 @@ impl Preamble {
         }
     }
 
-    /// The latest of those that a recording's header tells of: datapaths, probes and the daemon.
+    /// The latest of what a recording's header has: datapaths, probes and the daemon.
     pub(super) fn surroundings(&self) -> [Option<&Body>; 3] {
         [&self.datapaths, &self.probes, &self.daemon].map(|event| event.as_ref().map(|event| &event.body))
     }
 
     /// The state as events, the session first. Applied to an empty model they give what is counted, and the rates and
-    /// graphs of it. What is told of single packets and upcalls is not in them.
+    /// graphs of it. Single packets and upcalls are not in them.
     pub fn events(&self) -> Vec<Event> {
         let mut events = Vec::new();
         self.visit(|event| events.push(event.clone()));

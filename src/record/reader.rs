@@ -23,7 +23,7 @@ use super::{
 };
 use crate::event::{Event, Nanos};
 
-/// Bytes that are read at once.
+/// How many bytes are read at once.
 const READ: usize = 256 << 10;
 
 /// Why a recording cannot be read.
@@ -37,7 +37,7 @@ pub enum ReadError {
         /// Why.
         why: io::Error,
     },
-    /// It is something else.
+    /// It is not a recording.
     #[error("{name} is not a recording of ovscope: {what}. «ovscope record -o FILE» makes one")]
     NotARecording {
         /// The file.
@@ -45,7 +45,7 @@ pub enum ReadError {
         /// What it is.
         what: String,
     },
-    /// Reading failed, not the recording.
+    /// Reading failed; the recording itself may be fine.
     #[error("{name} cannot be read after byte {at}: {why}")]
     Read {
         /// The file.
@@ -55,7 +55,7 @@ pub enum ReadError {
         /// Why.
         why: io::Error,
     },
-    /// It is a stream, and was to be read from another place.
+    /// A seek in a stream.
     #[error("{name} is a stream, which goes only forward: save it to a file to go back in it")]
     Stream {
         /// The stream.
@@ -103,9 +103,9 @@ impl Read for Input {
     }
 }
 
-/// Reads a recording from its begin to its end; an iterator over batches of events, in the order they were recorded.
+/// Reads a recording from its beginning to its end; an iterator over batches of events, in the order they were recorded.
 ///
-/// An error is one of reading. What is wrong with the recording itself ends it or leaves a part of it out: see
+/// An error means that reading failed. What is wrong with the recording itself ends it early or leaves a part of it out: ask
 /// [`Reader::damage`] at the end.
 pub struct Reader {
     name: String,
@@ -183,18 +183,18 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Who recorded and what. Of a file that was sealed all of it is known from the begin; of a stream and of what was
-    /// cut off, what has been read so far says.
+    /// Who recorded and what. For a sealed file all of it is known from the start; for a stream and a file that was cut off,
+    /// as far as it has been read.
     pub fn header(&self) -> &Header {
         self.index.as_ref().and_then(|index| index.header.as_ref()).unwrap_or(&self.content.header)
     }
 
-    /// How much there is, in a file that was sealed; none for a stream and for what was cut off.
+    /// How much there is, in a sealed file; none for a stream and for a file that was cut off.
     pub fn info(&self) -> Option<&Summary> {
         self.index.as_ref().map(|index| &index.totals)
     }
 
-    /// What is wrong with the recording, as far as it has been read; for people.
+    /// What is wrong with the recording, as far as it has been read, in words.
     pub fn damage(&self) -> Option<String> {
         let read = self.content.events;
         let cut_off = self.cut_off.as_ref().map(|why| format!("{}: {why}; {read} events were read", self.name));
@@ -202,7 +202,7 @@ impl Reader {
         cut_off.into_iter().chain(damages).reduce(|a, b| format!("{a}\n{b}"))
     }
 
-    /// All that somebody who relies on what was read has to know: the damage, and what was passed over.
+    /// Everything that a user who relies on what was read has to know: the damage, and what was skipped.
     pub fn remarks(&self) -> Option<String> {
         let Unknown { events, messages } = self.content.unknown;
         let newer = (events + messages > 0).then(|| {
@@ -219,23 +219,18 @@ impl Reader {
         self.damage().into_iter().chain(newer).reduce(|a, b| format!("{a}\n{b}"))
     }
 
-    /// What was passed over because a newer version wrote it.
+    /// What was skipped because a newer version wrote it.
     pub fn unknown(&self) -> Unknown {
         self.content.unknown
     }
 
-    /// Events read since the begin or the last seek, without the state that a keyframe gave.
-    pub fn events_read(&self) -> u64 {
-        self.content.events
-    }
-
-    /// Whether [`Reader::seek`] can be.
+    /// Whether [`Reader::seek`] is possible.
     pub fn can_seek(&self) -> bool {
         matches!(self.input, Input::Seekable(_))
     }
 
-    /// Goes to the last keyframe that is not after `ts`, or to the begin where there is none or no index: what is read
-    /// next is the state there, then the events. A keyframe that is damaged is passed over for the one before it.
+    /// Goes to the last keyframe that is not after `ts`, or to the beginning where there is none or no index: what is read
+    /// next is the state there, then the events. A damaged keyframe is skipped in favour of the one before it.
     pub fn seek(&mut self, ts: Nanos) -> Result<(), ReadError> {
         let keyframes: Vec<u64> =
             self.index.iter().flat_map(|index| index.before(ts)).map(|(_, offset)| offset).collect();
@@ -253,7 +248,7 @@ impl Reader {
         self.jump(None)
     }
 
-    /// From here on it is read from a byte on, or from the begin.
+    /// Goes on reading at a byte, or at the beginning.
     fn jump(&mut self, offset: Option<u64>) -> Result<(), ReadError> {
         let failed = |why| ReadError::Read { name: self.name.clone(), at: self.at, why };
         match &mut self.input {
@@ -273,7 +268,7 @@ impl Reader {
         self.index.as_ref()?.before(ts).next().map(|(time, _)| time)
     }
 
-    /// Where to go to, so that at `ts` the last seconds are known, too: see [`Recorded::warm`].
+    /// Where to seek, so that the seconds before `ts` are known, too: see [`Recorded::warm`].
     pub fn warm(&self, ts: Nanos) -> Nanos {
         self.index.as_ref().and_then(|index| index.warm(ts, WARM, WARM_BYTES)).unwrap_or(ts)
     }
@@ -333,7 +328,7 @@ impl Reader {
         }
     }
 
-    /// Reads the records before the first chunk that say what this is.
+    /// Reads the records before the first chunk, which say what kind of file this is.
     fn head(&mut self) -> Result<(), ReadError> {
         let name = self.name.clone();
         let not = |what: &str| ReadError::NotARecording { name: name.clone(), what: what.to_owned() };
@@ -350,7 +345,7 @@ impl Reader {
             (None, Some(_)) => return Err(not("it is an MCAP file of another program")),
             _ => return Err(not("it has another format")),
         }
-        // Says who recorded. An MCAP tool that copied the recording may have left it out or moved it.
+        // The record that says who recorded: an MCAP tool that copied the recording may have left it out or moved it.
         self.step(Content::record)
     }
 }
@@ -368,7 +363,7 @@ fn linear(from_begin: bool) -> LinearReader {
     let options = LinearReaderOptions::default()
         .with_skip_start_magic(!from_begin)
         .with_emit_chunks(true)
-        // Sees what the chunks' own checksums do not cover. It is over all bytes, so only for who reads them all.
+        // Covers what the chunks' own checksums do not. It is over all bytes, so it can only be checked after reading them all.
         .with_validate_data_section_crc(from_begin)
         .with_record_length_limit(RECORD_LIMIT);
     LinearReader::new_with_options(options)

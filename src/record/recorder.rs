@@ -24,21 +24,21 @@ use crate::event::{Body, Event, Loss, Nanos, Told};
 
 /// Events and runs that may wait to be written; about 20 MB.
 const QUEUE: usize = 128 << 10;
-/// How often the thread looks around when nothing comes.
+/// How often the thread wakes up when nothing comes.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How a recording stands.
+/// The progress of a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes in the file, or in all files of a row.
     pub bytes: u64,
     /// Files that were made.
     pub files: u64,
-    /// Those of them that had to go to make room for others.
+    /// Those of them that were deleted to make room for others.
     pub deleted: u64,
-    /// Events taken, of which the last second's may still be in memory; after a failure those that are in the file.
+    /// Events taken, of which the last second's may still be in memory; after a failure only those that are in the file.
     pub events: u64,
-    /// Events that were given and are not recorded.
+    /// Events that were given to be recorded, and are not.
     pub lost: u64,
     /// Why nothing is recorded any more, and what to do.
     pub failed: Option<String>,
@@ -127,7 +127,7 @@ impl Recorder {
         self.queue(taken.iter().cloned().map(Told::Event).collect(), events.len() - taken.len());
     }
 
-    /// The same for what the probes told and nobody else needs.
+    /// The same for events and runs that the caller needs no more.
     pub fn give(&self, mut told: Vec<Told>) {
         let rest = told.split_off(told.len().min(self.room()));
         self.queue(told, rest.iter().map(Told::count).sum());
@@ -152,7 +152,7 @@ impl Recorder {
         }
     }
 
-    /// How it stands.
+    /// How far it is.
     pub fn progress(&self) -> Progress {
         Progress {
             bytes: self.shared.bytes.load(Relaxed),
@@ -169,7 +169,7 @@ impl Recorder {
         self.seal()
     }
 
-    /// The same, and [`Recorder::progress`] can be asked after it. A second call has nothing to say.
+    /// The same; [`Recorder::progress`] can still be asked afterwards. A second call returns an empty summary.
     pub fn seal(&mut self) -> Result<Summary, RecordError> {
         self.queue = None;
         let Some(thread) = self.thread.take() else { return Ok(Summary::default()) };
@@ -179,7 +179,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // Who wants to know whether it went well calls finish().
+        // A caller who wants to know whether it went well calls finish().
         let _ = self.seal();
     }
 }
@@ -197,15 +197,15 @@ impl Shared {
 /// What the thread has, besides the writer.
 struct Work {
     name: String,
-    /// An open chunk is sealed when it has been open for so long.
+    /// How long a chunk may be open before it is sealed.
     patience: Duration,
     shared: Arc<Shared>,
-    /// The latest losses that the stream itself told.
+    /// The latest losses that the stream itself reported.
     loss: Loss,
     /// How many of the recorder's own losses are in the recording.
     noted: u64,
     last_ts: Nanos,
-    /// Events that came to be written.
+    /// Events taken from the queue.
     taken: u64,
     /// This thread's own events, those about losses: how many, and the places of those that are not sealed.
     own: u64,
@@ -214,7 +214,7 @@ struct Work {
 
 impl Work {
     fn run(mut self, mut writer: Volumes, given: &Receiver<Given>) -> Result<Summary, RecordError> {
-        // A panic in here is a failure to record: what was sealed before it stays.
+        // A panic in here is a failure to record; what was sealed before it stays.
         let worked = catch_unwind(AssertUnwindSafe(|| self.work(&mut writer, given)));
         let worked = worked.unwrap_or_else(|_| Err(io::Error::other("the recording thread failed")));
         match worked {
@@ -259,8 +259,8 @@ impl Work {
         writer.finish()
     }
 
-    /// Says in the stream how many events the recorder has left out before these: in an event of its own when that
-    /// has grown, and in every one that tells losses.
+    /// Says in the stream how many events the recorder has left out before these: in an event of its own when the number
+    /// has grown, and in every event about losses.
     fn tell_losses(&mut self, told: &mut Vec<Told>, lost: u64, place: u64) {
         for told in &mut *told {
             self.last_ts = self.last_ts.max(told.ts());
@@ -296,10 +296,10 @@ impl Work {
     fn fail(&self, mut writer: Volumes, error: &io::Error, given: &Receiver<Given>) -> RecordError {
         // Where it was the next file that could not be made, this one can be sealed.
         let is_sealed = writer.can_be_sealed() && writer.finish().is_ok();
-        // Of a file that was removed nothing is left.
+        // Of a file that was removed, nothing is left.
         let is_gone = error.kind() == io::ErrorKind::NotFound;
         let sealed = if is_gone { writer.before().clone() } else { writer.sealed() };
-        // Of the events that came, and not of this thread's own.
+        // Those that were given: this thread's own do not count.
         let own_unsealed = self.own_places.iter().filter(|&&place| place >= sealed.events).count() as u64;
         let kept = (sealed.events + own_unsealed).saturating_sub(self.own);
         self.shared.unwritten.fetch_add(self.taken.saturating_sub(kept), Relaxed);
@@ -307,8 +307,8 @@ impl Work {
         self.shared.bytes.store(sealed.bytes, Relaxed);
         self.shared.events.store(sealed.events, Relaxed);
         let (mut sink, bytes) = writer.into_sink();
-        // The half of a chunk goes and makes room for the end. Where that fails too, a reader finds the last chunk cut
-        // off and gives those before it.
+        // Half a chunk is removed, which makes room for the end. Where that fails too, a reader finds the last chunk cut
+        // off and reads those before it.
         if !is_sealed && sink.cut(bytes).is_ok() {
             let _ = sink.write_all(&bare_end()).and_then(|()| sink.sync());
         }

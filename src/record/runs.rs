@@ -16,7 +16,7 @@ use crate::event::{Body, Event, Nanos, PacketId, Route, Run, Step, UpcallId};
 /// The ways of the runs of one message.
 #[derive(Debug, Default)]
 pub(super) struct Ways {
-    /// Each held, so that no other comes to lie at its address, and its index; none for one that cannot be written.
+    /// The index of each, or none for one that cannot be written. Each is kept alive, so that no other takes its address.
     routes: HashMap<usize, (Route, Option<u32>), RandomState>,
     /// The one that was asked for last.
     last: Option<(Route, Option<u32>)>,
@@ -78,7 +78,7 @@ fn bare(step: &Step) -> Event {
     Event { ts: 0, cpu, tid, pid, comm, packet: None, upcall: None, body: body.clone() }
 }
 
-/// Only what is short is a step of a way: a few bytes of a run become all its events again.
+/// Only a short event may be a step of a way: a few bytes of a run are expanded to all its events again.
 fn can_be_step(body: &Body) -> bool {
     matches!(body, Body::FlowLookup(_) | Body::ActionExecute(_) | Body::Drop(_) | Body::Dev(_))
 }
@@ -102,7 +102,7 @@ pub(super) struct Runs<'a> {
     routes: Vec<&'a [u32]>,
     route: &'a [u32],
     after: &'a [i32],
-    /// How many of the runs and of the times were given.
+    /// How many of the runs and of the times were handed out.
     row: usize,
     given: usize,
     /// How many events they are.
@@ -110,7 +110,7 @@ pub(super) struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    /// Of a message with so many runs, which may be `limit` events. `steps` makes events of the message of steps.
+    /// The runs of a message, `limit` events at most. `steps` decodes the message of steps.
     pub(super) fn new(
         runs: Option<&'a proto::Runs>,
         rows: usize,

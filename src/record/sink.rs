@@ -25,10 +25,10 @@ pub enum RecordError {
         /// Why.
         why: io::Error,
     },
-    /// Writing failed; what was written before is whole.
+    /// Writing failed; what was written before it is whole.
     #[error("{0}")]
     Write(String),
-    /// It is a pipe, and who read it has gone: nobody wants any more of it.
+    /// It is a pipe whose reader has gone.
     #[error("{name}: who read the recording has gone")]
     Unread {
         /// The pipe.
@@ -38,16 +38,16 @@ pub enum RecordError {
 
 /// Where bytes go.
 pub trait Sink: Write + Send {
-    /// Takes back what was written behind the first `len` bytes, so that a failed write leaves no half of a chunk;
-    /// an error where that cannot be.
+    /// Removes what was written after the first `len` bytes, so that a failed write leaves no half of a chunk; an error where
+    /// that is impossible.
     fn cut(&mut self, len: u64) -> io::Result<()>;
 
-    /// How long an open chunk may wait for more before it is written: somebody may be looking.
+    /// How long an open chunk may wait for more events before it is written: somebody may be watching.
     fn patience(&self) -> Duration {
         Duration::from_secs(1)
     }
 
-    /// Makes sure that all of it survives a crash of the machine, as far as this sink can.
+    /// Makes sure that everything written survives a crash of the machine, as far as this sink can.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -62,16 +62,16 @@ impl Sink for File {
     }
 }
 
-/// A recording's file. Where somebody removes it while it is written to, nobody could read what comes: that is an error
-/// of kind `NotFound` at the next flush. Moved, it is as good as before.
+/// A recording's file. If somebody removes it while it is being written, nobody could ever read the rest: the next flush then
+/// fails with `NotFound`. If it is moved, it is still good.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct RecordingFile {
     file: File,
     /// Some file systems count no links.
     counts_links: bool,
 }
 
-impl Kept {
+impl RecordingFile {
     pub(super) fn new(file: File) -> Self {
         let counts_links = links(&file).is_ok_and(|links| links > 0);
         Self { file, counts_links }
@@ -82,7 +82,7 @@ fn links(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.nlink())
 }
 
-impl Write for Kept {
+impl Write for RecordingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -93,7 +93,7 @@ impl Write for Kept {
     }
 }
 
-impl Sink for Kept {
+impl Sink for RecordingFile {
     fn cut(&mut self, len: u64) -> io::Result<()> {
         self.file.cut(len)
     }
@@ -139,7 +139,7 @@ pub fn create_new(path: &Path) -> Result<File, RecordError> {
     })
 }
 
-/// The same; with `force` a file or a link of that name goes first. What it linked to stays as it is.
+/// The same; with `force` a file or a link of that name is removed first. What a link points to is left alone.
 pub(super) fn create(path: &Path, force: bool) -> Result<File, RecordError> {
     let made = create_new(path);
     if !force || !matches!(made, Err(RecordError::Exists { .. })) {

@@ -48,7 +48,7 @@ pub(super) fn from_stage(c: &StageCounter) -> columns::StageCounter {
     }
 }
 
-/// None where a newer version has a stage that is not known here.
+/// None where the stage is one of a newer version.
 pub(super) fn to_stage(c: &proto::StageCounter) -> Result<Option<StageCounter>, Malformed> {
     if c.bucket.len() != c.count.len() {
         return Err(Malformed("a stage with more buckets than counts, or fewer"));

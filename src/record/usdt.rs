@@ -4,7 +4,7 @@
 use super::{columns, decode::at, proto};
 use crate::event::{FlowOperation, Nanos, OpType, RecvUpcall, Ufid, UpcallCmd};
 
-/// A message and a batch of the row before.
+/// The message and the batch of the row before.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Before {
     queue_id: u64,
@@ -12,13 +12,13 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// The differences to the row before, which this one is from now on.
+    /// The differences to the row before; this row takes its place.
     fn differences(&mut self, queue_id: u64, batch_ts: Nanos) -> (i64, i64) {
         let before = std::mem::replace(self, Self { queue_id, batch_ts });
         (queue_id.wrapping_sub(before.queue_id).cast_signed(), batch_ts.wrapping_sub(before.batch_ts).cast_signed())
     }
 
-    /// Back from the differences.
+    /// The values again, from the differences.
     fn next(&mut self, queue_id: i64, batch_ts: i64) -> (u64, Nanos) {
         self.queue_id = self.queue_id.wrapping_add_signed(queue_id);
         self.batch_ts = self.batch_ts.wrapping_add_signed(batch_ts);
@@ -50,7 +50,7 @@ pub(super) fn recv(c: &proto::RecvUpcalls, row: usize, before: &mut Before, cmd:
     }
 }
 
-/// Adds a row, whose flow has this place.
+/// Adds a row, whose flow is at this place of the dictionary.
 pub(super) fn push_operation(c: &mut columns::FlowOperations, before: &mut Before, row: &FlowOperation, ufid: u32) {
     let (queue_id, batch_ts) = before.differences(row.queue_id, row.batch_ts);
     // The order of the variants is the order of the numbers in recording.proto.
@@ -61,7 +61,7 @@ pub(super) fn push_operation(c: &mut columns::FlowOperations, before: &mut Befor
     c.batch_idx.push(row.batch_idx);
 }
 
-/// The row again; none where what was asked is of a newer version.
+/// The row again; none where the operation is one of a newer version.
 pub(super) fn operation(
     c: &proto::FlowOperations,
     row: usize,

@@ -43,6 +43,25 @@ pub struct Summary {
     pub not_recorded: u64,
 }
 
+impl Summary {
+    /// This and what `more` holds.
+    pub(super) fn and(&self, more: &Self) -> Self {
+        Self {
+            events: self.events + more.events,
+            bytes: self.bytes + more.bytes,
+            span: joined(self.span, more.span),
+            not_recorded: self.not_recorded + more.not_recorded,
+        }
+    }
+}
+
+/// The earliest and the latest time of two spans. One may end after another that was written later: the CPUs' events are
+/// not in one order.
+pub(super) fn joined(a: Option<(Nanos, Nanos)>, b: Option<(Nanos, Nanos)>) -> Option<(Nanos, Nanos)> {
+    let (Some((a_first, a_last)), Some((b_first, b_last))) = (a, b) else { return a.or(b) };
+    Some((a_first.min(b_first), a_last.max(b_last)))
+}
+
 /// Writes a recording to any sink that takes bytes; never seeks. Dropped without [`Writer::finish`], what has been
 /// sealed is there and the rest is not.
 #[derive(Debug)]
@@ -227,11 +246,7 @@ impl<W: Write> Writer<W> {
 
     /// The times of the earliest and the latest event taken so far, sealed or not.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
-        let open = self.encoder.span();
-        match (self.written.span, open) {
-            (Some((a, b)), Some((first, last))) => Some((a.min(first), b.max(last))),
-            (written, open) => written.or(open),
-        }
+        joined(self.written.span, self.encoder.span())
     }
 
     /// Gives the sink back, at the end or after a failure. [`Writer::sealed`] says up to where it is whole.
@@ -249,8 +264,7 @@ impl<W: Write> Writer<W> {
         self.sequence = self.sequence.wrapping_add(1);
         self.chunk_bytes += encoded.bytes.len();
         self.written.events += encoded.events;
-        let (first, last) = encoded.span;
-        self.written.span = Some(self.written.span.map_or(encoded.span, |(a, b)| (a.min(first), b.max(last))));
+        self.written.span = joined(self.written.span, Some(encoded.span));
         Ok(())
     }
 

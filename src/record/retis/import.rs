@@ -53,11 +53,6 @@ pub struct Importer {
     session: Option<Box<Session>>,
 }
 
-/// The names of `enum ovs_packet_cmd` are numbers in the files.
-fn cmd(number: u8) -> UpcallCmd {
-    UpcallCmd::from(number)
-}
-
 fn id(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
@@ -225,7 +220,7 @@ impl Importer {
                     dp: DpIfindex(0),
                     in_port: PortNo::NONE,
                     recirc_id: 0,
-                    cmd: cmd(number),
+                    cmd: UpcallCmd::from(number),
                     port,
                     mru: 0,
                     len,
@@ -240,7 +235,7 @@ impl Importer {
                     self.messages.queued(queue_id, message);
                 }
                 let queue_id = if ret == 0 { u64::from(queue_id) } else { 0 };
-                let cmd = cmd(number);
+                let cmd = UpcallCmd::from(number);
                 Body::UpcallEnqueue(UpcallEnqueue { ret, cmd, port, upcall_ts, upcall_cpu, queue_id, index: 0 })
             }
             Ovs::UpcallReturn { upcall_ts, upcall_cpu, ret } => {
@@ -263,7 +258,7 @@ impl Importer {
                     }),
                     None => Body::RecvUpcall(RecvUpcall {
                         // enum dpif_upcall_type has them from 0, the kernel from 1.
-                        cmd: cmd(u8::try_from(r#type).map_or(u8::MAX, |number| number.saturating_add(1))),
+                        cmd: UpcallCmd::from(u8::try_from(r#type).map_or(u8::MAX, |number| number.saturating_add(1))),
                         pkt_size,
                         key_size,
                         queue_id: 0,
