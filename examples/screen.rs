@@ -87,6 +87,7 @@ pub async fn main() -> anyhow::Result<()> {
         asks: Some(asks),
         recorder: Some(Box::new(Pretended { on: true })),
         playback: None,
+        speed: 1.0,
         flight: None,
         marks: (None, Vec::new()),
         mode: Mode::Live,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use made_up::{Host, STORM};
 use ovscope::{
-    app::flight::{FlightControl as _, Recorder},
+    app::flight::{FlightControl as _, FlightRecorder},
     event::{Event, Told},
     record::Reader,
 };
@@ -22,7 +22,7 @@ fn what_is_being_saved_at_the_end_is_waited_for() {
     let mut events = host.begin();
     events.extend(host.seconds(5, STORM));
     let (notes, taken) = mpsc::channel(1);
-    let mut recorder = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
+    let mut recorder = FlightRecorder::new(8 << 20, notes.downgrade()).expect("memory");
     let told: Vec<Told> = events.iter().cloned().map(Told::Event).collect();
     recorder.see(&told).expect("memory");
     // Within one second: each is a file of its own.

@@ -9,11 +9,11 @@ use crate::ui::{HelpLine, View};
 /// What a user can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Look at this.
+    /// Show this view.
     Show(View),
-    /// Look at the view to the right.
+    /// Show the view to the right.
     NextView,
-    /// Look at the view to the left.
+    /// Show the view to the left.
     PreviousView,
     /// One row up.
     Up,
@@ -67,7 +67,7 @@ pub enum Action {
     JumpBack,
     /// A minute on.
     JumpOn,
-    /// To a time of day, or so far from here.
+    /// To a time of day, or by a length of time from here.
     GoTo,
     /// On to the next event.
     NextEvent,
@@ -85,7 +85,7 @@ pub enum Action {
     Slower,
     /// Replay at twice the speed.
     Faster,
-    /// What is selected, to the terminal's clipboard.
+    /// Copy what is selected to the terminal's clipboard.
     Copy,
     /// Every action by its name.
     Palette,
@@ -130,7 +130,7 @@ pub enum Place {
     Markable,
 }
 
-/// What the screen shows, as far as it decides what keys do.
+/// What the screen shows, as far as that decides what keys do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -230,11 +230,11 @@ impl Place {
 pub struct Entry {
     /// What happens.
     pub action: Action,
-    /// Its name, for people to write.
+    /// Its name, as users type it.
     pub name: &'static str,
     /// What it does, in help and manual.
     pub says: &'static str,
-    /// Its word in the line of hints at the bottom; empty where it is not worth the room.
+    /// Its word in the hints at the bottom; empty where it is not worth the room.
     pub hint: &'static str,
     /// The keys, the first of them shown in hints.
     pub keys: &'static [Key],
@@ -312,8 +312,8 @@ pub const ACTIONS: &[Entry] = {
     ]
 };
 
-/// Key and word of every hint for a scene, in order. Where there is a way on in time, the keys that go it come first, but for
-/// those that go in and out.
+/// Key and word of every hint for a scene, in order. Where one can move in time, the keys that open and close come first, then
+/// those for time.
 pub fn hints(keymap: &Keymap, scene: Scene) -> Vec<(String, &'static str)> {
     let rank = |entry: &Entry| match entry.action {
         _ if !scene.replay => 0,

@@ -8,6 +8,7 @@ use super::{
     export::ExportArgs,
     filters::{self, Buffer, Bytes, FILTER_HELP, WHERE_HELP, parse_buffer, parse_filter, parse_where},
     flight::FlightArgs,
+    playback::SPEEDS,
     report::ReportArgs,
 };
 pub use super::{
@@ -87,7 +88,7 @@ pub enum Command {
     Man,
 }
 
-/// How this host's datapath is looked at.
+/// The options of the probes.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArgs {
     /// Record one of N packets that are not upcalled (1/10 or 10); 0 records upcalled packets only, at less cost
@@ -119,7 +120,7 @@ pub struct ProbeArgs {
     pub attach: AttachName,
 }
 
-/// How the daemon is asked.
+/// The options of questions to the daemon.
 #[derive(Debug, Clone, Args)]
 pub struct DaemonArgs {
     /// Where ovs-vswitchd has its control socket: a directory or the socket itself
@@ -278,7 +279,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit).ok().filter(|d| !d.is_zero()).ok_or_else(bad)
 }
 
-/// The counters are read four times a second: less than that shows nothing new.
+/// As [`parse_duration`], and no shorter than the time between two readings of the counters.
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_millis(250) {
@@ -289,7 +290,8 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
-    speed.filter(|s| (0.01..=1000.0).contains(s)).ok_or_else(|| format!("«{text}» is no speed: try 0.5, 2 or 10"))
+    let speed = speed.filter(|speed| SPEEDS.contains(speed));
+    speed.ok_or_else(|| format!("«{text}» is no speed from {} to {}: try 0.5, 2 or 10", SPEEDS.start(), SPEEDS.end()))
 }
 
 #[cfg(test)]
@@ -321,6 +323,14 @@ mod tests {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert!(parse_interval("100ms").is_err());
+    }
+
+    #[test]
+    fn a_speed_is_one_that_a_replay_can_go_at() {
+        assert_eq!([parse_speed("0.5"), parse_speed("2x"), parse_speed("1000")], [Ok(0.5), Ok(2.0), Ok(1000.0)]);
+        for bad in ["", "x", "0", "0.01", "1001", "-1", "inf", "nan"] {
+            assert!(parse_speed(bad).is_err_and(|why| why.contains("try 0.5")), "{bad}");
+        }
     }
 
     #[test]

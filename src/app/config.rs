@@ -18,8 +18,8 @@ use super::{
     keys::Keymap,
 };
 
-/// The options that it may set. What narrows down what is recorded (-f, --where, --datapath) is not among them: who does
-/// not see it on the command line would take a part for the whole.
+/// The options that it may set. What narrows down what is recorded (-f, --where, --datapath) is not among them: a user who
+/// does not see it on the command line would take a part for the whole.
 const OPTIONS: [&str; 16] = [
     "theme",
     "colours",
@@ -50,8 +50,8 @@ pub struct Config {
     keys: Keymap,
 }
 
-/// The command line that the program was called with, on top of the configuration. Prints and leaves where that is asked
-/// for (`--help`) or the command line is wrong.
+/// The command line that the program was called with, on top of the configuration. Prints and exits where that is asked for
+/// (`--help`) or the command line is wrong.
 pub fn command_line() -> anyhow::Result<Cli> {
     let args: Vec<OsString> = env::args_os().collect();
     let matches = Cli::command().get_matches_from(&args);

@@ -2,22 +2,21 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// Bytes of text at most: what xterm takes encoded (100 000), with room to spare, and what a slow line brings in a
-/// moment.
+/// The most bytes of text: encoded they are well below what xterm takes (100 000), and a slow line transfers them in a moment.
 pub const MOST: usize = 32 << 10;
 /// Bytes of a string that GNU screen passes on in one piece (`MAXSTR` is 768 in screen 4, 256 in older ones).
 const SCREEN_PIECE: usize = 200;
 
-/// What stands between the program and the terminal, and how a sequence gets through it.
+/// What is between the program and the terminal, and how a sequence gets through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clipboard {
     /// Nothing.
     Terminal,
-    /// tmux: it takes the sequence itself (`set-clipboard on`) or passes it on (`allow-passthrough on`), so it is told
-    /// both ways; what it does not take it drops.
+    /// tmux: it takes the sequence itself (`set-clipboard on`) or passes it on (`allow-passthrough on`), so it is sent in both
+    /// ways; what tmux does not take it drops.
     Tmux,
-    /// GNU screen, or a tmux that calls itself screen, as nothing but TERM comes through ssh and sudo: each drops what is
-    /// meant for the other.
+    /// GNU screen, or a tmux whose TERM says screen, as ssh and sudo pass on nothing but TERM. Both are served: each drops what
+    /// is meant for the other.
     Screen,
 }
 
@@ -33,7 +32,7 @@ impl Clipboard {
         }
     }
 
-    /// The bytes that make `text` the clipboard's. The text is taken as it is: [`bounded`] first.
+    /// The bytes that put `text` on the clipboard. The text is not shortened: call [`bounded`] first.
     pub fn sequence(self, text: &str) -> Vec<u8> {
         // Ended by BEL: ESC \ would end the wrapping as well.
         let plain = format!("\x1b]52;c;{}\x07", STANDARD.encode(text));

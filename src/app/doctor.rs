@@ -13,9 +13,10 @@ use super::{cli::DoctorArgs, session::ask_daemon, source::FromSource};
 use crate::{
     event::{Body, Capability, CapabilityState, DaemonState, Datapath},
     probes::{self, Config, Missing, Prepared, Prerequisite},
+    ui::clean,
 };
 
-/// How long the daemon and the probes have to say how they stand.
+/// How long to wait for the state of the daemon and of the probes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was found.
@@ -29,7 +30,7 @@ struct Findings {
     prerequisites: Vec<Checked>,
     /// Why the probes could not start although nothing is missing.
     probes_failed: Option<String>,
-    /// How the probes stood while they were attached for a moment; else how they would stand, as far as it shows.
+    /// The state of the probes while they were attached for a moment; else what it would be, as far as that can be seen.
     capabilities: Vec<Capability>,
     /// Whether they were attached.
     attached: bool,
@@ -100,7 +101,7 @@ fn check(prerequisite: Prerequisite, missing: &[Missing]) -> Checked {
     Checked { name: prerequisite.name(), missing: missing.map(ToString::to_string) }
 }
 
-/// The daemon's first word.
+/// The daemon's first state.
 async fn daemon(args: &DoctorArgs) -> Option<DaemonState> {
     let (out, mut events) = mpsc::channel::<FromSource>(16);
     let (asks, asked) = mpsc::channel(1);
@@ -146,7 +147,23 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     }
 
     writeln!(out, "\nThe daemon")?;
-    match &findings.daemon {
+    print_daemon(out, findings.daemon.as_ref())?;
+    print_probes(out, findings)?;
+
+    let is_bad = |c: &&Capability| matches!(c.state, CapabilityState::Missing | CapabilityState::Degraded);
+    let verdict = match (findings.can_trace, findings.capabilities.iter().filter(is_bad).count()) {
+        (false, _) => "ovscope cannot trace here yet: see what is MISSING above. ovscope demo and replay work.",
+        (true, 0) => "Everything that ovscope traces can be traced here: sudo ovscope",
+        (true, _) => {
+            "ovscope works here with the probes that are attached: sudo ovscope. To have the others looked into, \
+                      send this page to the project."
+        }
+    };
+    writeln!(out, "\n{verdict}")
+}
+
+fn print_daemon(out: &mut impl Write, daemon: Option<&DaemonState>) -> io::Result<()> {
+    match daemon {
         Some(DaemonState::Up { pid, version, round_trip_ns, missing }) => {
             let what = format!("pid {pid}, answers in {:.1} ms", *round_trip_ns as f64 / 1e6);
             let version = clean(version);
@@ -160,10 +177,13 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
                 line(out, "MISSING", command, why)?;
             }
         }
-        Some(DaemonState::Down { why }) => line(out, "MISSING", "ovs-vswitchd", &clean(why))?,
+        Some(DaemonState::Down { why }) => line(out, "MISSING", "ovs-vswitchd", &clean_lines(why))?,
         None => line(out, "MISSING", "ovs-vswitchd", "its control socket did not answer in time")?,
     }
+    Ok(())
+}
 
+fn print_probes(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     if !findings.capabilities.is_empty() {
         let how = if findings.attached { "" } else { ", as far as it shows without attaching any" };
         writeln!(out, "\nProbes{how}")?;
@@ -184,24 +204,10 @@ fn print(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
         };
         line(out, state, &capability.name, &how)?;
     }
-
-    let bad = findings
-        .capabilities
-        .iter()
-        .filter(|c| matches!(c.state, CapabilityState::Missing | CapabilityState::Degraded))
-        .count();
-    let verdict = match (findings.can_trace, bad) {
-        (false, _) => "ovscope cannot trace here yet: see what is MISSING above. ovscope demo and replay work.",
-        (true, 0) => "Everything that ovscope traces can be traced here: sudo ovscope",
-        (true, _) => {
-            "ovscope works here with the probes that are attached: sudo ovscope. To have the others looked into, \
-                      send this page to the project."
-        }
-    };
-    writeln!(out, "\n{verdict}")
+    Ok(())
 }
 
-/// Where a line ends, and where its parts begin.
+/// The width of a line, and the columns of its parts.
 const WIDTH: usize = 96;
 const NAME_AT: usize = 12;
 const REST_AT: usize = NAME_AT + 20;
@@ -230,7 +236,17 @@ fn line(out: &mut impl Write, state: &str, name: &str, rest: &str) -> io::Result
     Ok(())
 }
 
-/// Text from outside, without what could steer the terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+/// Lines of text from outside, without anything that could control the terminal.
+fn clean_lines(text: &str) -> String {
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_controls_no_terminal() {
+        assert_eq!(clean_lines("one\x1b[2J\ntwo\u{202e}owt"), "one?[2J\ntwo?owt");
+    }
 }

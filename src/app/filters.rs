@@ -10,7 +10,7 @@ use crate::{
     probes::{BUFFER_RANGE, read_datapaths, read_drop_reasons},
 };
 
-/// What is wrong with the command line beyond its syntax: exit code 2.
+/// An error in the command line that its syntax does not show: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadUsage(String);

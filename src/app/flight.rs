@@ -1,4 +1,4 @@
-//! The flight recorder of a live session, as the screen has it: looked back on, saved, and saved by itself.
+//! The flight recorder of a live session, as the screen uses it: to look back, to save, and to save by a trigger.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +25,7 @@ use crate::{
     ui::Held,
 };
 
-/// How much is kept, and when it is saved by itself.
+/// The options of the flight recorder.
 #[derive(Debug, Clone, Args)]
 pub struct FlightArgs {
     /// Memory that the last minutes are kept in, to look back on and to save, in bytes with k, M or G; 0: nothing is kept
@@ -51,17 +51,17 @@ fn parse_memory(text: &str) -> Result<usize, String> {
     Ok(bytes)
 }
 
-/// A flight recorder, as far as the screen steers it.
+/// A flight recorder, as far as the screen controls it.
 pub trait FlightControl {
-    /// What it holds; none while that is nothing.
+    /// What it holds; none while it holds nothing.
     fn held(&self) -> Option<Held>;
-    /// All that is kept now, and how it looks from afar.
+    /// Everything that is kept now, and its overview.
     fn kept(&mut self) -> Result<(Kept, Overview), String>;
-    /// Begins to save it; what is told of it. How it went comes as a note.
+    /// Begins to save it. Returns what to show; how it went comes later, as a note.
     fn save(&mut self) -> Result<String, String>;
 }
 
-/// What the thread that all events pass and the screen share.
+/// What the screen shares with the thread that all events pass.
 #[derive(Debug)]
 struct State {
     flight: Flight,
@@ -71,15 +71,15 @@ struct State {
     saves: Vec<JoinHandle<String>>,
 }
 
-/// The flight recorder: one for who feeds it, and its clones for who looks at it.
+/// A handle on the flight recorder: one feeds it, its clones look at it.
 #[derive(Debug, Clone)]
-pub struct Recorder {
+pub struct FlightRecorder {
     state: Arc<Mutex<State>>,
     notes: WeakSender<FromSource<Told>>,
 }
 
-impl Recorder {
-    /// One of so many bytes. What it has to tell comes out of `notes`.
+impl FlightRecorder {
+    /// A flight recorder of so many bytes. What it has to say goes to `notes`.
     pub fn new(bytes: usize, notes: WeakSender<FromSource<Told>>) -> std::io::Result<Self> {
         let header = Header::default();
         let flight = Flight::new(bytes, &header)?;
@@ -87,7 +87,7 @@ impl Recorder {
         Ok(Self { state: Arc::new(Mutex::new(state)), notes })
     }
 
-    /// Adds what was told.
+    /// Adds events.
     pub fn see(&self, told: &[Told]) -> std::io::Result<()> {
         let mut state = self.state();
         for event in told.iter().filter_map(Told::event) {
@@ -99,7 +99,7 @@ impl Recorder {
         state.flight.push(told)
     }
 
-    /// Saves what is kept, in a thread of its own, and tells how it went; `why` says for what reason.
+    /// Saves what is kept, in a thread of its own, and says how it went; `why` is the reason.
     fn save_because(&self, why: Option<String>) -> Result<String, String> {
         let (kept, host) = {
             let mut state = self.state();
@@ -119,7 +119,7 @@ impl Recorder {
                 }
                 Err(error) => (format!("▲ {because}{error}"), format!("{because}{error}")),
             };
-            // Who listens no more hears it in the end.
+            // Where nobody listens any more, it is said at the end.
             if let Some(notes) = notes.upgrade() {
                 let _ = notes.blocking_send(FromSource::Note(note));
             }
@@ -129,7 +129,7 @@ impl Recorder {
         Ok(told)
     }
 
-    /// Waits until all that is being saved is; gives what was saved, for the last words.
+    /// Waits until everything that is being saved is on the disk. Returns what there is to say at the end.
     pub fn finish(&self) -> Vec<String> {
         let saves = std::mem::take(&mut self.state().saves);
         saves
@@ -141,7 +141,7 @@ impl Recorder {
     /// Saves because a trigger began to hold.
     pub fn save_for(&self, trigger: String) {
         let failed = self.save_because(Some(trigger)).err();
-        // Called where the notes are taken: to wait for room there would be for ever.
+        // Called on the thread that takes the notes: waiting for room there would be for ever.
         if let (Some(why), Some(notes)) = (failed, self.notes.upgrade()) {
             let _ = notes.try_send(FromSource::Note(format!("▲ {why}")));
         }
@@ -159,7 +159,7 @@ impl State {
     }
 }
 
-impl FlightControl for Recorder {
+impl FlightControl for FlightRecorder {
     fn held(&self) -> Option<Held> {
         let state = self.state();
         let (first, last) = state.flight.span()?;
@@ -190,31 +190,31 @@ impl MarkKeeper for LiveMarks {
     }
 }
 
-/// Watches for what the flight recorder is to be saved for.
+/// Watches for the triggers, at which the flight recorder is saved.
 pub struct Watch {
     triggers: Vec<(Trigger, bool)>,
     after: Nanos,
     left: u32,
-    /// Only the figures are looked at.
+    /// Only its figures are used.
     model: Model,
-    /// What began to hold, and when it is to be saved.
+    /// The trigger that began to hold, and when to save.
     due: Option<(String, Nanos)>,
 }
 
 impl Watch {
-    /// As the command line says.
+    /// As the command line asks for.
     pub fn new(args: &FlightArgs) -> Self {
         let small = Limits { packets: 64, upcalls: 64, flows: 64, ..Limits::default() };
         Self {
             triggers: args.trigger.iter().map(|trigger| (trigger.clone(), false)).collect(),
-            after: args.trigger_after.as_nanos() as Nanos,
+            after: Nanos::try_from(args.trigger_after.as_nanos()).unwrap_or(Nanos::MAX),
             left: args.trigger_max,
             model: Model::new(small),
             due: None,
         }
     }
 
-    /// Looks at events; gives what is to be saved for now, once for each time that a trigger begins to hold.
+    /// Looks at events. Returns the trigger to save for now, once for each time that one begins to hold.
     pub fn see(&mut self, events: &[Event]) -> Option<String> {
         if self.triggers.is_empty() {
             return None;
@@ -295,6 +295,19 @@ mod tests {
         let seconds = |saves: &[(u64, String)], more| saves.iter().map(|(second, _)| second + more).collect::<Vec<_>>();
         assert_eq!(seconds(&later, 0), seconds(&at_once, 4));
         assert!(saves(watch(&["upcalls>5000/s"], 0, 0), &readings(&rates)).is_empty());
+    }
+
+    #[test]
+    fn what_is_to_follow_for_longer_than_time_is_waited_for() {
+        let args = FlightArgs {
+            buffer: 0,
+            trigger: vec!["upcalls>5000/s".parse().expect("good")],
+            // One nanosecond more than 64 bits hold.
+            trigger_after: Duration::from_nanos(u64::MAX) + Duration::from_nanos(1),
+            trigger_max: 3,
+        };
+        let rates = [[0; 5], [9000; 5], [0; 5]].concat();
+        assert!(saves(Watch::new(&args), &readings(&rates)).is_empty());
     }
 
     #[test]

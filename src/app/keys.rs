@@ -1,4 +1,4 @@
-//! Keys: as terminals send them, as people write them, and which of them do what.
+//! Keys: as terminals send them, as people write them, and what they do.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::actions::{ACTIONS, Action, Entry, Scene};
 
-/// A key, as a terminal tells it: letters carry their Shift in themselves.
+/// A key, as a terminal reports it: a letter with Shift is a capital letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The key.
@@ -30,7 +30,7 @@ pub const fn ctrl(c: char) -> Key {
     Key { code: KeyCode::Char(c), ctrl: true }
 }
 
-/// The keys that are no characters, as they are written; those with a sign of their own are shown by it.
+/// The names of the keys that are no characters; those that have a symbol are shown by it.
 const NAMED: [(KeyCode, &str, &str); 16] = [
     (KeyCode::Char(' '), "Space", "Space"),
     (KeyCode::Enter, "Enter", "Enter"),
@@ -97,7 +97,7 @@ impl FromStr for Key {
         if let Some(letter) = strip("Ctrl-") {
             let mut chars = letter.chars().map(|c| c.to_ascii_lowercase());
             return match (chars.next(), chars.next()) {
-                // On the line to a terminal these are one and the same.
+                // Terminals send the same for these.
                 (Some('i'), None) => Err(same(text, "Tab")),
                 (Some('m' | 'j'), None) => Err(same(text, "Enter")),
                 (Some('h'), None) => Err(same(text, "Backspace")),
@@ -117,7 +117,7 @@ fn same(text: &str, other: &str) -> String {
     format!("«{text}» cannot be told from {other}: terminals send the same for both")
 }
 
-/// Which keys do what: as in the table of actions, or as the user wants it.
+/// Which keys do what: as in the table of actions, or as the user has set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
     /// In the order of [`ACTIONS`].
@@ -136,8 +136,8 @@ impl Keymap {
         ACTIONS.iter().zip(self.keys.iter().map(Vec::as_slice))
     }
 
-    /// Gives an action these keys instead of those it had; whether they do another thing too is asked of
-    /// [`Keymap::clash`] when all have been given.
+    /// Gives an action these keys instead of those it had. When all have been given, [`Keymap::clash`] says whether one of them
+    /// does two things.
     pub fn rebind(&mut self, action: Action, keys: Vec<Key>) {
         let at = ACTIONS.iter().position(|entry| entry.action == action);
         if let Some(own) = at.and_then(|at| self.keys.get_mut(at)) {
@@ -167,7 +167,7 @@ impl Keymap {
         }
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let shift = event.modifiers.contains(KeyModifiers::SHIFT);
-        // Terminals that tell the modifiers apart send Tab with Shift, and may send a letter's small form with Shift.
+        // Terminals that report modifiers send Tab with Shift, and may send a small letter with Shift.
         let code = match event.code {
             KeyCode::Tab if shift => KeyCode::BackTab,
             KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),

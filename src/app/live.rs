@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use super::{
     cli::{DemoArgs, LiveArgs, LookArgs, ReplayArgs},
     export,
-    flight::{FlightControl, LiveMarks, Recorder, Watch},
+    flight::{FlightControl, FlightRecorder, LiveMarks, Watch},
     marks::{Beside, MarkKeeper},
     pump, replay,
     screen::{self, Inputs, Mode},
@@ -24,11 +24,11 @@ use super::{
 };
 use crate::record::{Reader, Recording};
 
-/// Batches between a source and the screen.
+/// How many batches may wait between a source and the screen.
 const QUEUE: usize = 64;
-/// Commands of the keys to a replay.
+/// How many commands of the keys to a replay may wait.
 const COMMANDS: usize = 64;
-/// Between two rounds of the demo.
+/// The pause between two rounds of the demo.
 const DEMO_PAUSE: Duration = Duration::from_secs(3);
 /// A recording of a real storm in the lab (`lab/run demo`).
 const DEMO: &[u8] = include_bytes!("demo.mcap");
@@ -38,15 +38,20 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     need_terminal("to watch without one, a line per second: ovscope stat; to record: ovscope record -o FILE")?;
     let prepared = prepare()?;
     let config = args.probes.config()?;
-    eprint!("ovscope: attaching the probes …");
+    let waiting = io::stderr().is_terminal();
+    if waiting {
+        eprint!("ovscope: attaching the probes …");
+    }
     let started = Session::start_told(prepared, config, Some(&args.daemon)).await;
-    // The line has done its work.
-    eprint!("\r\x1b[K");
+    if waiting {
+        // The screen, or why there is none, takes the place of this line.
+        eprint!("\r\x1b[K");
+    }
     let mut session = started?;
     let tape = Arc::new(Mutex::new(Tape::default()));
     let flight = match args.flight.buffer {
         0 => None,
-        bytes => Some(Recorder::new(bytes, session.notes.clone()).context("the flight recorder")?),
+        bytes => Some(FlightRecorder::new(bytes, session.notes.clone()).context("the flight recorder")?),
     };
     let (out, events) = mpsc::channel(QUEUE);
     let watch = Watch::new(&args.flight);
@@ -56,6 +61,7 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
         asks: Some(session.asks.clone()),
         recorder: Some(Box::new(Shared(tape.clone()))),
         playback: None,
+        speed: 1.0,
         flight: flight.clone().map(|flight| -> Box<dyn FlightControl> { Box::new(flight) }),
         marks: (Some(Box::new(LiveMarks(session.notes.clone()))), Vec::new()),
         mode: Mode::Live,
@@ -69,16 +75,16 @@ pub async fn live(args: &LiveArgs) -> anyhow::Result<()> {
     // A file that is being written is finished, whatever made the screen end.
     let saved = tokio::task::spawn_blocking(move || flight.map_or_else(Vec::new, |flight| flight.finish())).await;
     saved.unwrap_or_default().iter().for_each(|told| super::say(told));
-    let recorded = tape.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    match recorded {
-        Some(Ok(told)) => super::say(&told),
-        Some(Err(why)) => {
-            shown?;
-            bail!(why);
+    let mut failed = Vec::new();
+    for recorded in tape.lock().unwrap_or_else(PoisonError::into_inner).finish() {
+        match recorded {
+            Ok(told) => super::say(&told),
+            Err(why) => failed.push(why),
         }
-        None => {}
     }
-    shown
+    shown?;
+    ensure!(failed.is_empty(), failed.join("\n"));
+    Ok(())
 }
 
 /// `ovscope demo`.
@@ -100,7 +106,7 @@ pub async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     play(reader, again, options, Mode::Replay { file: args.file.display().to_string() }, marks, &args.look).await
 }
 
-/// `again` is the same recording once more, to be gone through for its line of time.
+/// `again` is the same recording once more, to be surveyed for its line of time.
 async fn play(
     reader: Recording,
     again: Option<Recording>,
@@ -121,6 +127,7 @@ async fn play(
         asks: None,
         recorder: None,
         playback: Some(playback),
+        speed: options.speed,
         flight: None,
         marks: (marks.map(|marks| -> Box<dyn MarkKeeper> { Box::new(marks) }), marked),
         mode,

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -12,12 +12,12 @@ use nix::fcntl::OFlag;
 
 use crate::event::Bookmark;
 
-/// More than this is not read: nobody wrote so many notes.
+/// How many bytes are read at most: more than anybody's notes.
 const LIMIT: u64 = 4 << 20;
 
-/// Keeps a mark, or says why it cannot.
+/// Where marks are kept.
 pub trait MarkKeeper {
-    /// Keeps it; what to tell.
+    /// Keeps a mark. Returns what to tell the user, or why it could not be kept.
     fn keep(&mut self, mark: &Bookmark) -> Result<String, String>;
 }
 
@@ -28,17 +28,18 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Those of a recording.
+    /// The marks of this recording.
     pub fn of(recording: &Path) -> Self {
         let mut path = OsString::from(recording);
         path.push(".marks");
         Self { path: path.into() }
     }
 
-    /// All that there are. What is no mark is passed over; an error says why the file cannot be read.
+    /// All marks there are. Lines that are no marks are skipped; an error says why the file cannot be read.
     pub fn load(&self) -> Result<Vec<Bookmark>, String> {
         let mut text = Vec::new();
-        match File::open(&self.path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)) {
+        let file = open(OpenOptions::new().read(true), &self.path);
+        match file.and_then(|file| file.take(LIMIT).read_to_end(&mut text)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?,
         };
@@ -50,13 +51,18 @@ impl MarkKeeper for Beside {
     fn keep(&mut self, mark: &Bookmark) -> Result<String, String> {
         let mut line = serde_json::to_vec(mark).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        // In a folder that others may write to, a link could lead anywhere.
-        let not_a_link = OFlag::O_NOFOLLOW.bits();
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(not_a_link).open(&self.path);
+        let file = open(OpenOptions::new().append(true).create(true).mode(0o600), &self.path);
         file.and_then(|mut file| file.write_all(&line))
             .map(|()| format!("marked, in {}", self.path.display()))
             .map_err(|error| format!("{} cannot be written: {error}", self.path.display()))
     }
+}
+
+/// Opens a regular file. In a folder that others may write to, a link in its place could lead anywhere, and opening a pipe
+/// would block.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 #[cfg(test)]
@@ -93,6 +99,19 @@ mod tests {
         let why = Beside::of(&folder.path().join("led")).keep(&mark).expect_err("it is a link");
         assert!(why.contains("led.marks cannot be written"), "{why}");
         assert!(!folder.path().join("precious").exists());
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("led.marks");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        // With a reader at its other end it could be written to.
+        let _end = OpenOptions::new().read(true).write(true).open(&pipe).expect("both ends");
+        let mut beside = Beside::of(&folder.path().join("led"));
+        let why = beside.keep(&Bookmark { at: 7, note: String::new() }).expect_err("it is a pipe");
+        assert!(why.contains("it is no regular file"), "{why}");
+        assert!(beside.load().is_err_and(|why| why.contains("it is no regular file")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Joins a source, the model, the daemon's control socket and a screen.
+//! The program: joins a source, the model, the daemon's control socket and a screen.
 
 pub mod actions;
 pub mod cli;
@@ -55,12 +55,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // One thread serves the screen and the daemon's socket; the probes and the recorder have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let good = runtime.block_on(obey(command))?;
-    // A thread that still waits for its standard input must not hold the end up.
+    // A thread that still waits for standard input must not delay the end.
     runtime.shutdown_background();
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// `Ok(false)` has said itself what is wrong.
+/// `Ok(false)` means failure, of which the command has told the user itself.
 async fn obey(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Live(args) => live::live(&args).await?,
@@ -78,12 +78,12 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Says something on standard error. Where that is a terminal that is gone, nobody is there to hear it.
+/// Says something on standard error. Fails silently where that is a terminal that is gone.
 pub fn say(words: &str) {
     let _ = writeln!(io::stderr(), "ovscope: {words}");
 }
 
-/// A reader that goes away early has what it wanted.
+/// A reader that closes the output early is no error.
 fn to_stdout(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! Moments as people write them: a time of day on the traced host, or so far from here.
+//! Moments as people write them: a time of day on the traced host, or a length of time from here.
 
 use super::cli::parse_duration;
 use crate::event::{Clock, Nanos};

@@ -1,4 +1,5 @@
-//! What keys change about the view: the selection, the order, what is open. By identity, with the lists that are drawn.
+//! What keys change about the view: the selection, the order, what is open. Selections are by identity, in the lists that are
+//! drawn.
 
 use super::actions::Action;
 use crate::{
@@ -111,7 +112,7 @@ fn step<Id: Copy + PartialEq>(list: &mut ListState<Id>, ids: &[Id], motion: Acti
     list.select(ids[to], to, window, page);
 }
 
-/// As [`step`], without making the whole order.
+/// Like [`step`], without sorting the whole list.
 fn step_flows(view: &mut ViewState, matches: &Matches, model: &Model, motion: Action, page: usize) {
     let shown = lists::flows(model, view, matches, page);
     let to = moved(shown.window.selected, motion, page).min(shown.count.saturating_sub(1));
@@ -152,7 +153,7 @@ pub fn can_open(view: &ViewState, pins: &Pins, matches: &Matches, model: &Model)
         return flow_at_cursor(view, pins, model).is_some();
     }
     match view.view {
-        // Those who make upcalls: every one of those came in by a port.
+        // The makers of upcalls: every upcall came in by a port, so there is one where there are upcalls.
         View::Storm => {
             !who::culprits(&model.verdicts()).is_empty() || !model.talkers(Dimension::InPort, 1).top.is_empty()
         }
@@ -217,7 +218,7 @@ fn choose<Id: PartialEq>(list: &mut ListState<Id>, marked: Option<Id>) {
     }
 }
 
-/// Selects anew what is gone from the model, as nothing: the list begins at its top again.
+/// Deselects what is gone from the model: the list begins at its top again.
 pub fn let_go(view: &mut ViewState, model: &Model) {
     if view.is_open() {
         return;
@@ -236,7 +237,7 @@ pub fn let_go(view: &mut ViewState, model: &Model) {
 /// Sorts by the next column, or the other way round.
 pub fn sort(view: &mut ViewState, action: Action) {
     match view.view {
-        // Who sorts wants to see what comes first then: to the top, and to stay there.
+        // A user who sorts wants to see what comes first: go to the top, and stay there.
         View::Flows => {
             turn(&mut view.flow_order, &FLOW_SORTS, action);
             view.flows = ListState::default();

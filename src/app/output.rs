@@ -7,10 +7,10 @@ use std::{
 
 use crate::ui::Output;
 
-/// What is counted as lately.
+/// How far back «lately» goes.
 const LATELY: Duration = Duration::from_secs(10);
 
-/// Counts them. It is told the time.
+/// Counts bytes and frames. The caller gives the time.
 #[derive(Debug, Default)]
 pub struct Meter {
     /// At most a minute's worth of frames at the highest rate there is, and those that keys ask for.
@@ -19,7 +19,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A frame was written, of so many bytes; of none when nothing had changed.
+    /// A frame of `bytes` was written; of none when nothing had changed.
     pub fn wrote(&mut self, now: Instant, bytes: usize) {
         self.since.get_or_insert(now);
         if bytes > 0 {
@@ -34,7 +34,7 @@ impl Meter {
         }
     }
 
-    /// What was written in the last 10 s, or since the beginning; none in the first second, of which no rate can be told.
+    /// What was written in the last 10 s, or since the beginning; none in the first second, which is too short for a rate.
     pub fn lately(&mut self, now: Instant) -> Option<Output> {
         self.forget(now);
         let seconds = now.duration_since(self.since?).min(LATELY).as_secs();

@@ -1,4 +1,4 @@
-//! Every action by its name: what the user writes narrows them down, Enter does the chosen one.
+//! Every action by its name: what the user types narrows them down, Enter does the chosen one.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -9,16 +9,16 @@ use super::{
 };
 use crate::ui;
 
-/// What a key made of it.
+/// What a key led to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Nothing yet.
     Choosing,
-    /// The user does not want to any more.
+    /// The user gave up.
     Left,
-    /// This.
+    /// This action was chosen.
     Chosen(Action),
-    /// This, which does nothing here; where it does.
+    /// This action was chosen, but it does nothing here; with where it does.
     Elsewhere(&'static str, &'static str),
 }
 
@@ -47,7 +47,7 @@ impl Palette {
             self.chosen = to.min(last);
             return Choice::Choosing;
         }
-        // As with vi and less: there is nothing left to take away.
+        // As in vi and less: there is nothing left to delete.
         if event.code == KeyCode::Backspace && self.line.text().is_empty() {
             return Choice::Left;
         }
@@ -65,8 +65,8 @@ impl Palette {
         }
     }
 
-    /// What has to do with what is written: names that begin with it first, then those that have it in them, then what
-    /// does it; of equal ones what can be done here first.
+    /// The actions that match what is typed: first names that begin with it, then names that contain it, then descriptions
+    /// that do; of equal ones, first those that can be done here.
     fn found<'a>(&self, keymap: &'a Keymap, scene: Scene) -> Vec<(&'static Entry, &'a [Key])> {
         let wanted = self.line.text().trim().to_lowercase();
         let rank = |entry: &Entry| match () {
@@ -80,7 +80,7 @@ impl Palette {
         found.into_iter().map(|(_, found)| found).collect()
     }
 
-    /// As it is drawn.
+    /// The text to draw.
     pub fn shown(&self, keymap: &Keymap, scene: Scene) -> ui::Palette {
         let rows = self.found(keymap, scene).into_iter().map(|(entry, keys)| ui::PaletteRow {
             name: entry.name,

@@ -9,9 +9,9 @@ use crate::{
     record::{Kept, Past, ReadError},
 };
 
-/// Commands of the keys.
+/// How many commands of the keys may wait.
 const COMMANDS: usize = 64;
-/// Batches of events.
+/// How many batches of events may wait.
 const QUEUE: usize = 64;
 
 /// What is looked at instead of now.
@@ -24,7 +24,7 @@ pub struct LookBack {
     pub playback: Sender<PlaybackCommand>,
     /// Whether time goes on there.
     pub moves: bool,
-    /// How many times as fast as it was.
+    /// Its speed, as a factor of real time.
     pub speed: f64,
     /// The oldest moment that is kept.
     pub since: Nanos,
@@ -41,7 +41,7 @@ pub struct Departure {
 }
 
 impl LookBack {
-    /// At a moment of what is kept, standing still; the replay is still to be begun.
+    /// At a moment of what is kept, paused; the replay has yet to be begun.
     pub fn new(kept: &Kept, overview: Overview, at: Nanos) -> Result<(Self, Departure), ReadError> {
         let past = kept.read()?;
         let (since, until) = kept.span().unwrap_or((at, at));

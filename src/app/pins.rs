@@ -1,11 +1,11 @@
-//! Holds on to what is open, so that it can be read to its end: in a storm the model keeps a packet for seconds.
+//! Holds on to what is open, so that it can be read to its end: in a storm the model keeps a packet for a few seconds only.
 
 use crate::{
     model::{Model, PacketSnapshot},
     ui::{Pin, Pins, View, ViewState},
 };
 
-/// Takes what is open anew from the model; what that has let go of stays as it was.
+/// Refreshes what is open from the model; what the model has let go of stays as it was.
 pub fn refresh(pins: &mut Pins, view: &ViewState, model: &Model) {
     let open = |of: View| view.opened[of.index()];
     let flow = view.flows.selected.filter(|_| open(View::Flows));
@@ -16,8 +16,8 @@ pub fn refresh(pins: &mut Pins, view: &ViewState, model: &Model) {
     hold(&mut pins.upcall, upcall, |id| model.packet_snapshot(model.upcall(id)?.packet?), is_same);
 }
 
-/// Whether these are one packet. Probes that are attached anew give the same identities again, and of a packet that was
-/// let go the model may have what came after that: neither is to take the place of what is read.
+/// Whether these are the same packet. Probes that are attached anew give the same identities again, and of a packet that was
+/// let go of the model may have later events only: neither may replace what the user reads.
 fn is_same(now: &PacketSnapshot, before: &PacketSnapshot) -> bool {
     now.packet.first <= before.packet.last && now.packet.last >= before.packet.first
 }

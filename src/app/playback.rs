@@ -2,7 +2,7 @@
 
 use crate::event::{Body, Event, Nanos};
 
-/// The slowest and the fastest a replay goes by the clock, as a factor of real time.
+/// The slowest and the fastest finite speed of a replay, as factors of real time.
 pub const SPEEDS: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=1000.0;
 
 /// What a replay goes on to.
@@ -10,7 +10,7 @@ pub const SPEEDS: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=1000.0;
 pub enum Until {
     /// The next event of a packet, an upcall or a flow.
     Event,
-    /// The next upcall's begin.
+    /// The beginning of the next upcall.
     Upcall,
 }
 
@@ -29,20 +29,20 @@ impl Until {
 pub enum PlaybackCommand {
     /// Stop the time, or let it go on.
     Pause(bool),
-    /// Go by so many nanoseconds, forwards or (below 0) backwards; at once, also when paused. Back in a stream cannot
-    /// be, see [`crate::record::Recorded::can_seek`].
+    /// Go by so many nanoseconds, forwards or (below 0) backwards; at once, also when paused. In a stream one cannot go back, see
+    /// [`crate::record::Recorded::can_seek`].
     Step {
         /// How far.
         ns: i64,
     },
-    /// Go to a time of the recording, on the traced host's monotonic clock; before its begin is its begin.
+    /// Go to a time of the recording, on the traced host's monotonic clock; what is before its beginning means its beginning.
     Seek {
         /// Where to.
         ts: Nanos,
     },
     /// On to the next of these, and stand still.
     Next(Until),
-    /// So many times as fast as it was; infinity is as fast as can be. What else is outside of [`SPEEDS`] is brought
-    /// inside; what is no number is passed over.
+    /// The speed, as a factor of real time; infinity is as fast as possible. Other values are clamped to [`SPEEDS`]; what is not a
+    /// number is ignored.
     Speed(f64),
 }

@@ -32,14 +32,14 @@ impl Question {
     }
 }
 
-/// What a key made of it.
+/// What a key led to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Nothing yet.
     Writing,
-    /// The user does not want to any more.
+    /// The user gave up.
     Cancelled,
-    /// This, without spaces around it.
+    /// The user wrote this, without spaces around it.
     Given(String),
 }
 
@@ -75,7 +75,7 @@ impl Line {
         self.input.value()
     }
 
-    /// As it is drawn, with what is asked for.
+    /// The text to draw, with what is asked for.
     pub fn shown(&self, label: &str) -> ui::Prompt {
         ui::Prompt { label: label.to_owned(), text: self.input.value().to_owned(), cursor: self.input.cursor() }
     }
@@ -110,7 +110,7 @@ impl Prompt {
         self.line.key(key)
     }
 
-    /// As it is drawn.
+    /// The text to draw.
     pub fn shown(&self) -> ui::Prompt {
         self.line.shown(self.question.label())
     }

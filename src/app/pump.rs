@@ -1,5 +1,5 @@
-//! What all events of a live session pass on their way to the screen: the recorder behind `R` and the flight recorder, which
-//! do not wait for a terminal.
+//! Passes all events of a live session on to the screen, by way of the recorder behind `R` and the flight recorder, which do
+//! not wait for a terminal.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,26 +10,26 @@ use std::{
 use tokio::sync::mpsc::{Receiver, Sender, error::TrySendError};
 
 use super::{
-    flight::{Recorder, Watch},
+    flight::{FlightRecorder, Watch},
     source::FromSource,
     tape::Tape,
 };
 use crate::event::{Event, Told};
 
-/// So long it waits for the screen to take events; the probes' queue holds some seconds of a storm meanwhile.
+/// How long to wait for the screen to take events; meanwhile the probes' queue holds some seconds of a storm.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two looks whether it does.
+/// How often to look whether it does.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Passes events on, in a thread of its own, until there are no more.
 ///
-/// A screen that takes nothing for long, as its terminal stands still, is left behind: recording goes on without it, and
-/// when it moves again it begins anew with the state there.
+/// A screen that takes nothing for long, because its terminal stands still, is left behind: recording goes on without it, and
+/// when it moves again it begins anew with the state at that time.
 pub fn spawn(
     events: Receiver<FromSource<Told>>,
     screen: Sender<FromSource>,
     tape: Arc<Mutex<Tape>>,
-    flight: Option<Recorder>,
+    flight: Option<FlightRecorder>,
     watch: Watch,
 ) -> std::io::Result<JoinHandle<()>> {
     let pump = Pump { screen: Some(screen), left_behind: None, tape, flight, watch };
@@ -42,7 +42,7 @@ struct Pump {
     /// Since when the screen has been getting nothing.
     left_behind: Option<Instant>,
     tape: Arc<Mutex<Tape>>,
-    flight: Option<Recorder>,
+    flight: Option<FlightRecorder>,
     watch: Watch,
 }
 
@@ -60,7 +60,7 @@ impl Pump {
         }
     }
 
-    /// Keeps what was told, and gives the events.
+    /// Records the events, and passes them on.
     fn keep(&mut self, told: Vec<Told>) -> Vec<Event> {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner).see(&told);
         if let Some(flight) = &self.flight
@@ -80,7 +80,7 @@ impl Pump {
     fn pass_on(&mut self, from: FromSource) {
         let Some(screen) = &self.screen else { return };
         if let Some(since) = self.left_behind {
-            // Room for all that it needs to begin anew, or none of it.
+            // Room for everything that it needs to begin anew, or for none of it.
             let Ok(room) = screen.try_reserve_many(3) else { return };
             let state = self.tape.lock().unwrap_or_else(PoisonError::into_inner).state();
             let seconds = since.elapsed().as_secs();
@@ -133,9 +133,9 @@ mod tests {
     fn a_screen_that_stands_still_is_left_behind_and_begins_anew() {
         let (probes, events) = channel(1);
         let (out, mut screen) = channel(4);
-        let flight = Recorder::new(8 << 20, probes.downgrade()).expect("memory");
+        let flight = FlightRecorder::new(8 << 20, probes.downgrade()).expect("memory");
         let pump = spawn(events, out, Arc::default(), Some(flight.clone()), watch()).expect("a thread");
-        // Four have room; with the fifth its patience ends, and the sixth is not even tried.
+        // Four have room; with the fifth the patience ends, and the sixth is not even tried.
         for n in 1..=6 {
             probes.blocking_send(event(n)).expect("it takes all");
         }
@@ -146,7 +146,7 @@ mod tests {
             let Some(FromSource::Events(events)) = screen.blocking_recv() else { panic!("event {n}") };
             assert_eq!(events[0].ts, n);
         }
-        // The fifth may still have come through, if this was quicker than its patience.
+        // The fifth may still have come through, if this was quicker than the patience.
         probes.blocking_send(event(7)).expect("it takes all");
         drop(probes);
         let mut rest = Vec::new();

@@ -52,7 +52,7 @@ impl RecordArgs {
         self.output.as_os_str() == "-"
     }
 
-    /// How its files are made; an error where that does not fit together.
+    /// How its files are made; an error where the options contradict each other.
     pub fn files(&self) -> Result<Files, BadUsage> {
         let &Self { force, max_size, max_age, max_total, .. } = self;
         let files = Files { force, max_size, max_age, max_total };

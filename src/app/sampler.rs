@@ -1,4 +1,4 @@
-//! Has a few of the flows of a storm traced, so that the OpenFlow rule that makes them is named.
+//! Asks for traces of a few flows of a storm, so that the OpenFlow rule that makes them can be named.
 
 use crate::{
     event::Nanos,
@@ -6,12 +6,12 @@ use crate::{
     ovs_rpc::{AskTrace, KeyText},
 };
 
-/// Between two looks, at least.
+/// The least time between two looks.
 const APART: Nanos = SECOND / 2;
-/// So long an answer is waited for before another flow is asked about.
+/// How long to wait for an answer before asking about another flow.
 const PATIENCE: Nanos = 10 * SECOND;
 
-/// Who asks. Its time is that of the events.
+/// Decides what to ask, and when. Its time is that of the events.
 #[derive(Debug, Default)]
 pub struct Sampler {
     /// When it looked last for something to ask.
@@ -24,7 +24,7 @@ impl Sampler {
     /// The next question, where there is one and it is time for it.
     pub fn next(&mut self, model: &Model) -> Option<AskTrace> {
         let now = model.now();
-        // After a new beginning the time may be an earlier one.
+        // When the events begin anew, the time may be earlier than before.
         if now.abs_diff(self.looked) < APART {
             return None;
         }
@@ -42,7 +42,7 @@ impl Sampler {
         Some(AskTrace { dp: sample.dp, datapath, key, ufid: sample.ufid, packet: None, sample_of: Some(sample.field) })
     }
 
-    /// What was asked found no room: it is asked again.
+    /// The question found no room in the queue: it is to be asked again.
     pub fn take_back(&mut self) {
         self.last = None;
     }

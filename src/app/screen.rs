@@ -25,22 +25,22 @@ use super::{
 pub use crate::ui::{Choice, Mode, RecordState};
 use crate::{event::Bookmark, ovs_rpc::Question};
 
-/// Time between two frames that keys ask for, at least: a held key must not fill a slow line, and an answer within 50 ms
-/// is at once for fingers.
+/// The least time between two frames that keys ask for: a held key must not fill a slow line, and to fingers 50 ms is at
+/// once.
 const KEY_FRAME: Duration = Duration::from_millis(25);
-/// Bytes per second that go to the terminal for what happens by itself, on average. Lists that change altogether are
-/// drawn less often, as a slow line could not keep up and the keys would wait; what a key does shows at once.
+/// Bytes per second, on average, that go to the terminal for what happens without a key. Lists that change altogether are
+/// drawn less often, as a slow line could not keep up and keys would have to wait; what a key does shows at once.
 const LINE: f64 = 16_000.0;
 /// Time between two looks at the program's own use of CPU and of the terminal's line.
 const OWN: Duration = Duration::from_secs(1);
 /// Batches of events taken between two looks at the keys.
 const BATCHES: usize = 16;
 
-/// A recorder, as far as the screen steers it.
+/// A recorder, as far as the screen controls it.
 pub trait RecordControl {
-    /// How it stands.
+    /// Its state.
     fn state(&self) -> RecordState;
-    /// Begins a recording, or ends it; what happened, or why not, to be shown.
+    /// Begins a recording, or ends it. Returns what happened, or why it could not, to be shown.
     fn toggle(&mut self) -> Result<String, String>;
 }
 
@@ -54,9 +54,11 @@ pub struct Inputs {
     pub recorder: Option<Box<dyn RecordControl>>,
     /// The replay to steer.
     pub playback: Option<mpsc::Sender<PlaybackCommand>>,
+    /// The speed that it begins with, as a factor of real time; 1 where there is none.
+    pub speed: f64,
     /// The flight recorder, where there is one.
     pub flight: Option<Box<dyn FlightControl>>,
-    /// Who keeps marks, and those that there are.
+    /// The keeper of marks, and those that there are.
     pub marks: (Option<Box<dyn MarkKeeper>>, Vec<Bookmark>),
     /// Where the events come from.
     pub mode: Mode,
@@ -69,12 +71,12 @@ pub struct Inputs {
 /// Shows the screen until the user leaves, or SIGTERM, SIGINT or SIGHUP comes, or the terminal is gone. The terminal is
 /// as before then, also after an error or a panic.
 pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
-    let Inputs { mut events, asks, recorder, playback, flight, marks, mode, look, mut own_cpu } = inputs;
+    let Inputs { mut events, asks, recorder, playback, speed, flight, marks, mode, look, mut own_cpu } = inputs;
     let Look { theme, ascii, mouse, fps, keys: keymap, clipboard } = look;
     let frame = Duration::from_secs(1) / fps.max(1);
-    let state = State::new(mode, theme, ascii).with(asks, playback, recorder).with_keys(keymap);
+    let state = State::new(mode, theme, ascii).with(asks, playback, recorder).with_keys(keymap).at_speed(speed);
     let mut state = state.with_flight(flight).with_marks(marks.0, marks.1);
-    // Of what is looked back on.
+    // The events of the past that is looked at.
     let mut past: Option<mpsc::Receiver<FromSource>> = None;
     let mut signals = Signals::listen()?;
     end_although_stuck().context("starting a thread")?;
@@ -91,7 +93,7 @@ pub async fn run(inputs: Inputs) -> anyhow::Result<()> {
     let mut meter = Meter::default();
     let mut next_own = Instant::now();
     loop {
-        // In this order: whoever wants to leave is let go in any storm, and a key does not wait for events.
+        // In this order: the user can leave in any storm, and a key does not wait for events.
         let effect = tokio::select! {
             biased;
             wanted = signals.next() => match wanted {

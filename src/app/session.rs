@@ -13,25 +13,26 @@ use crate::{
     probes::{Config, Prepared, Running, Usdt, monotonic_now},
 };
 
-/// Batches that wait for their reader: some seconds of a storm.
+/// How many batches may wait for their reader: some seconds of a storm.
 const QUEUE: usize = 256;
-/// Questions that wait for the daemon; the service itself keeps only the newest.
+/// How many questions may wait for the daemon; the service itself keeps only the newest.
 const ASKS: usize = 64;
 
-/// Makes the thread of the probes, and gives up what all others need not be allowed. To be done before there are others.
+/// Starts the thread of the probes, and drops the privileges that no other thread needs. Has to be called before there are
+/// others.
 pub fn prepare() -> anyhow::Result<Prepared> {
     let prepared = Prepared::new()?;
     privileges::keep(privileges::SCREEN)?;
     Ok(prepared)
 }
 
-/// What is running, and where its events come out, as each of them or as they were told.
+/// A running session, and where its events come out: as single events, or in runs.
 pub struct Session<T = Event> {
     /// Events of the probes and the daemon. [`FromSource::Ended`] comes only when the probes stopped by themselves.
     pub events: mpsc::Receiver<FromSource<T>>,
     /// Questions to the daemon.
     pub asks: mpsc::Sender<Question>,
-    /// Whatever else is to pass where the events do.
+    /// For whatever else has to go the way of the events.
     pub notes: mpsc::WeakSender<FromSource<T>>,
     probes: Option<Running>,
     daemon: Option<JoinHandle<()>>,
@@ -45,7 +46,7 @@ impl Session {
 }
 
 impl Session<Told> {
-    /// The same for who takes packets' events together.
+    /// The same for a reader who takes packets' events in runs.
     pub async fn start_told(prepared: Prepared, config: Config, daemon: Option<&DaemonArgs>) -> anyhow::Result<Self> {
         Self::start_with(prepared, config, daemon, |told| told).await
     }
@@ -131,7 +132,7 @@ pub fn ask_daemon<T: From<Event> + Send + 'static>(
     })
 }
 
-/// Says that the probes are gone when their thread lets go of it, whyever.
+/// Says that the probes are gone when their thread drops it, for whatever reason.
 struct Last<T>(mpsc::Sender<FromSource<T>>);
 
 impl<T> Drop for Last<T> {
@@ -141,8 +142,8 @@ impl<T> Drop for Last<T> {
     }
 }
 
-/// Until the user or the system wants the program to end: Ctrl-C, SIGTERM or SIGHUP. They are waited for from the call
-/// on, before the first look at what it gives. Needs a runtime.
+/// Waits until the user or the system asks the program to end: Ctrl-C, SIGTERM or SIGHUP. Signals count from the call on, even
+/// before the future is first polled. Needs a runtime.
 pub fn asked_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
     async fn came(signal: Option<Signal>) {

@@ -1,4 +1,4 @@
-//! What the system wants of a program on a terminal: to end, to stop, to go on; and that the terminal is gone.
+//! What the system asks of a program on a terminal: to end, to stop, to go on; and noticing that the terminal is gone.
 
 use std::{io, os::fd::AsFd as _, thread, time::Duration};
 
@@ -20,34 +20,34 @@ use tokio::{
 
 use super::{session::asked_to_end, terminal::is_stuck};
 
-/// How long a terminal may take nothing, when the program is to end.
+/// How long a terminal may accept no output when the program has to end.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Between two looks whether it does.
+/// How often that is checked.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What is wanted.
+/// What the system asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// The program is to end: SIGTERM, SIGINT, SIGHUP, or the terminal is gone.
+    /// To end: SIGTERM, SIGINT, SIGHUP, or the terminal is gone.
     End,
-    /// It is to stop, and to leave the terminal to others: SIGTSTP.
+    /// To stop, and to leave the terminal to others: SIGTSTP.
     Stop,
-    /// It was stopped, and goes on: SIGCONT.
+    /// To go on after it was stopped: SIGCONT.
     GoOn,
 }
 
-/// Waits for what the system wants.
+/// Waits for what the system asks for.
 pub struct Signals {
     ending: [Signal; 3],
     stop: Signal,
     go_on: Signal,
-    /// Told when the terminal is gone; none where that cannot be known.
+    /// Notified when the terminal is gone; none where that cannot be known.
     gone: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
-    /// From now on. Needs a runtime.
+    /// Listens from now on. Needs a runtime.
     pub fn listen() -> anyhow::Result<Self> {
         let on = |kind, name| signal(kind).with_context(|| format!("cannot listen for {name}"));
         let ending = [
@@ -60,7 +60,7 @@ impl Signals {
         Ok(Self { ending, stop, go_on, gone: Some(when_gone().context("starting a thread")?) })
     }
 
-    /// The next. Nothing is lost when the wait is given up.
+    /// The next request. Cancel-safe: nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Wanted {
         let [terminated, interrupted, hung_up] = &mut self.ending;
         tokio::select! {
@@ -81,18 +81,18 @@ pub fn stop_job() -> io::Result<bool> {
     if !has_shell() {
         return Ok(false);
     }
-    // A pipe to this program must stop with it, or the shell waits on. Not SIGTSTP: that comes back to who listens for
-    // it, in no sure order with the SIGCONT that follows, and would then stop it a second time.
+    // The whole job has to stop, also the other side of a pipe, or the shell goes on waiting. Not by SIGTSTP: this program
+    // listens for that, might see it only after the SIGCONT that follows, and would then stop a second time.
     signal::kill(Pid::from_raw(0), SIGSTOP)?;
     Ok(true)
 }
 
-/// Whether a process of the same session, outside of this job, would see it stop and could wake it (what is no orphaned
-/// process group in POSIX): the parent of the first of its line that is not in this job.
+/// Whether a process of the same session, outside this job, would see it stop and could wake it (in POSIX terms: whether the
+/// process group is not orphaned). That is the first ancestor that is not in this job.
 fn has_shell() -> bool {
     let (group, session) = (getpgrp(), getsid(None));
     let mut parent = getppid();
-    // The job's own processes, as sudo's; they are few.
+    // The job's own processes, such as sudo; they are few.
     for _ in 0..16 {
         match getpgid(Some(parent)) {
             Ok(of) if of == group => match parent_of(parent) {
@@ -106,21 +106,21 @@ fn has_shell() -> bool {
     false
 }
 
-/// From `/proc/PID/stat`, behind the name, which may have anything in it.
+/// From `/proc/PID/stat`, after the name, which may contain anything.
 fn parent_of(pid: Pid) -> Option<Pid> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(1)?.parse().ok().map(Pid::from_raw)
 }
 
-/// Tells when the terminal is hung up. SIGHUP need not come with it: it may be ignored (nohup), or go to another process.
-/// Who reads keys would not notice: crossterm's thread reads on and on.
+/// Notifies when the terminal is hung up. SIGHUP may not come with that: it may be ignored (nohup), or go to another process.
+/// Reading keys does not notice it either: crossterm's thread just goes on reading.
 fn when_gone() -> io::Result<oneshot::Receiver<()>> {
     let (tell, told) = oneshot::channel();
     thread::Builder::new().name("ovscope-gone".to_owned()).spawn(move || {
         let out = io::stdout();
         loop {
-            // Without events to wait for it is told of the hang-up alone.
+            // With no events to wait for, poll reports the hang-up alone.
             let mut terminal = [PollFd::new(out.as_fd(), PollFlags::empty())];
             match poll(&mut terminal, PollTimeout::NONE) {
                 Ok(_) => break,
@@ -133,7 +133,7 @@ fn when_gone() -> io::Result<oneshot::Receiver<()>> {
     Ok(told)
 }
 
-/// Until it is told; for ever where nobody will.
+/// Waits until notified; for ever where nobody will notify.
 async fn told(gone: &mut Option<oneshot::Receiver<()>>) {
     if let Some(receiver) = gone {
         if receiver.await.is_ok() {
@@ -144,8 +144,8 @@ async fn told(gone: &mut Option<oneshot::Receiver<()>>) {
     std::future::pending::<()>().await;
 }
 
-/// Lets the program end although its terminal takes nothing any more, as behind a dead line or after Ctrl-S: the loop is
-/// held in a write then, and hears of no signal. What the terminal has not taken is thrown away, in a thread of its own.
+/// Lets the program end although its terminal accepts no more output, as on a dead line or after Ctrl-S: the loop is then
+/// blocked in a write, and sees no signal. A thread of its own throws away what the terminal has not taken.
 pub fn end_although_stuck() -> io::Result<()> {
     thread::Builder::new().name("ovscope-end".to_owned()).spawn(|| {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
@@ -153,7 +153,7 @@ pub fn end_although_stuck() -> io::Result<()> {
         loop {
             thread::sleep(LOOK);
             if is_stuck(PATIENCE) {
-                // If that fails there is nothing left to try. Off and on again wakes who waits to write.
+                // If that fails there is nothing left to try. Stopping and restarting the output wakes whoever waits to write.
                 let _ = tcflush(io::stdout(), FlushArg::TCOFLUSH);
                 let _ = tcflow(io::stdout(), FlowArg::TCOOFF);
                 let _ = tcflow(io::stdout(), FlowArg::TCOON);

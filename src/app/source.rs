@@ -2,15 +2,15 @@
 
 use crate::{event::Event, model::Overview};
 
-/// What a source sends: events, or what stands for them ([`Told`](crate::event::Told)) to whom that is enough. Bounded
-/// channels of this join its thread to the loop that applies the events.
+/// What a source sends: events, or runs that stand for them ([`Told`](crate::event::Told)). Bounded channels of this connect
+/// its thread to the loop that applies the events.
 #[derive(Debug)]
 pub enum FromSource<T = Event> {
     /// Events, mostly in the order of their times.
     Events(Vec<T>),
-    /// Forget everything: the events that follow start again, as of a new session.
+    /// Forget everything: the events that follow begin anew, like those of a new session.
     Restart,
-    /// What the whole recording looks like, as far as it has been gone through.
+    /// What the whole recording looks like, as far as it has been surveyed.
     Overview(Box<Overview>),
     /// Something to tell the user.
     Note(String),

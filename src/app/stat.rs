@@ -19,7 +19,7 @@ use crate::{
 /// Lines between two headings on a terminal.
 const HEADING_EVERY: u64 = 20;
 
-/// Prints until it is told to end or has printed its count.
+/// Prints until it is asked to end, or has printed as many lines as were asked for.
 pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
     let prepared = prepare()?;
     let mut session = Session::start(prepared, args.probes.config()?, None).await?;
@@ -53,7 +53,7 @@ pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
             () = &mut end => break,
         }
     }
-    // What came since the last line has a line of its own, so that the lines add up to the totals.
+    // What came since the last line gets a line of its own, so that the lines add up to the totals.
     let cut_short = args.count.is_none_or(|count| lines < count);
     session.stop(|events| stat.see(&events)).await;
     if cut_short && let Some(line) = stat.line() {
@@ -62,7 +62,7 @@ pub async fn run(args: &StatArgs) -> anyhow::Result<()> {
     failed.map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
 }
 
-/// Whether there is still somebody who reads.
+/// Whether somebody still reads the output.
 fn print(out: &mut impl Write, line: &Line, json: bool, heading: bool) -> io::Result<bool> {
     let mut write = || {
         if json {
@@ -86,7 +86,7 @@ fn print(out: &mut impl Write, line: &Line, json: bool, heading: bool) -> io::Re
 #[derive(Debug)]
 struct Stat {
     model: Model,
-    /// The time of the newest counters: what the totals are of.
+    /// The time of the newest counters, which the totals are of.
     counted: Option<Nanos>,
     /// The totals of the last line, and their time.
     before: Option<(Nanos, Totals)>,
@@ -151,7 +151,8 @@ struct Line {
     count: Counts,
     total: Counts,
     flows: Option<u64>,
-    /// The whole way of the upcalls seen in detail in the last ten seconds, in nanoseconds.
+    /// How long the whole way of an upcall took in the last ten seconds, in nanoseconds; of all upcalls where the kernel side
+    /// counts the stages, else of those seen in detail.
     latency_10s: Option<Latency>,
     loss: Loss,
 }

@@ -1,4 +1,4 @@
-//! The screen without a terminal: what keys and events make of it, and what it draws. Knows no clock but the events'.
+//! The screen without a terminal: what keys and events do to it, and what it draws. Its only clock is that of the events.
 
 mod ask;
 mod keys;
@@ -32,7 +32,7 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000_000;
-/// A note stands for so long.
+/// How long a note is shown.
 const NOTE: Nanos = 10_000_000_000;
 
 /// What the loop must do after a key.
@@ -57,7 +57,7 @@ pub struct State {
     model: Model,
     /// The model as it was when the screen was held.
     held: Option<Box<Model>>,
-    /// What is looked at instead of now.
+    /// The past that is looked at instead of the present.
     past: Option<Box<LookBack>>,
     departure: Option<Departure>,
     view: ViewState,
@@ -67,13 +67,13 @@ pub struct State {
     status: Status,
     drawn: Drawn,
     hits: Hits,
-    /// What is to be copied.
+    /// The text to be copied.
     copied: Option<String>,
     /// The steps from view to view that Esc takes back.
     trail: Vec<Step>,
     /// The note that is shown, and since when.
     noted: Option<(String, Nanos)>,
-    /// The last question put to the daemon.
+    /// The last question asked of the daemon.
     asked: Option<(Ufid, Option<FlowPtr>)>,
     asks: Option<Sender<ToDaemon>>,
     sampler: Sampler,
@@ -123,7 +123,7 @@ impl State {
         }
     }
 
-    /// With somebody to ask about flows, a replay to steer, and a recorder, where there are any.
+    /// With a queue of questions to the daemon, a replay to steer, and a recorder, where there are any.
     #[must_use]
     pub fn with(
         self,
@@ -132,6 +132,13 @@ impl State {
         recorder: Option<Box<dyn RecordControl>>,
     ) -> Self {
         Self { asks, playback, recorder, ..self }
+    }
+
+    /// With a replay that already goes at this speed, as a factor of real time.
+    #[must_use]
+    pub fn at_speed(mut self, speed: f64) -> Self {
+        self.status.speed = speed;
+        self
     }
 
     /// With other keys.
@@ -146,7 +153,7 @@ impl State {
         Self { flight, ..self }
     }
 
-    /// With somebody who keeps marks, and those that there are.
+    /// With a keeper of marks, and those that there are.
     #[must_use]
     pub fn with_marks(self, marks: Option<Box<dyn MarkKeeper>>, marked: Vec<Bookmark>) -> Self {
         Self { marks, marked, ..self }
@@ -157,7 +164,7 @@ impl State {
         shown(self.past.as_deref(), self.held.as_deref(), &self.model)
     }
 
-    /// Takes what the source sends. Says whether the screen changes by it.
+    /// Takes what the source sends. Returns whether the screen changes.
     pub fn take(&mut self, from: FromSource) -> bool {
         match from {
             FromSource::Events(events) => {
@@ -206,7 +213,7 @@ impl State {
         is_old || is_answered
     }
 
-    /// Gives the daemon's answers to a held screen too: who reads there has asked for them. Its time stands still.
+    /// Gives the daemon's answers to a held screen too: the user who reads there has asked for them. Its time stands still.
     fn answer_held(&mut self, events: &[Event]) -> bool {
         let held = self.past.as_mut().map(|past| &mut past.model).or(self.held.as_deref_mut());
         let Some(held) = held else { return false };
@@ -218,14 +225,14 @@ impl State {
         answered
     }
 
-    /// The source is gone without a word.
+    /// The source is gone without having said why.
     pub fn source_gone(&mut self) {
         if self.status.ended.is_none() {
             self.status.ended = Some(Ended::Failed("the source of events stopped without saying why".to_owned()));
         }
     }
 
-    /// A held screen shows for how long: it changes once a second.
+    /// A held screen shows for how long it has been held: that changes once a second.
     fn seconds_behind_changed(&self) -> bool {
         let shown = match self.status.pace {
             Pace::Held { behind } | Pace::Past { behind, .. } => behind,

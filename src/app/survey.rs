@@ -11,15 +11,15 @@ use crate::{
     record::Recording,
 };
 
-/// With so many keyframes only they are read, and what is behind the last: what was counted between two is spread over the
-/// time between.
+/// With so many keyframes only they are read, and what follows the last: what was counted between two of them is spread over
+/// the time between.
 const ENOUGH: usize = 100;
 /// A keyframe has the readings of ten minutes before it; those of older recordings have one.
 const HISTORY: Nanos = 590_000_000_000;
-/// Between two tellings of how far it is.
+/// The time between two reports of how far it is.
 const TELL: Duration = Duration::from_millis(500);
 
-/// Begins, in a thread of its own. What it finds is told as it goes on, and at the end, as long as anybody takes it.
+/// Begins, in a thread of its own. Reports what it finds as it goes on, and at the end, as long as anybody takes the reports.
 pub fn spawn(reader: Recording, out: WeakSender<FromSource>) {
     let work = move || {
         let mut told = Instant::now();
@@ -42,11 +42,11 @@ pub fn spawn(reader: Recording, out: WeakSender<FromSource>) {
             }
         });
     };
-    // Without a thread to be had there is no line of time, and all else works.
+    // Where no thread can be had there is no line of time, and everything else works.
     let _ = std::thread::Builder::new().name("ovscope-survey".to_owned()).spawn(work);
 }
 
-/// Reads what is needed; `tell` hears how it stands, whether that is all, and says whether to go on.
+/// Reads what is needed. Calls `tell` with the overview so far and whether that is all; it returns whether to go on.
 fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) {
     let mut overview = Overview::default();
     overview.set_partial(true);
@@ -56,20 +56,20 @@ fn survey(mut reader: Recording, mut tell: impl FnMut(&Overview, bool) -> bool) 
     let mut begin = span.map(|(begin, _)| begin);
     let few = keyframes.len() < ENOUGH;
     let mut places = keyframes.into_iter().peekable();
-    // Up to here is known from a keyframe that tells of ten minutes before it.
-    let mut known = 0;
+    // Everything up to here is known from a keyframe that has the ten minutes before it.
+    let mut known: Nanos = 0;
     loop {
         if !few {
             let Some(ts) = places.next() else { break };
-            if places.peek().is_some_and(|next| *next < known + HISTORY) {
+            if places.peek().is_some_and(|next| *next < known.saturating_add(HISTORY)) {
                 continue;
             }
-            // What cannot be read is told where it is replayed.
+            // The replay reports what cannot be read.
             if reader.seek(ts).is_err() {
                 break;
             }
         }
-        // Marks that were made behind the last keyframe are in none.
+        // Marks made after the last keyframe are in none.
         let is_last = !few && places.peek().is_none();
         let mut readings = 0;
         let read = loop {
@@ -126,7 +126,7 @@ mod tests {
         let mut marks = Vec::new();
         for second in 100..100 + SECONDS {
             writer.write(&[counters(second)]).expect("memory");
-            // Also in the seconds before the end, behind the last keyframe.
+            // Also in the seconds before the end, after the last keyframe.
             if second % 37 == 5 || second + 2 == 100 + SECONDS {
                 let mark = Bookmark { at: second * SECOND - 5, note: format!("at {second}") };
                 writer.write(&[Event::host(second * SECOND + 7, Body::Mark(mark.clone()))]).expect("memory");

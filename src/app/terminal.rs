@@ -1,4 +1,4 @@
-//! Takes the terminal for a screen, and gives it back whole however the program ends.
+//! Takes the terminal for a screen, and restores it however the program ends.
 
 use std::{
     fmt,
@@ -30,7 +30,7 @@ use ratatui::{
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the mouse is, too.
 static MOUSE: AtomicBool = AtomicBool::new(false);
-/// Since when a write has been waiting for the terminal, in milliseconds from [`began`]; 0: none is.
+/// Since when a write has been waiting for the terminal, in milliseconds from [`began`]; 0 where none is waiting.
 static WRITING: AtomicU64 = AtomicU64::new(0);
 
 /// A taken terminal: raw, on its alternate screen, without a cursor. Dropped, it is as it was before.
@@ -50,11 +50,11 @@ impl Guard {
         Ok(Self { shown: Buffer::default() })
     }
 
-    /// Draws a frame, as far as it is another than the one before; the terminal shows it at once, where it knows
-    /// synchronized updates. Gives the bytes it took: 0 where nothing changed.
+    /// Draws what a frame changes of the one before. Terminals with synchronized updates show it all at once. Returns the bytes
+    /// it took: 0 where nothing changed.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect)) -> io::Result<usize> {
         if !TAKEN.load(Ordering::SeqCst) {
-            // Another thread's panic gave it back to tell its story there; the screen goes on.
+            // A panic of another thread gave the terminal back to print its report; the screen goes on.
             self.resume()?;
         }
         let (width, height) = size()?;
@@ -68,7 +68,7 @@ impl Guard {
         if changed.is_empty() {
             return Ok(0);
         }
-        // The whole of it in one write. What a panic leaves is dropped: it would come after the terminal was given back.
+        // All of it in one write. After a panic it is dropped: it would come after the terminal was given back.
         let mut bytes = Vec::new();
         queue!(bytes, BeginSynchronizedUpdate)?;
         CrosstermBackend::new(&mut bytes).draw(changed.into_iter())?;
@@ -100,15 +100,15 @@ impl Drop for Guard {
     }
 }
 
-/// A screen of which nothing is known, so that every cell is drawn: nothing has to be cleared before, and nothing flickers.
-/// No frame has a hidden cell.
+/// A screen of which nothing is known, so that every cell is drawn: nothing has to be cleared first, and nothing flickers. It
+/// differs from every frame, as no frame has a hidden cell.
 fn unknown(area: Rect) -> Buffer {
     let mut hidden = Cell::default();
     hidden.set_style(Style::new().add_modifier(Modifier::HIDDEN));
     Buffer::filled(area, hidden)
 }
 
-/// Tells of clicks and of the wheel (1000), by columns and rows of any number (1006), and of no movement.
+/// Reports clicks and the wheel (1000), with columns and rows of any number (1006), but no movement.
 struct Mouse(bool);
 
 impl Command for Mouse {
@@ -128,7 +128,7 @@ fn enter() -> io::Result<()> {
     write(&bytes).inspect_err(|_| leave())
 }
 
-/// Gives the terminal back, once. Errors are passed over: there is nobody left to show them to.
+/// Gives the terminal back, once. Errors are ignored: there is nowhere left to show them.
 fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut bytes = Vec::new();
@@ -137,13 +137,13 @@ fn leave() {
             let _ = queue!(bytes, Mouse(false));
         }
         let _ = queue!(bytes, LeaveAlternateScreen, Show);
-        // First: who sees the shell's screen may press Ctrl-C.
+        // This comes first: a user who sees the shell's screen may press Ctrl-C.
         let _ = disable_raw_mode();
         let _ = write(&bytes);
     }
 }
 
-/// Writes to the terminal: all at once, and known to wait as long as it does.
+/// Writes to the terminal all at once, and notes since when it has been waiting.
 pub fn write(bytes: &[u8]) -> io::Result<()> {
     let since = began().elapsed().as_millis() as u64 + 1;
     WRITING.store(since, Ordering::SeqCst);
@@ -153,7 +153,7 @@ pub fn write(bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Whether the terminal has taken nothing for so long, although something is to be written.
+/// Whether a write has been waiting for the terminal for that long.
 pub fn is_stuck(patience: Duration) -> bool {
     let since = WRITING.load(Ordering::SeqCst);
     since != 0 && began().elapsed() > Duration::from_millis(since) + patience

@@ -10,7 +10,7 @@ use crate::{
 /// Kinds of ports whose packets come with a tunnel's fields, which are not among a packet's bytes.
 const TUNNELS: [&str; 4] = ["vxlan", "geneve", "gre", "gtpu"];
 
-/// The question about a flow: by its key under its mask, as get-flow has told it, or as it was put.
+/// The question about a flow: by its key under its mask, as get-flow gave it, or as it was put.
 pub fn of_flow(model: &Model, flow: &Flow) -> Result<AskTrace, String> {
     let told = model.answer(flow, Query::GetFlow).and_then(|answer| answer.answer.as_ref().ok());
     let told = told.and_then(|text| KeyText::new(&key_of(text)).ok());
@@ -45,7 +45,7 @@ fn name(model: &Model, dp: DpIfindex) -> String {
     model.datapath(dp).map_or_else(String::new, |datapath| datapath.name.clone())
 }
 
-/// What get-flow's text says before the counts, without the flow's name.
+/// The part of get-flow's text before the counts, without the flow's name.
 fn key_of(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let line = line.split_once(", packets:").map_or(line, |(key, _)| key);

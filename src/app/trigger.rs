@@ -17,7 +17,7 @@ A verdict with a cause, by its name: verdict=flow-limit, verdict=field-explosion
 
 Examples: --trigger 'lost>0'   --trigger 'upcalls>5000/s'   --trigger 'queue_wait.p99>20ms'   --trigger verdict=flow-limit";
 
-/// Figures that a trigger can be about, with how each is had from the rates of the last seconds.
+/// Figures that a trigger can be about, with how to get each from the rates of the last seconds.
 type Rate = fn(&Rates) -> f64;
 const RATES: [(&str, Rate); 11] = [
     ("lookups", |r| r.lookups),
@@ -59,13 +59,13 @@ enum What {
     Rate { of: Rate, more: bool, than: f64 },
     /// A stage's percentile above, or below, so many nanoseconds.
     Stage { stage: Stage, percentile: Percentile, more: bool, than: f64 },
-    /// It is at least so bad.
+    /// The condition is at least this bad.
     Condition(State),
     /// There is this verdict.
     Verdict(Cause),
 }
 
-/// A condition on the model that was true or not when it was looked at last.
+/// A condition on the model, with its text.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     text: String,
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// A trigger's text with spaces in it, the same without, and what it is to be: more, than how much.
+    /// A trigger's text with spaces, the same without, and what it has to be read as: whether more, and than how much.
     fn any_figure() -> impl Strategy<Value = (String, String, bool, f64)> {
         let rate = (prop::sample::select(&RATES[..]), prop_oneof![Just(("", 1.0)), Just(("/s", 1.0))])
             .prop_map(|((name, _), unit)| (name.to_owned(), unit));

@@ -1,5 +1,5 @@
-//! Ways from one view to another: from what is marked to its packet, its flow or its handler, and in Storm from whom
-//! the verdict names or who makes the upcalls. And the way back.
+//! Ways from one view to another: from the marked row to its packet, its flow or its handler; in Storm from those whom the
+//! verdict names or who make the upcalls. And the way back.
 
 use super::navigate;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Where somebody can go from a row.
+/// Where one can go from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
     /// Its packet.
@@ -25,7 +25,7 @@ pub enum To {
     Handler,
 }
 
-/// A step that can be taken back.
+/// A step that can be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// The view it began in.
@@ -39,7 +39,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// To a view, and what the step opens and filters there.
+    /// A step to a view, with what it opens and filters there.
     pub fn new(view: &mut ViewState, to: View, open: bool, filter: Option<Filter>) -> Self {
         let step = Self { from: view.view, to, open, filtered: filter.is_some() };
         view.view = to;
@@ -55,7 +55,7 @@ impl Step {
         step
     }
 
-    /// Goes back, if the view is as the step left it; says whether it was.
+    /// Goes back, if the view is as the step left it. Returns whether it was.
     pub fn back(self, view: &mut ViewState) -> bool {
         if view.view != self.to || view.is_open() != self.open {
             return false;
@@ -105,7 +105,7 @@ fn subject<'a>(view: &ViewState, pins: &'a Pins, matches: &Matches, model: &'a M
     }
 }
 
-/// Goes to what belongs to the row that is marked or open; why not, where it cannot.
+/// Goes to what belongs to the row that is marked or open; an error says why it cannot.
 pub fn go(view: &mut ViewState, pins: &Pins, matches: &Matches, model: &Model, to: To) -> Result<Step, &'static str> {
     let nothing = "nothing is selected";
     let subject = subject(view, pins, matches, model).ok_or(nothing)?;
@@ -155,7 +155,7 @@ pub enum ToTrace<'a> {
     Packet(&'a Packet),
 }
 
-/// The flow or the packet that is marked or open; why not, where there is none.
+/// The flow or the packet that is marked or open; an error says why there is none.
 pub fn to_trace<'a>(
     view: &ViewState,
     pins: &'a Pins,
@@ -190,7 +190,7 @@ pub fn from_storm(view: &mut ViewState, model: &Model, rows: usize) -> Result<St
     }
 }
 
-/// Goes to what belongs to the marked one of whom the selected verdict names; why not, where it cannot.
+/// Goes to what belongs to the marked culprit of the selected verdict; an error says why it cannot.
 pub fn from_verdicts(view: &mut ViewState, model: &Model) -> Result<Step, &'static str> {
     let choices = verdicts::choices(&verdicts::all(model));
     let (_, culprit) = choices.get(verdicts::place(view.verdict, &choices)).ok_or("there is no verdict")?;
@@ -212,7 +212,7 @@ fn to_culprit(view: &mut ViewState, model: &Model, culprit: Culprit) -> Result<S
             let known = model.flow(key).ok_or("its flow was let go, as newer ones took its room")?;
             Ok(to_flow(view, known.key))
         }
-        // A field is in flows, and the flow says which rule makes it match that.
+        // A field leads to a flow, which says which rule makes it match the field.
         Culprit::Field(field) => {
             let key = model.flow_matching(field).ok_or("no flow that matches it is still known")?;
             Ok(to_flow(view, key))
@@ -261,12 +261,12 @@ fn to_handler(view: &mut ViewState, tid: u32) -> Step {
     step
 }
 
-/// The words that the upcalls of one of those who make them have, and no others as far as words can tell.
+/// Words that the rows of one maker's upcalls have, and as far as words can tell no others.
 fn words(model: &Model, dimension: Option<Dimension>, key: TalkerKey) -> Result<String, &'static str> {
     Ok(match key {
         TalkerKey::Handler { task: None, .. } => return Err("nobody was seen to receive these"),
         TalkerKey::Handler { task: Some((tid, comm)), .. } => whole(&task_name(comm, tid)),
-        // What an upcall itself came to; a verdict's may be what its put came to.
+        // The outcome of the upcall itself; that of a verdict may be the outcome of its put.
         TalkerKey::Errno(ret) if dimension.is_some() => whole(&label::outcome(ret)),
         TalkerKey::Errno(ret) => label::outcome(ret),
         TalkerKey::Port(..) | TalkerKey::Cmd(_) | TalkerKey::Cpu(_) | TalkerKey::Cookie(_) => {

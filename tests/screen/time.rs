@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::KeyCode;
 use ovscope::{
     app::{
-        flight::Recorder,
+        flight::FlightRecorder,
         marks::MarkKeeper,
         playback::{PlaybackCommand, Until},
         source::FromSource,
@@ -52,6 +52,27 @@ fn a_replay_is_steered_and_starts_again() {
     state.take(FromSource::Ended(Ok(())));
     assert!(text(&mut state, 80, 24).contains("ends here"));
     assert_eq!(key(&mut state, KeyCode::Char('q')), Effect::Quit);
+}
+
+#[test]
+fn the_speed_a_replay_begins_at_is_shown_and_is_what_the_keys_go_on_from() {
+    let begun = |speed| {
+        let (playback, commands) = mpsc::channel(8);
+        let mode = Mode::Replay { file: "storm.mcap".to_owned() };
+        let state = State::new(mode, Theme::new(Choice::Auto), false).with(None, Some(playback), None);
+        (state.at_speed(speed), commands)
+    };
+    let (mut fast, mut commands) = begun(4.0);
+    fast.take(FromSource::Events(storm()));
+    assert!(text(&mut fast, 80, 24).contains("×4"));
+    press(&mut fast, "><<<");
+    let sent: Vec<_> = std::iter::from_fn(|| commands.try_recv().ok()).collect();
+    assert_eq!(sent, [8.0, 4.0, 2.0, 1.0].map(PlaybackCommand::Speed));
+    // Slower than the keys go.
+    let (mut slow, mut commands) = begun(1.0 / 64.0);
+    press(&mut slow, "<>");
+    let sent: Vec<_> = std::iter::from_fn(|| commands.try_recv().ok()).collect();
+    assert_eq!(sent, [1.0 / 64.0, 1.0 / 32.0].map(PlaybackCommand::Speed));
 }
 
 fn told(events: &[Event]) -> Vec<Told> {
@@ -129,7 +150,7 @@ async fn live_one_looks_back_while_it_goes_on() {
     let events = storm();
     let end = events.iter().map(|event| event.ts).max().expect("events");
     let (notes, _noted) = mpsc::channel(8);
-    let flight = Recorder::new(8 << 20, notes.downgrade()).expect("memory");
+    let flight = FlightRecorder::new(8 << 20, notes.downgrade()).expect("memory");
     flight.see(&told(&events)).expect("memory");
     let mut state = state(Choice::Auto, false, events).with_flight(Some(Box::new(flight.clone())));
     let shown = text(&mut state, 120, 40);

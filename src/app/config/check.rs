@@ -1,4 +1,4 @@
-//! Reads what is written in the configuration, and refuses what cannot be by its name and line.
+//! Reads the configuration file, and refuses what is not valid, with its name and line.
 
 use std::{collections::BTreeMap, error::Error as _};
 
@@ -16,7 +16,7 @@ use crate::app::{
     keys::Key,
 };
 
-/// The file as it is written.
+/// The sections of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -26,7 +26,7 @@ struct Written {
     keys: BTreeMap<Spanned<String>, Spanned<Setting>>,
 }
 
-/// A value, as TOML tells them apart.
+/// A value, by its TOML type.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "this is neither true nor false, nor a number, a text in quotes, or a list of texts")]
 enum Setting {
@@ -37,7 +37,7 @@ enum Setting {
 }
 
 impl Setting {
-    /// As they would stand on the command line.
+    /// The values as they would be on the command line.
     fn words(&self) -> Vec<String> {
         match self {
             Self::Flag(flag) => vec![flag.to_string()],
@@ -49,7 +49,7 @@ impl Setting {
 }
 
 impl Config {
-    /// Reads it; what is wrong comes with its line.
+    /// Reads the file; an error names its line.
     pub fn read(text: &str) -> Result<Self, (usize, String)> {
         let line = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
         let written: Written = toml::from_str(text)
@@ -68,7 +68,7 @@ impl Config {
             lines.insert(name.get_ref().as_str(), at);
         }
         if let Some((key, first, second)) = config.keys.clash() {
-            // One of the two at least is in the file.
+            // At least one of the two is in the file.
             let (own, other) = if lines.contains_key(second.name) { (second, first) } else { (first, second) };
             let why =
                 format!("keys.{}: {} is a key of {}, too: give that one another", own.name, key.name(), other.name);
@@ -78,7 +78,7 @@ impl Config {
     }
 }
 
-/// Whether there is such an option, and it may be this.
+/// Whether there is such an option, and it takes this value.
 fn check_option(name: &str, words: &[String]) -> Result<(), String> {
     if !OPTIONS.contains(&name) {
         return Err(format!("options.{name}: there is no such option here{}", nearest(name, OPTIONS.into_iter())));

@@ -14,10 +14,10 @@ use nix::{fcntl::OFlag, unistd::geteuid};
 
 use crate::app::{filters::BadUsage, say};
 
-/// More than this is no configuration.
+/// The most bytes that a configuration may have.
 const LIMIT: u64 = 1 << 20;
 
-/// The file that is named, or the user's own, and what is in it.
+/// The file that is named, or else the user's own, and its content.
 pub fn find(named: Option<&Path>) -> anyhow::Result<Option<(PathBuf, String)>> {
     let read = |file: File| {
         let mut text = String::new();
@@ -44,10 +44,10 @@ fn own_path(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     Some(folder.join("ovscope/config.toml"))
 }
 
-/// Opens the user's own file, if there is one. As root's orders it must be root's: where sudo keeps the user's HOME, that
-/// one's file is passed over, and that is said.
+/// Opens the user's own file, if there is one. What root does may be set by root's file alone: where sudo keeps the user's
+/// HOME, the file there is ignored, and a message says so.
 fn open_own(path: &Path) -> Option<File> {
-    // A pipe in its place is not waited for.
+    // Without this, a pipe in its place would be waited for.
     let file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return None,
         opened => opened.map_err(|error| error.to_string()),

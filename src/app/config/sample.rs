@@ -10,7 +10,7 @@ use crate::{
     ui::text,
 };
 
-/// A configuration with all there is to set, each as it is by default and commented out.
+/// A configuration with everything that can be set, at its default and commented out.
 pub fn sample() -> String {
     let mut out = "# What ovscope does by default. Options on the command line go before what is set here.\n\
         #\n\

@@ -1,4 +1,4 @@
-//! What is known of a packet, as comments for a program that shows packets.
+//! What is known of a packet, as comments for programs that show packets, such as Wireshark.
 
 use std::fmt::Write as _;
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Writes every event as one JSON object per line: `ts`, `cpu`, `type`, `tid`, `comm`, `packet`, `upcall` (the last two
-/// only where the event has them), `pid`, then the event's own fields. Who reads and goes away early has what he wanted.
+/// only where the event has them), `pid`, then the event's own fields. A reader of `output` that closes it early is no error.
 pub fn json(recording: &mut Recording, output: impl Write) -> anyhow::Result<ExportSummary> {
     let mut events = 0;
     written(output, |output| {
@@ -27,7 +27,7 @@ pub fn json(recording: &mut Recording, output: impl Write) -> anyhow::Result<Exp
     Ok(ExportSummary { events, packets: 0, remarks: recording.remarks() })
 }
 
-/// What every line begins with.
+/// The fields that every line begins with.
 #[derive(Serialize)]
 struct Head<'a> {
     ts: Nanos,
@@ -47,7 +47,7 @@ fn line(event: &Event, output: &mut impl Write) -> anyhow::Result<()> {
     let &Event { ts, cpu, tid, pid, comm, packet, upcall, ref body } = event;
     let kind = event.kind();
     let mut line = serde_json::to_string(&Head { ts, cpu, kind, tid, comm, packet, upcall, pid })?;
-    // The event's own object begins with its type, which stands further ahead here.
+    // The event's own object begins with its type, which has been written already.
     let own = serde_json::to_string(body)?;
     let rest =
         own.strip_prefix(&format!("{{\"type\":\"{kind}\"")).context("an event whose JSON begins with no type")?;

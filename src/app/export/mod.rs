@@ -52,11 +52,11 @@ pub struct ExportSummary {
     /// Packets written, where the format is one of packets.
     pub packets: u64,
     /// What is missing, because the recording is damaged or newer than this program, or because it has no place in the
-    /// format; for people.
+    /// format; in words.
     pub remarks: Option<String>,
 }
 
-/// Exports, and tells on standard error what is missing.
+/// Exports, and says on standard error what is missing.
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let summary = export(&args.file, args.format, args.output.as_deref(), args.force)?;
     if let Some(remarks) = summary.remarks {
@@ -104,13 +104,13 @@ pub fn open(recording: &Path) -> anyhow::Result<Recording> {
     })
 }
 
-/// Writes with a buffer. A reader that goes away early has what he wanted.
+/// Writes through a buffer. A reader that closes the output early is no error.
 fn written<W: Write>(output: W, write: impl FnOnce(&mut BufWriter<W>) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
     let written = write(&mut output).and_then(|()| Ok(output.flush()?));
     match written {
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
-            // What is still in the buffer has no reader.
+            // Nobody reads what is still in the buffer.
             let _ = output.into_parts();
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! The file that an export is written to: a new one, or in the place of one that is there.
+//! The file that an export is written to: a new one, or one that replaces another.
 
 use std::{
     fs::{self, File},
@@ -20,8 +20,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Makes the file. One that is there is replaced with `force` alone, and not before the new one is whole; never what
-    /// is no regular file, nor the recording itself.
+    /// Makes the file. An existing one is replaced only with `force`, and only once the new one is whole; what is not a regular
+    /// file is never replaced, and neither is the recording itself.
     pub fn create(path: &Path, force: bool, recording: &Path) -> anyhow::Result<Self> {
         let there = path.symlink_metadata();
         let (true, Ok(there)) = (force, there) else { return Ok(Self { file: create_new(path)?, replaces: None }) };
@@ -36,7 +36,7 @@ impl Output {
         Ok(Self { file: create_new(&part)?, replaces: Some((part, path.to_owned())) })
     }
 
-    /// It is whole: from now on it is at its place, also after a crash of the machine.
+    /// The file is whole: puts it in its place, so that it is there even after a crash of the machine.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         if let Some((part, path)) = &self.replaces {

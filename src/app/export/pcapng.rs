@@ -16,13 +16,15 @@ use crate::{
     ui::{clean, label, losses},
 };
 
-/// A packet is written when so long has passed since it was first seen: by then its upcall is answered, or never is.
+/// A packet is written this long after it was first seen: by then its upcall is answered, or never will be.
 const HOLD: Nanos = 10 * SECOND;
-/// So many packets wait for that at most; fewer than the model keeps.
+/// At most so many packets wait for that, fewer than the model keeps, ...
 const WAITING: usize = 10_000;
-/// Events between two looks at what waits.
+/// ... of at most so many bytes: packets may have been recorded whole.
+const WAITING_BYTES: usize = 32 << 20;
+/// How many events pass between two looks at what waits.
 const LOOK: u64 = 256;
-/// Interfaces that are told apart.
+/// How many interfaces are told apart.
 const INTERFACES: usize = 4096;
 
 /// Where a packet was first seen.
@@ -32,16 +34,16 @@ enum Place {
     Device { netns: u32, ifindex: u32, name: Name },
     /// A port of a datapath.
     Port(DpIfindex, PortNo),
-    /// Somewhere: its events do not say.
+    /// Not known: its events do not say.
     Unknown,
-    /// More interfaces than are told apart.
+    /// Any interface beyond those that are told apart.
     Others,
     /// The session as a whole, for what is missing in it.
     Session,
 }
 
 /// Writes the packets whose bytes were recorded, in the order of their times, each with an interface, comments and its
-/// identity; at the end what is missing, by interface and in all. Who reads and goes away early has what he wanted.
+/// identity; at the end what is missing, by interface and in all. A reader of `output` that closes it early is no error.
 pub fn pcapng(recording: &mut Recording, output: impl Write) -> anyhow::Result<ExportSummary> {
     let mut summary = ExportSummary::default();
     written(output, |output| {
@@ -62,13 +64,15 @@ pub fn pcapng(recording: &mut Recording, output: impl Write) -> anyhow::Result<E
 }
 
 struct Walk<W: Write> {
-    /// What it is written to, until the first packet is: the file's head says who recorded.
+    /// Where to write, until the first packet is written: the file's head says who recorded, which the events tell.
     output: Option<W>,
     writer: Option<PcapngWriter<W>>,
     model: Model,
     events: u64,
     /// By time.
     waiting: BTreeMap<(Nanos, PacketId), PacketBytes>,
+    /// The bytes of those.
+    waiting_bytes: usize,
     interfaces: HashMap<Place, u32>,
     /// Packets written, by interface.
     delivered: Vec<u64>,
@@ -78,7 +82,7 @@ struct Walk<W: Write> {
 
 impl<W: Write> Walk<W> {
     fn new(output: W) -> Self {
-        // All that waits has its events, also where packets have many.
+        // Room enough that whatever waits still has its events, even where a packet has many.
         let limits = Limits { packet_events: 500_000, packet_bytes: 32 << 20, ..Limits::default() };
         Self {
             output: Some(output),
@@ -86,6 +90,7 @@ impl<W: Write> Walk<W> {
             model: Model::new(limits),
             events: 0,
             waiting: BTreeMap::new(),
+            waiting_bytes: 0,
             interfaces: HashMap::new(),
             delivered: Vec::new(),
             span: None,
@@ -96,28 +101,33 @@ impl<W: Write> Walk<W> {
         self.events += 1;
         match (&event.body, event.packet) {
             (Body::PacketBytes(bytes), Some(id)) => {
-                self.waiting.insert((event.ts, id), bytes.clone());
+                self.waiting_bytes += bytes.data.len();
+                let same = self.waiting.insert((event.ts, id), bytes.clone());
+                self.waiting_bytes -= same.map_or(0, |same| same.data.len());
             }
             // Another host, or probes attached anew: identities begin again, and the model forgets.
             (Body::Session(session), _) if self.model.session().is_some_and(|before| !before.is_same(session)) => {
-                self.write_until(|_, _| true)?;
+                self.write_while(|_, _| true)?;
             }
             _ => {}
         }
         self.model.apply(event);
         if self.events.is_multiple_of(LOOK) {
             let due = self.model.now().saturating_sub(HOLD);
-            self.write_until(|ts, waiting| ts <= due || waiting > WAITING)?;
+            self.write_while(|ts, walk| {
+                ts <= due || walk.waiting.len() > WAITING || walk.waiting_bytes > WAITING_BYTES
+            })?;
         }
         Ok(())
     }
 
-    /// Writes what waits, the oldest first, as long as `is_due` says so of its time and how many there are.
-    fn write_until(&mut self, is_due: impl Fn(Nanos, usize) -> bool) -> anyhow::Result<()> {
+    /// Writes what waits, the oldest first, for as long as `is_due` says so of the oldest one's time.
+    fn write_while(&mut self, is_due: impl Fn(Nanos, &Self) -> bool) -> anyhow::Result<()> {
         while let Some((&(ts, _), _)) = self.waiting.first_key_value()
-            && is_due(ts, self.waiting.len())
+            && is_due(ts, self)
             && let Some(((ts, id), bytes)) = self.waiting.pop_first()
         {
+            self.waiting_bytes -= bytes.data.len();
             self.write(ts, id, &bytes)?;
         }
         Ok(())
@@ -139,7 +149,7 @@ impl<W: Write> Walk<W> {
         Ok(())
     }
 
-    /// The time on the wall, or what there is instead where the recording does not tell it: the head says so.
+    /// The wall-clock time in nanoseconds; the monotonic time where the recording does not tell it, as the head then says.
     fn time(&self, ts: Nanos) -> u64 {
         self.model.wall(ts).unwrap_or(ts)
     }
@@ -196,9 +206,9 @@ impl<W: Write> Walk<W> {
         Ok(interface)
     }
 
-    /// Writes the rest and what is missing. Gives the packets written.
+    /// Writes the rest and what is missing. Returns the number of packets written.
     fn finish(mut self, remarks: Option<&str>) -> anyhow::Result<u64> {
-        self.write_until(|_, _| true)?;
+        self.write_while(|_, _| true)?;
         let lost: Vec<(Place, u64)> =
             self.model.ports().iter().filter(|r| r.lost > 0).map(|r| (Place::Port(r.dp, r.port), r.lost)).collect();
         let mut lost_at: HashMap<u32, u64> = HashMap::new();
@@ -259,7 +269,7 @@ impl<W: Write> Walk<W> {
     }
 }
 
-/// Where the first event that says so was.
+/// The place of the first event that has one.
 fn place(model: &Model, packet: &Packet) -> Place {
     let known = |dp, port| (port != PortNo::NONE).then_some(Place::Port(dp, port));
     let of = |event: &Event| match &event.body {
@@ -270,4 +280,24 @@ fn place(model: &Model, packet: &Packet) -> Place {
         _ => None,
     };
     model.timeline(packet).find_map(of).unwrap_or(Place::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_packets_that_wait_are_bounded_by_their_bytes() {
+        let mut walk = Walk::new(Vec::new());
+        let large = 9000;
+        // All within the time that packets wait, and fewer than may wait.
+        for n in 0..9_000 {
+            let body = Body::PacketBytes(PacketBytes { len: large, data: vec![0; large as usize].into() });
+            walk.take(&Event { packet: Some(PacketId(n)), ..Event::host(n, body) }).expect("memory");
+            let room = WAITING_BYTES + LOOK as usize * large as usize;
+            assert!(walk.waiting_bytes <= room, "{} bytes wait", walk.waiting_bytes);
+        }
+        assert_eq!(walk.waiting_bytes, walk.waiting.len() * large as usize);
+        assert_eq!(walk.finish(None).expect("memory"), 9_000);
+    }
 }

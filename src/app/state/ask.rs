@@ -13,7 +13,7 @@ use crate::{
     ui::{Asked, View},
 };
 
-/// What is said until a trace comes.
+/// What is shown until a trace comes.
 pub(super) const ASKING: &str = "asking ovs-vswitchd for a trace of it";
 
 impl State {
@@ -27,15 +27,15 @@ impl State {
         }
     }
 
-    /// Asks the daemon about the flow that is looked at, once for each of its generations as long as it is. At most
-    /// once a frame, so that going through a list asks for what the eye rests on.
+    /// Asks the daemon about the flow that is looked at, once for each of its generations. At most once a frame, so that going
+    /// through a list asks only for what the eye rests on.
     pub(super) fn ask(&mut self) -> Option<Asked> {
         let Some((flow, ufid)) = self.looked_at().and_then(|flow| Some((flow, flow.ufid?))) else {
             self.asked = None;
             return None;
         };
         let question = (ufid, flow.sf_acts);
-        // Of a deleted flow the daemon knows nothing any more.
+        // The daemon no longer knows a deleted flow.
         if flow.deleted.is_some() {
             self.asked = None;
             return None;
@@ -55,7 +55,7 @@ impl State {
         }
     }
 
-    /// Asks for a trace of what is marked or open, and opens it: there the answer shows.
+    /// Asks for a trace of what is marked or open, and opens it: the answer shows there.
     pub(in crate::app) fn trace(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         let to_trace = ways::to_trace(&self.view, &self.pins, &self.matches, model);
@@ -82,7 +82,7 @@ impl State {
         self.status.note = Some(note);
     }
 
-    /// Has a storm's flows traced. Also while the screen is held: what it shows then is not what happens.
+    /// Asks for traces of a storm's flows; also while the screen is held, as the storm goes on.
     pub(super) fn sample(&mut self) {
         let Some(asks) = &self.asks else { return };
         if let Some(ask) = self.sampler.next(&self.model)

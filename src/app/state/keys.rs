@@ -1,4 +1,4 @@
-//! What a key does: to whom it goes, and which action it is where it is pressed.
+//! What a key does: who receives it, and which action it means in the present scene.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -43,8 +43,8 @@ impl State {
         }
     }
 
-    /// Does what a key asks for. A key with Alt is Esc and that key: so they look when they come quickly, as over a
-    /// slow line, and no key has a meaning with Alt.
+    /// Does what a key asks for. A key with Alt is taken as Esc and that key: the two look like that when they arrive together, as
+    /// over a slow line, and no key has a meaning with Alt.
     pub fn key(&mut self, event: KeyEvent) -> Effect {
         if !event.modifiers.contains(KeyModifiers::ALT) {
             return self.one_key(event);
@@ -64,7 +64,7 @@ impl State {
         if self.palette.is_some() {
             return self.choose(event);
         }
-        // A key is about the rows as they are now, which may be others than were drawn.
+        // A key applies to the rows as they are now, which may differ from those that were drawn.
         self.judge();
         match self.keymap.action(event, self.scene()) {
             Some(action) => self.act(action),

@@ -9,7 +9,7 @@ use crate::{
     ui::{View, filter::Filter},
 };
 
-/// Steps that are remembered.
+/// How many steps are remembered.
 const STEPS: usize = 32;
 
 impl State {
@@ -21,7 +21,7 @@ impl State {
         self.trail.clear();
     }
 
-    /// Closes what is open, or else goes back to where it was come from: one step for each Esc.
+    /// Closes what is open, or else goes back to where the user came from: one step for each Esc.
     pub(super) fn close(&mut self) {
         if self.view.help.is_some() {
             self.view.help = None;
@@ -42,8 +42,8 @@ impl State {
         self.view.set_open(false);
     }
 
-    /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm what
-    /// belongs to whom the verdict names, or the upcalls of who makes them.
+    /// Opens what is marked: in an open packet the flow of the timeline's line, in Storm what belongs to the verdict's culprit, or
+    /// a maker's upcalls.
     pub(super) fn open(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         match self.view.view {
@@ -88,7 +88,7 @@ impl State {
         self.view.filters[self.view.view.index()] = Filter::default();
     }
 
-    /// Judges the rows of the list by its filter.
+    /// Applies the list's filter to its rows.
     pub(super) fn judge(&mut self) {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         self.matches.look(&self.view, model);

@@ -8,7 +8,7 @@ use crate::{
     ui::{self, Hits, Output, Screen, verdicts, who},
 };
 
-/// Rows that a step of the wheel goes.
+/// Rows per step of the wheel.
 const WHEEL: usize = 3;
 
 impl State {
@@ -34,7 +34,7 @@ impl State {
         let mut view = self.view.clone();
         view.help = None;
         let mut opened = view.clone();
-        // What opens is copied open, from its first line on, with its bytes.
+        // What can be opened is copied as it is when open, from its first line on, with its bytes.
         if view.is_list() && navigate::can_open(&view, &self.pins, &self.matches, model) {
             navigate::open(&mut opened, &self.matches, model);
         }
@@ -92,7 +92,7 @@ impl State {
         }
     }
 
-    /// Selects the culprit, or the one of those who make upcalls, that stands there.
+    /// Selects the culprit, or the maker of upcalls, in this row.
     fn choose_who(&mut self, hits: Hits, x: u16, y: u16) -> Effect {
         let model = shown(self.past.as_deref(), self.held.as_deref(), &self.model);
         if self.view.shows_verdicts() {
@@ -119,7 +119,7 @@ impl State {
     }
 }
 
-/// The verdict that stands there, or the one of whom the selected one names.
+/// The verdict in this row, or the selected verdict's culprit in it.
 fn chosen_verdict(
     selected: Option<verdicts::Choice>,
     all: &[verdicts::Listed],

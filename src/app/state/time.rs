@@ -1,4 +1,4 @@
-//! Keys that have to do with time: holding the screen, looking back, steering a replay, marks.
+//! Keys that have to do with time: holding the screen, looking back, controlling a replay, marks.
 
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -17,12 +17,12 @@ use crate::{
     ui::Pace,
 };
 
-/// A replay goes at these speeds by the keys, and beyond the last as fast as can be.
+/// The slowest and the fastest that keys make a replay go, as factors; beyond the fastest it goes as fast as it can.
 const SLOWEST: f64 = 1.0 / 16.0;
 const FASTEST: f64 = 64.0;
 
 impl State {
-    /// Whether it looks back on a live session.
+    /// Whether the screen looks back on a live session.
     pub fn is_past(&self) -> bool {
         self.past.is_some()
     }
@@ -32,7 +32,7 @@ impl State {
         self.departure.take()
     }
 
-    /// Takes what that replay sends.
+    /// Takes what the replay that looks back sends.
     pub fn take_past(&mut self, from: FromSource) {
         if let Some(past) = &mut self.past {
             past.take(from);
@@ -62,7 +62,7 @@ impl State {
         }
     }
 
-    /// Tells the replay; whether it could be told.
+    /// Sends a command to the replay. Returns whether it could be sent.
     fn play(&mut self, command: PlaybackCommand) -> bool {
         let playback = self.past.as_ref().map(|past| &past.playback).or(self.playback.as_ref());
         match playback.map(|playback| playback.try_send(command)) {
@@ -77,7 +77,7 @@ impl State {
         false
     }
 
-    /// By so many nanoseconds; in a live session the first step back is into what is kept, and one past its end is to now.
+    /// Goes by so many nanoseconds. In a live session the first step back goes into what is kept, and one past its end to now.
     pub(super) fn step(&mut self, ns: i64) -> Effect {
         if let Some(past) = &self.past {
             if ns > 0 && past.model.now().saturating_add_signed(ns) >= past.until {
@@ -182,7 +182,8 @@ impl State {
             1 if speed >= FASTEST => f64::INFINITY,
             1 => speed * 2.0,
             _ if speed.is_infinite() => FASTEST,
-            _ => (speed / 2.0).max(SLOWEST),
+            // It may have been told to begin even slower.
+            _ => (speed / 2.0).max(SLOWEST.min(speed)),
         };
         if self.play(PlaybackCommand::Speed(speed)) {
             match &mut self.past {
