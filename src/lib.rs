@@ -1,10 +1,10 @@
 //! ovscope looks into a live Open vSwitch kernel datapath.
 //!
-//! Data has one road: a source (the probes, a recording) makes [`event::Event`]s, the [`model`] applies them, [`ui`]
-//! draws the model. `probes`, `record`, `model` and `ovs_rpc` know `event` and not each other (`probes` runs what `filter`
-//! compiles); `ui` reads `model`; only `app` knows everybody. `ovs_text` is what Open vSwitch writes, as types, for all of them
-//! but `event`. `processes` finds the daemon for those that look for it,
-//! and [`privileges`] is what is left of root's.
+//! Data flows one way: a source ([`probes`], a recording read by [`record`], the daemon asked by [`ovs_rpc`]) makes
+//! [`event::Event`]s, the [`model`] applies them, and [`ui`] draws the model. These four sides know [`event`] and not each
+//! other; only [`app`] knows them all. [`ovs_text`] is what Open vSwitch writes, as types; [`filter`] compiles which packets
+//! to record; `processes` finds the daemon; [`privileges`] drops what is not needed of root's. `docs/code.md` has the whole
+//! table of which module uses which, and a test that holds the sources to it.
 
 pub mod app;
 pub mod event;

@@ -1,5 +1,5 @@
-//! `-f`: libpcap compiles the expression, for Ethernet. It is loaded for that alone (libpcap.c beside this file): without
-//! `-f` nobody needs to have it.
+//! `-f`: libpcap compiles the expression, for Ethernet. It is loaded for that alone (libpcap.c beside this file): without `-f`
+//! it need not be installed.
 
 use pcap::{Capture, Error, Linktype};
 

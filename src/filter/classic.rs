@@ -1,4 +1,4 @@
-//! Classic BPF: instructions as in `linux/filter.h`, and what a program must be like to be run in the kernel.
+//! Classic BPF: instructions as in `linux/filter.h`, and which programs the kernel side can run.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ pub const MAX: usize = 512;
 pub struct Insn {
     /// What it does.
     pub code: u16,
-    /// A conditional jump: instructions to pass over where it holds.
+    /// Of a conditional jump: how many instructions to skip where it holds.
     pub jt: u8,
-    /// And where it does not.
+    /// The same where it does not hold.
     pub jf: u8,
     /// Its number.
     pub k: u32,
@@ -31,7 +31,7 @@ pub const JUMP_GE: u16 = 0x35;
 /// `BPF_RET | BPF_K`: the end; 0 refuses the packet.
 pub const RETURN: u16 = 0x06;
 
-/// From here on loads are of what only a packet socket knows (`SKF_AD_OFF` and the like).
+/// Loads from here on are of what only a packet socket knows (`SKF_AD_OFF` and the like).
 const EXTENSIONS: u32 = 0xfff0_0000;
 
 /// Why a program cannot be run.
@@ -43,7 +43,7 @@ pub enum Unfit {
     /// It has none, or does not end with a return.
     #[error("its program does not end")]
     Endless,
-    /// An instruction that the interpreter has not, or that leads out of the program.
+    /// It has an instruction that the interpreter does not know, or that jumps out of the program.
     #[error("its program has an instruction that is of no use here: {0}")]
     Instruction(Insn),
 }
@@ -98,7 +98,7 @@ pub(super) mod tests {
 
     const RET: Insn = Insn { code: RETURN, jt: 0, jf: 0, k: 1 };
 
-    /// What a checked program of loads, comparisons and returns says of these bytes: the reference for the compilers.
+    /// What a checked program of loads, comparisons and returns gives for these bytes: the reference for testing compilers.
     pub fn run(program: &[Insn], bytes: &[u8]) -> u32 {
         let (mut a, mut at) = (0u32, 0usize);
         loop {

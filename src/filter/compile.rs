@@ -1,4 +1,4 @@
-//! Makes classic BPF of a condition, once for each place that judges.
+//! Compiles a condition to classic BPF, once for each place where it is applied.
 
 use super::{
     classic::{self, Insn, JUMP, JUMP_EQ, JUMP_GE, JUMP_GT, LD_WORD, RETURN, Unfit},
@@ -7,16 +7,16 @@ use super::{
     resolve::{Condition, Test},
 };
 
-/// What the kernel side runs; a program that is empty wants everything.
+/// What the kernel side runs; an empty program accepts everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Programs {
     /// Of `-f`, over a packet's bytes.
     pub bytes: Vec<Insn>,
     /// Of `--where`, at [`Place::Lookup`].
     pub lookup: Vec<Insn>,
-    /// At [`Place::Upcall`].
+    /// Of `--where`, at [`Place::Upcall`].
     pub upcall: Vec<Insn>,
-    /// At [`Place::Drop`]; empty, unlike the others: drops decide nothing.
+    /// Of `--where`, at [`Place::Drop`]; unlike the others, where it is empty drops decide nothing.
     pub drop: Vec<Insn>,
 }
 
@@ -26,7 +26,7 @@ pub enum Unreachable {
     /// It takes too many instructions.
     #[error("--where: {0}")]
     Long(#[from] Unfit),
-    /// It holds only where nothing is attached.
+    /// It can hold only at places where nothing is attached.
     #[error(
         "--where can never hold with --sample 0, where only upcalls are seen: ufid is known after lookups, reason at \
          drops. Leave one of the two out"
@@ -35,8 +35,8 @@ pub enum Unreachable {
 }
 
 impl Programs {
-    /// The programs of a condition, added to those of the bytes. A comparison with a field that a place does not know
-    /// holds there neither as it is nor negated. `lookups` is false where only upcalls are seen.
+    /// Adds the programs of a condition to that of the bytes. A comparison with a field that a place does not know holds there
+    /// neither as it is nor negated. `lookups` is false where only upcalls are seen.
     pub fn of(bytes: Vec<Insn>, condition: Option<&Condition>, lookups: bool) -> Result<Self, Unreachable> {
         let Some(condition) = condition else { return Ok(Self { bytes, ..Self::default() }) };
         let at = |place| fold(condition, false, place, lookups);
@@ -51,7 +51,7 @@ impl Programs {
     }
 }
 
-/// A condition at one place: without negations and without what is not known there.
+/// A condition at one place: without negations, and without fields that are not known there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Folded {
     Always,
@@ -96,7 +96,7 @@ fn any_of(mut parts: Vec<Folded>) -> Folded {
     if parts.is_empty() { Folded::Never } else { Folded::Any(parts) }
 }
 
-/// Where a jump goes, until all is written.
+/// Where a jump goes, until all instructions are written.
 #[derive(Debug, Clone, Copy)]
 struct Label(usize);
 
@@ -141,7 +141,7 @@ impl Writer {
         self.push(JUMP, 0);
     }
 
-    /// A comparison of A. Conditional jumps are short: each goes to one of two that are not.
+    /// A comparison of A. Conditional jumps are short: each goes to one of two that are long.
     fn branch(&mut self, code: u16, k: u32, yes: Label, no: Label) {
         self.insns.push(Insn { code, jt: 0, jf: 1, k });
         self.jump(yes);
@@ -197,7 +197,7 @@ impl Writer {
         self.jump(yes);
     }
 
-    /// Every jump with its distance; conditional ones go straight to their ends where these are near.
+    /// Fills in every jump's distance; conditional ones go straight to their targets where these are near.
     fn finish(mut self) -> Vec<Insn> {
         for (at, label) in &self.jumps {
             self.insns[*at].k = (self.labels[label.0] - at - 1) as u32;

@@ -1,4 +1,4 @@
-//! The fields that `--where` knows: what they are, where they are known, and where their words are.
+//! The fields of `--where`: what they are, at which places they are known, and where their words are in the record.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum Field {
     Portid,
     /// The CPU.
     Cpu,
-    /// The name of the thread that the CPU was at, whoever's packet it handled.
+    /// The name of the thread that was running on the CPU, whoever's packet that handled.
     Comm,
     /// The packet's length in bytes, with its Ethernet header.
     Len,
@@ -65,7 +65,7 @@ impl Field {
         }
     }
 
-    /// The field of a name.
+    /// The field with this name.
     pub fn of(name: &str) -> Option<Self> {
         FIELDS.into_iter().find(|field| field.name() == name)
     }
@@ -100,7 +100,8 @@ impl Field {
         }
     }
 
-    /// The word that must not be 0 for it to be known at a place that does know it, mostly.
+    /// The word of the record that is 0 where a place that usually knows the field does not know it this time; none where it
+    /// always does.
     pub fn known_by(self, place: Place) -> Option<usize> {
         match self {
             Self::Ufid => Some(UFID_LEN_WORD),

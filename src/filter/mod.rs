@@ -2,8 +2,8 @@
 //! `--where` on what Open vSwitch knows of it.
 //!
 //! Both become classic BPF programs that bpf/interpret.h runs in the kernel. `-f` is compiled by libpcap ([`bytes`]);
-//! `--where` is read here ([`Where::parse`]), its names are looked up among the host's ([`Where::resolve`]), and it is
-//! compiled once for each place that judges ([`Programs::of`]).
+//! `--where` is parsed here ([`Where::parse`]), its names are looked up among the host's ([`Where::resolve`]), and it is
+//! compiled once for each place where it is applied ([`Programs::of`]).
 
 pub mod bytes;
 pub mod classic;
@@ -21,7 +21,7 @@ pub use resolve::{Condition, Known, datapath};
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// The first byte that is wrong; the expression's length where its end is.
+    /// The first byte that is wrong; the expression's length where the end is.
     pub at: usize,
     /// How many bytes are.
     pub len: usize,
@@ -32,7 +32,7 @@ pub struct Wrong {
 impl Wrong {
     /// The expression with a mark below the place, and the reason.
     pub fn shown(&self, text: &str) -> String {
-        // A character that has no width, or does something to the terminal, would move the mark.
+        // A character that has no width, or that controls the terminal, would move the mark.
         let visible: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let width = |part: &str| part.chars().map(|c| unicode_width::UnicodeWidthChar::width(c).unwrap_or(1)).sum();
         let end = text.len().min(self.at.saturating_add(self.len));

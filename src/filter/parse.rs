@@ -8,7 +8,7 @@ use super::{
 };
 use crate::event::Ufid;
 
-/// Parentheses and nots within each other, at most.
+/// How deeply parentheses and nots may be nested.
 const DEPTH: usize = 64;
 /// Bytes of an expression, at most.
 const LENGTH: usize = 4096;
@@ -18,9 +18,9 @@ const PORTS: u32 = 1 << 16;
 /// An expression as it was written, and as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Where {
-    /// As it was written.
+    /// The text, as it was written.
     pub text: String,
-    /// As it was read.
+    /// What it means.
     pub expr: Expr,
 }
 

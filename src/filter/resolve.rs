@@ -10,7 +10,7 @@ use super::{
 };
 use crate::event::{Datapath, DpIfindex, Ufid};
 
-/// Names shown to choose from, at most.
+/// How many names are offered to choose from, at most.
 const SHOWN: usize = 20;
 
 /// An expression whose names are numbers.
@@ -37,12 +37,12 @@ pub struct Test {
     pub words: Vec<u32>,
 }
 
-/// What the names of a host stand for.
+/// What names mean on a host.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Its datapaths with their ports.
     pub datapaths: Vec<Datapath>,
-    /// What its kernel drops packets for, by number; empty where it does not tell.
+    /// Its kernel's reasons to drop packets, by number; empty where it does not tell.
     pub reasons: BTreeMap<u32, String>,
 }
 
@@ -63,7 +63,7 @@ impl Condition {
         }
     }
 
-    /// Only one datapath's packets.
+    /// The condition for the packets of one datapath.
     pub fn in_datapath(dp: DpIfindex) -> Self {
         test(Field::Dp, Op::Eq, vec![dp.0])
     }
@@ -124,7 +124,7 @@ fn resolve(expr: &Expr, known: &Known) -> Result<Condition, Wrong> {
     })
 }
 
-/// Several words are equal together, and unequal if any of them is.
+/// Several words are equal if all of them are, and unequal if any of them is.
 fn equal(field: Field, op: Op, words: Vec<u32>) -> Condition {
     unless_ne(op, test(field, Op::Eq, words))
 }
