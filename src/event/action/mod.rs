@@ -269,7 +269,7 @@ impl<'de> Deserialize<'de> for EthAddr {
         let text = String::deserialize(d)?;
         let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();
         let address = bytes.and_then(|bytes| bytes.try_into().ok()).map(Self);
-        address.ok_or_else(|| serde::de::Error::custom(format!("«{text}» is not an Ethernet address")))
+        address.ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not an Ethernet address")))
     }
 }
 
