@@ -12,6 +12,7 @@ use std::{
 use super::screen::{RecordControl, RecordState};
 use crate::{
     event::{Body, Event, Told},
+    model::grouped,
     record::{Header, Preamble, RecordError, Recorder},
 };
 
@@ -56,7 +57,9 @@ impl Tape {
         if let Some(running) = self.running.take() {
             let file = running.file;
             return Some(match running.recorder.finish() {
-                Ok(summary) => Ok(format!("recorded {} events to {file}: ovscope replay {file}", summary.events)),
+                Ok(summary) => {
+                    Ok(format!("recorded {} events to {file}: ovscope replay {file}", grouped(summary.events)))
+                }
                 Err(error) => Err(error.to_string()),
             });
         }
@@ -84,7 +87,7 @@ impl Tape {
                 let _ = failure.send(error.to_string());
             }
         });
-        format!("recorded {} events to {file}", progress.events)
+        format!("recorded {} events to {file}", grouped(progress.events))
     }
 }
 
