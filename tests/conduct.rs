@@ -134,7 +134,10 @@ fn a_replay_says_how_to_go_in_as_well_as_how_to_go_in_time() {
     let mut state = State::new(mode, Theme::default(), false).with(None, Some(playback), None);
     state.take(FromSource::Events(events));
     state.take(FromSource::Ended(Ok(())));
-    for (keys, hints) in [("1", " Enter open  v verdicts  [ -1 s  ] +1 s"), ("4\n", " Esc back  [ -1 s  ] +1 s")] {
+    for (keys, hints) in [
+        ("1", " Enter open  v verdicts  Space pause  [ -1 s  ] +1 s"),
+        ("4\n", " Esc back  Space pause  [ -1 s  ] +1 s"),
+    ] {
         press(&mut state, keys);
         let shown = text(&mut state, 80, 24);
         assert!(shown.lines().last().is_some_and(|line| line.starts_with(hints)), "{shown}");

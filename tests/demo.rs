@@ -27,7 +27,7 @@ fn the_demo_shows_a_storm_its_flows_and_its_packets_and_leaves_the_terminal_whol
         screen.press("\r");
         screen.wait_for("flow_lookup");
         screen.press("?");
-        screen.wait_for("leave");
+        screen.wait_for("the next view");
         screen.press("q");
         let (_, status) = screen.ended();
         assert!(status.success(), "{status:?}");

@@ -30,11 +30,11 @@ const EXPECTED: &[Expected] = &[
     ("field_explosion", Some(Cause::FieldExplosion), "every new udp_src makes a flow", &[]),
     ("flow_limit", Some(Cause::FlowLimit), "the flow limit of 300 is reached", &[Cause::FieldExplosion]),
     ("emergency_kill", Some(Cause::EmergencyKill), "all flows were killed", &[Cause::FieldExplosion]),
-    ("slow_revalidator", Some(Cause::SlowRevalidator), "to go through 2000 flows", &[]),
+    ("slow_revalidator", Some(Cause::SlowRevalidator), "to go through 2 000 flows", &[]),
     ("netlink_overflow", Some(Cause::NetlinkOverflow), "100 % from p1_l", &[]),
     ("daemon_gone", Some(Cause::DaemonGone), "upcalls/s are lost", &[]),
     ("daemon_stalled", Some(Cause::DaemonStalled), "upcalls/s wait for it", &[]),
-    ("handler_starved", Some(Cause::HandlerStarved), "does not get a CPU", &[]),
+    ("handler_starved", Some(Cause::HandlerStarved), "lacks CPU", &[]),
     ("handler_imbalance", Some(Cause::HandlerImbalance), "has nearly all upcalls", &[]),
     ("tuple_space", Some(Cause::TupleSpace), "masks until it finds its flow", &[]),
     ("mac_flapping", Some(Cause::MacFlapping), "02:00:00:00:00:01 moves between p1_l and p3_l", &[]),
@@ -48,8 +48,8 @@ const EXPECTED: &[Expected] = &[
     ("openflow_churn", Some(Cause::OpenflowChurn), "OpenFlow rules change all the time", &[]),
     ("short_connections", Some(Cause::ShortConnections), "new to connection tracking", &[Cause::FieldExplosion]),
     ("too_big", Some(Cause::TooBig), "from p1_l are too big", &[]),
-    ("fragments", Some(Cause::Fragments), "were put together of fragments, most from p1_l", &[]),
-    ("fragments_dropped", Some(Cause::Fragments), "cannot be cut again", &[]),
+    ("fragments", Some(Cause::Fragments), "were reassembled from fragments, most from p1_l", &[]),
+    ("fragments_dropped", Some(Cause::Fragments), "cannot be fragmented again", &[]),
 ];
 
 /// Causes that name nobody: what they say is of the daemon as a whole, or of rules that come and go.

@@ -120,7 +120,7 @@ fn a_filter_shows_its_rows_as_it_is_written_and_says_what_it_hides() {
     insta::assert_snapshot!("packets_filtered_80x24", dump(&mut state, 80, 24));
     press(&mut state, "/x");
     let shown = text(&mut state, 80, 24);
-    assert!(shown.contains("no row has «p7_l udx»: Esc shows all"), "{shown}");
+    assert!(shown.contains("no row has 'p7_l udx': Esc shows all"), "{shown}");
     press(&mut state, "\n");
     assert!(!text(&mut state, 80, 24).contains("Enter"), "there is nothing to open");
     press(&mut state, "\u{1b}");

@@ -11,9 +11,9 @@ use crate::ui::{HelpLine, View};
 pub enum Action {
     /// Show this view.
     Show(View),
-    /// Show the view to the right.
+    /// Look at the next view.
     NextView,
-    /// Show the view to the left.
+    /// Look at the previous view.
     PreviousView,
     /// One row up.
     Up,
@@ -163,6 +163,8 @@ pub struct Scene {
     pub back: bool,
     /// Marks can be made.
     pub markable: bool,
+    /// The screen or the replay is held: that alone changes no key, but its word.
+    pub held: bool,
 }
 
 impl Place {
@@ -191,8 +193,8 @@ impl Place {
         match self {
             Self::Everywhere => "everywhere",
             Self::Rows => "in lists and long text",
-            Self::Openable => "on what opens",
-            Self::Opened => "in what is open",
+            Self::Openable => "on what can be opened",
+            Self::Opened => "in what was opened",
             Self::Filterable => "in lists",
             Self::Related => "on a flow, an upcall or a packet",
             Self::Traffic => "on an upcall or a packet",
@@ -201,8 +203,8 @@ impl Place {
             Self::Sortable => "in tables",
             Self::Recordable => "on a live datapath",
             Self::Replay => "in a replay, and looking back",
-            Self::Back => "in time: a replay's, or the last minutes of a live session",
-            Self::Markable => "where marks are kept",
+            Self::Back => "in a replay, and in the last minutes of a live session",
+            Self::Markable => "where marks can be made",
         }
     }
 
@@ -267,48 +269,48 @@ pub const ACTIONS: &[Entry] = {
         entry(A::Show(View::Handlers), "handlers", "", &[char('5')], P::Everywhere, "Handlers: the daemon's threads that take upcalls"),
         entry(A::Show(View::Ports), "ports", "", &[char('6')], P::Everywhere, "Ports: which of them send upcalls"),
         entry(A::Show(View::Probes), "probes", "", &[char('7')], P::Everywhere, "Probes: what is attached, what it costs, what is lost"),
-        entry(A::NextView, "next-view", "view", &[key(K::Tab)], P::Everywhere, "the view to the right"),
-        entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the view to the left"),
+        entry(A::NextView, "next-view", "view", &[key(K::Tab)], P::Everywhere, "the next view"),
+        entry(A::PreviousView, "previous-view", "", &[key(K::BackTab)], P::Everywhere, "the previous view"),
         entry(A::Open, "open", "open", &[key(K::Enter), key(K::Right), char('l')], P::Openable, "open what is selected, or go to it"),
         entry(A::Close, "close", "back", &[key(K::Esc), key(K::Left), char('h')], P::Opened, "back to where it was opened"),
-        entry(A::Verdicts, "verdicts", "verdicts", &[char('v')], P::Storm, "all verdicts, now and before, with what they rest on; and back"),
-        entry(A::Latency, "latency", "map", &[char('z')], P::Storm, "the map of latency in the whole view, and back"),
-        entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "to its packet: of a flow the last one"),
-        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Traffic, "to its flow: the one it put or hit"),
-        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "to the handler that received it: of a flow its last packet"),
-        entry(A::Hex, "hex", "hex", &[char('x')], P::Packet, "its first bytes in hex, or not"),
+        entry(A::Verdicts, "verdicts", "verdicts", &[char('v')], P::Storm, "all verdicts, current and past, with their evidence; and back"),
+        entry(A::Latency, "latency", "map", &[char('z')], P::Storm, "the latency map over the whole view; and back"),
+        entry(A::GoPacket, "packet-of", "", &[char('P')], P::Related, "go to its packet (of a flow: the last one)"),
+        entry(A::GoFlow, "flow-of", "flow", &[char('F')], P::Traffic, "go to its flow, the one it put or hit"),
+        entry(A::GoHandler, "handler-of", "handler", &[char('H')], P::Related, "go to the handler that received it (of a flow: its last packet)"),
+        entry(A::Hex, "hex", "hex", &[char('x')], P::Packet, "show or hide its first bytes in hex"),
         entry(A::Up, "up", "", &[key(K::Up), char('k')], P::Rows, "one row up"),
         entry(A::Down, "down", "", &[key(K::Down), char('j')], P::Rows, "one row down"),
-        entry(A::PageUp, "page-up", "", &[key(K::PageUp)], P::Rows, "a screenful up"),
-        entry(A::PageDown, "page-down", "", &[key(K::PageDown)], P::Rows, "a screenful down"),
+        entry(A::PageUp, "page-up", "", &[key(K::PageUp)], P::Rows, "one page up"),
+        entry(A::PageDown, "page-down", "", &[key(K::PageDown)], P::Rows, "one page down"),
         entry(A::First, "first", "", &[char('g'), key(K::Home)], P::Rows, "to the first row, and stay with it"),
         entry(A::Last, "last", "", &[char('G'), key(K::End)], P::Rows, "to the last row"),
         entry(A::Filter, "filter", "filter", &[char('/')], P::Filterable, "show only rows that have these words, or =field; Esc shows all"),
-        entry(A::Trace, "trace", "trace", &[char('t')], P::Related, "ofproto/trace: the OpenFlow rules that it would meet now"),
+        entry(A::Trace, "trace", "trace", &[char('t')], P::Related, "ofproto/trace: the OpenFlow rules it would meet now"),
         entry(A::Sort, "sort", "sort", &[char('s')], P::Sortable, "sort by the next column"),
-        entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "sort the other way round"),
-        entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "hold the screen; reading and recording go on"),
-        entry(A::Record, "record", "record", &[char('R')], P::Recordable, "begin a recording, or end it"),
-        entry(A::Save, "save", "save", &[char('w')], P::Recordable, "save the last minutes, as far as they are kept, to a file"),
+        entry(A::Reverse, "reverse", "", &[char('S')], P::Sortable, "reverse the order"),
+        entry(A::Pause, "pause", "pause", &[char(' ')], P::Everywhere, "pause the screen; tracing and recording go on"),
+        entry(A::Record, "record", "record", &[char('R')], P::Recordable, "start a recording, or end it"),
+        entry(A::Save, "save", "save", &[char('w')], P::Recordable, "save the last minutes to a file, as far as they are kept"),
         entry(A::Mark, "mark", "mark", &[char('m')], P::Markable, "mark the moment that is shown, with a note"),
         entry(A::StepBack, "step-back", "-1 s", &[char('[')], P::Back, "1 second back"),
         entry(A::JumpBack, "jump-back", "-1 min", &[char('{')], P::Back, "1 minute back"),
-        entry(A::GoTo, "go-to", "time", &[char('T')], P::Back, "to a time of day, or so far from here"),
-        entry(A::StepOn, "step-on", "+1 s", &[char(']')], P::Replay, "1 second on; looking back, at the end back to now"),
-        entry(A::JumpOn, "jump-on", "+1 min", &[char('}')], P::Replay, "1 minute on"),
-        entry(A::NextTrouble, "next-trouble", "trouble", &[char('a')], P::Replay, "on to where a storm, a loss or a failure begins next"),
-        entry(A::PreviousTrouble, "previous-trouble", "", &[char('A')], P::Replay, "back to where a storm, a loss or a failure began last"),
-        entry(A::NextUpcall, "next-upcall", "", &[char('u')], P::Replay, "on to the next upcall, and stand still"),
-        entry(A::NextEvent, "next-event", "", &[char('.')], P::Replay, "on to the next event, and stand still"),
-        entry(A::NextMark, "next-mark", "", &[char(')')], P::Replay, "on to the next mark"),
+        entry(A::GoTo, "go-to", "time", &[char('T')], P::Back, "go to a time of day (14:02:11), or so far from here (+30s)"),
+        entry(A::StepOn, "step-on", "+1 s", &[char(']')], P::Replay, "1 second forward; when looking back, at the end to now"),
+        entry(A::JumpOn, "jump-on", "+1 min", &[char('}')], P::Replay, "1 minute forward"),
+        entry(A::NextTrouble, "next-trouble", "trouble", &[char('a')], P::Replay, "to where the next storm, loss or failure begins"),
+        entry(A::PreviousTrouble, "previous-trouble", "", &[char('A')], P::Replay, "back to where the last storm, loss or failure began"),
+        entry(A::NextUpcall, "next-upcall", "", &[char('u')], P::Replay, "to the next upcall, and pause there"),
+        entry(A::NextEvent, "next-event", "", &[char('.')], P::Replay, "to the next event, and pause there"),
+        entry(A::NextMark, "next-mark", "", &[char(')')], P::Replay, "to the next mark"),
         entry(A::PreviousMark, "previous-mark", "", &[char('(')], P::Replay, "back to the last mark"),
-        entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "at half the speed, down to 1/16"),
-        entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "at twice the speed, up to 64 times, then as fast as can be"),
-        entry(A::Copy, "copy", "", &[char('y')], P::Everywhere, "copy what is selected, as text, by way of the terminal (OSC 52)"),
+        entry(A::Slower, "slower", "slower", &[char('<')], P::Replay, "half the speed, down to 1/16"),
+        entry(A::Faster, "faster", "faster", &[char('>')], P::Replay, "twice the speed, up to 64 times, then as fast as possible"),
+        entry(A::Copy, "copy", "", &[char('y')], P::Everywhere, "copy what is selected as text, through the terminal (OSC 52)"),
         entry(A::Palette, "actions", "all", &[char(':')], P::Everywhere, "every action by its name"),
         entry(A::Help, "help", "help", &[char('?')], P::Everywhere, "what the keys do"),
-        entry(A::Suspend, "suspend", "", &[ctrl('z')], P::Everywhere, "to the shell, until it says fg"),
-        entry(A::Quit, "quit", "quit", &[char('q'), ctrl('c')], P::Everywhere, "leave"),
+        entry(A::Suspend, "suspend", "", &[ctrl('z')], P::Everywhere, "suspend to the shell; fg comes back"),
+        entry(A::Quit, "quit", "quit", &[char('q'), ctrl('c')], P::Everywhere, "quit"),
     ]
 };
 
@@ -318,15 +320,20 @@ pub fn hints(keymap: &Keymap, scene: Scene) -> Vec<(String, &'static str)> {
     let rank = |entry: &Entry| match entry.action {
         _ if !scene.replay => 0,
         Action::Open | Action::Close | Action::Verdicts => 1,
-        Action::StepBack | Action::StepOn => 2,
-        Action::NextTrouble => 3,
-        _ if matches!(entry.place, Place::Back | Place::Replay) => 4,
-        _ => 5,
+        Action::Pause => 2,
+        Action::StepBack | Action::StepOn => 3,
+        Action::NextTrouble => 4,
+        _ if matches!(entry.place, Place::Back | Place::Replay) => 5,
+        _ => 6,
     };
     let mut shown: Vec<_> =
         keymap.iter().filter(|(entry, _)| !entry.hint.is_empty() && entry.place.is_in(scene)).collect();
     shown.sort_by_key(|(entry, _)| rank(entry));
-    shown.into_iter().filter_map(|(entry, keys)| Some((keys.first()?.to_string(), entry.hint))).collect()
+    let word = |entry: &Entry| match entry.action {
+        Action::Pause if scene.held => "go on",
+        _ => entry.hint,
+    };
+    shown.into_iter().filter_map(|(entry, keys)| Some((keys.first()?.to_string(), word(entry)))).collect()
 }
 
 /// The help: for every place its title, and for every action there its keys and words.

@@ -49,9 +49,9 @@ pub struct Cli {
 pub enum Command {
     /// The screen, on this host's datapath (the default)
     Live(LiveArgs),
-    /// The screen, on a bundled recording of a real storm: no root, no Open vSwitch
+    /// The screen, on a bundled recording of a real storm: needs neither root nor Open vSwitch
     Demo(DemoArgs),
-    /// The screen, on a recording, also one of retis
+    /// The screen, on a recording, or on an event file of retis
     #[command(after_help = "Examples:\n  ovscope replay storm.mcap\n  ovscope replay retis.data\n  \
         ssh root@hypervisor ovscope record -o - | ovscope replay -")]
     Replay(ReplayArgs),
@@ -72,15 +72,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  ovscope report storm.mcap\n  \
         ovscope report storm.mcap --format markdown > ticket.md")]
     Report(ReportArgs),
-    /// What works on this host and what does not, and why, and what to do
+    /// What works on this host, what does not, why, and what to do
     Doctor(DoctorArgs),
-    /// Print a configuration file with all there is to set
+    /// Print a configuration file with every setting and its default
     #[command(after_help = "Example:\n  ovscope config > ~/.config/ovscope/config.toml")]
     Config,
-    /// Print a shell's completions
+    /// Print completions for a shell
     #[command(after_help = "Example:\n  ovscope completions bash > /etc/bash_completion.d/ovscope")]
     Completions {
-        /// For which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
     /// Print the manual page
@@ -91,31 +91,31 @@ pub enum Command {
 /// The options of the probes.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArgs {
-    /// Record one of N packets that are not upcalled (1/10 or 10); 0 records upcalled packets only, at less cost
+    /// Record one in N of the packets that are not upcalled (1/10 or 10); 0: upcalled packets only, which costs less
     #[arg(long, value_name = "1/N", default_value = "1", value_parser = parse_sample)]
     pub sample: u32,
-    /// Record packets with these bytes alone, in the syntax of pcap-filter(7): 'udp port 4789', 'vlan 5 and arp'
+    /// Record only packets that match, in the syntax of pcap-filter(7): 'udp port 4789', 'vlan 5 and arp'
     #[arg(short, long, value_name = "EXPR", value_parser = parse_filter, long_help = FILTER_HELP)]
     pub filter: Option<Bytes>,
-    /// Record what has these fields alone: 'cmd = miss and len > 1000' (--help names all)
+    /// Record only packets with these fields: 'cmd = miss and len > 1000' (--help lists the fields)
     #[arg(long = "where", value_name = "EXPR", value_parser = parse_where, long_help = WHERE_HELP)]
     pub fields: Option<Where>,
-    /// Record one datapath's packets and upcalls alone, by its name or number
+    /// Record only this datapath's packets and upcalls, by its name or number
     #[arg(long, value_name = "NAME")]
     pub datapath: Option<String>,
-    /// Bytes kept of each recorded packet
+    /// Keep this many bytes of each recorded packet
     #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=i64::from(SNAPLEN_MAX)))]
     pub snaplen: u32,
-    /// Events a second at most; what is left out is counted, and all counters stay exact
+    /// At most this many events a second; what is left out is counted, and all counters stay exact
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub event_budget: u64,
-    /// The buffer between kernel and program, in bytes with k, M or G; a power of two
+    /// Size of the buffer between kernel and program, with k, M or G; a power of two
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_buffer)]
     pub ring: Buffer,
     /// Follow upcalls to the daemon's threads and back
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub track: Track,
-    /// What the probes are attached with: the best that works for each, or only fentry, or only kprobes
+    /// How to attach the probes: each with the best that works, or all with fentry, or all with kprobes
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub attach: AttachName,
 }
@@ -123,10 +123,10 @@ pub struct ProbeArgs {
 /// The options of questions to the daemon.
 #[derive(Debug, Clone, Args)]
 pub struct DaemonArgs {
-    /// Where ovs-vswitchd has its control socket: a directory or the socket itself
+    /// Where the control socket of ovs-vswitchd is: its directory, or the socket itself
     #[arg(long, value_name = "PATH")]
     pub ovs_rundir: Option<PathBuf>,
-    /// Requests a second to ovs-vswitchd at most; 0: it is never asked
+    /// At most this many requests a second to ovs-vswitchd; 0: never ask it
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub rpc_rate: u32,
 }
@@ -218,7 +218,7 @@ pub struct DemoArgs {
 pub struct ReplayArgs {
     /// The recording; - reads a stream from standard input
     pub file: PathBuf,
-    /// Times as fast as it was
+    /// How many times as fast as it happened
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_speed)]
     pub speed: f64,
     #[command(flatten)]
@@ -229,13 +229,13 @@ pub struct ReplayArgs {
 /// `stat`.
 #[derive(Debug, Clone, Args)]
 pub struct StatArgs {
-    /// A line every so long
+    /// Time between lines
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
-    /// Stop after so many lines
+    /// Stop after this many lines
     #[arg(short, long, value_name = "N")]
     pub count: Option<u64>,
-    /// JSON, one object per line
+    /// Print JSON, one object per line
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -249,10 +249,10 @@ pub struct StatArgs {
 /// `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Where ovs-vswitchd has its control socket: a directory or the socket itself
+    /// Where the control socket of ovs-vswitchd is: its directory, or the socket itself
     #[arg(long, value_name = "PATH")]
     pub ovs_rundir: Option<PathBuf>,
 }
@@ -261,12 +261,12 @@ fn parse_sample(text: &str) -> Result<u32, String> {
     text.strip_prefix("1/")
         .unwrap_or(text)
         .parse()
-        .map_err(|_| format!("«{text}» is neither 1/N nor a number: try 1/10, or 0 for upcalled packets only"))
+        .map_err(|_| format!("'{text}' is neither 1/N nor a number: try 1/10, or 0 for upcalled packets only"))
 }
 
 /// A number and a unit: 500ms, 30s, 5m, 1h; seconds without a unit.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("«{text}» is no length of time: try 500ms, 30s, 5m or 1h");
+    let bad = || format!("'{text}' is no length of time: try 500ms, 30s, 5m or 1h");
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..at].parse().map_err(|_| bad())?;
     let unit = match &text[at..] {
@@ -283,7 +283,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_millis(250) {
-        return Err(format!("«{text}» is less than 250ms, and the counters are read every 250ms"));
+        return Err(format!("'{text}' is less than 250ms, and the counters are read every 250ms"));
     }
     Ok(interval)
 }
@@ -291,7 +291,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
     let speed = speed.filter(|speed| SPEEDS.contains(speed));
-    speed.ok_or_else(|| format!("«{text}» is no speed from {} to {}: try 0.5, 2 or 10", SPEEDS.start(), SPEEDS.end()))
+    speed.ok_or_else(|| format!("'{text}' is no speed from {} to {}: try 0.5, 2 or 10", SPEEDS.start(), SPEEDS.end()))
 }
 
 #[cfg(test)]

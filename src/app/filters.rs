@@ -45,35 +45,36 @@ impl fmt::Display for Buffer {
 }
 
 /// `-f`'s.
-pub const FILTER_HELP: &str = "Record packets with these bytes alone, in the syntax of pcap-filter(7).
+pub const FILTER_HELP: &str = "Record only packets that match, in the syntax of pcap-filter(7).
 
-A packet's first 256 bytes are judged once, where it is first seen, as it would be on the wire: with its VLAN tag, before \
-any encapsulation or translation by this host. What is left out is counted, and all counters stay those of all packets. \
+A packet's first 256 bytes are matched once, where it is first seen, as it would be on the wire: with its VLAN tag, before \
+any encapsulation or translation by this host. What is left out is counted, and counters are still of all packets. \
 Needs libpcap on this host.
 
 Examples: -f 'udp port 4789'   -f 'vlan 5 and host 10.0.0.1'   -f 'arp or icmp6'";
 
 /// `--where`'s.
-pub const WHERE_HELP: &str = "Record what has these fields alone. Comparisons: = != < <= > >=, in {a,b}; joined by and, or, not, ( ).
+pub const WHERE_HELP: &str = "Record only packets with these fields. Comparisons: = != < <= > >=, in {a,b}; joined by and, or, not, ( ).
 
 At a lookup that hit, and at an upcall:
   in_port     the port it came in by, a number or a name
   dp          the datapath, a number or a name
-  ufid        the flow that it hit last
+  ufid        the flow it hit last
   recirc_id   0 on the first pass
-  cpu, comm   the CPU, and the thread that it was at
+  cpu, comm   the CPU, and the thread that ran there
   len         bytes
-At an upcall alone:
+At an upcall only:
   cmd         miss or action
   portid      the netlink port it is sent to
 At a drop, wherever on this host, of a packet that came through Open vSwitch:
   reason      why, as this kernel calls it: NO_SOCKET, OVS_DROP_METER (since Linux 6.6), or its number
-The fields of a lookup are then those of its last one, as far as they are known. Of the way before a drop the first 20 \
-steps are told, of an action its first 8 bytes of arguments, and of a packet that went up what follows its re-injection.
+The fields of a lookup are then those of its last one, as far as they are known. Of the way to a drop the first 20 steps \
+are recorded, of an action the first 8 bytes of its arguments, and of a packet that was upcalled what follows its \
+re-injection.
 
-A packet is recorded from the first place on where all of it holds, with its way before. A comparison with a field that is \
-not known at a place does not hold there, not even under a not. What is left out is counted, and all counters stay those of \
-all packets.
+A packet is recorded from the first of these places where the whole expression is true, and with what came before. A \
+comparison with a field that is not known at a place is not true there, not even under a not. What is left out is counted, \
+and counters are still of all packets.
 
 Examples: --where 'in_port in {p1_l, 7} and len > 1000'   --where 'cmd = action'
 --where 'reason in {OVS_DROP_METER, NO_SOCKET}'
@@ -120,12 +121,12 @@ pub fn parse_where(text: &str) -> Result<Where, String> {
 
 /// Bytes, rounded up to a power of two, which the kernel wants.
 pub fn parse_buffer(text: &str) -> Result<Buffer, String> {
-    let Some(asked) = parse_bytes(text) else { return Err(format!("«{text}» is no size: try 16M")) };
+    let Some(asked) = parse_bytes(text) else { return Err(format!("'{text}' is no size: try 16M")) };
     let size = asked.checked_next_power_of_two().and_then(|n| u32::try_from(n).ok());
     let size = size.filter(|size| BUFFER_RANGE.contains(size));
     size.map(|bytes| Buffer { bytes, rounded: u64::from(bytes) != asked }).ok_or_else(|| {
         let (least, most) = (BUFFER_RANGE.start() >> 10, BUFFER_RANGE.end() >> 30);
-        format!("«{text}» is not between {least}k and {most}G")
+        format!("'{text}' is not between {least}k and {most}G")
     })
 }
 

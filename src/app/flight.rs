@@ -28,25 +28,25 @@ use crate::{
 /// The options of the flight recorder.
 #[derive(Debug, Clone, Args)]
 pub struct FlightArgs {
-    /// Memory that the last minutes are kept in, to look back on and to save, in bytes with k, M or G; 0: nothing is kept
+    /// Memory for the last minutes, to look back on and to save, with k, M or G; 0: keep nothing
     #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = parse_memory)]
     pub buffer: usize,
-    /// Save them by itself when this begins to hold: 'lost>0', 'upcalls>5000/s', 'whole.p99>20ms' (--help names all)
+    /// Save the last minutes when this becomes true: 'lost>0', 'upcalls>5000/s', 'whole.p99>20ms' (--help lists all)
     #[arg(long, value_name = "EXPR", long_help = TRIGGER_HELP)]
     pub trigger: Vec<Trigger>,
-    /// With so much after it
+    /// How much of what follows to save as well
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub trigger_after: Duration,
-    /// At most so many times
+    /// Save at most this many times
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trigger_max: u32,
 }
 
 fn parse_memory(text: &str) -> Result<usize, String> {
-    let bytes = parse_bytes(text).ok_or_else(|| format!("«{text}» is no size: try 128M"))?;
-    let bytes = usize::try_from(bytes).map_err(|_| format!("«{text}» is more than there can be"))?;
+    let bytes = parse_bytes(text).ok_or_else(|| format!("'{text}' is no size: try 128M"))?;
+    let bytes = usize::try_from(bytes).map_err(|_| format!("'{text}' is more than there can be"))?;
     if bytes != 0 && bytes < FLIGHT_MIN {
-        return Err(format!("«{text}» holds nothing worth looking at: at least {}M, or 0 for none", FLIGHT_MIN >> 20));
+        return Err(format!("'{text}' holds nothing worth looking at: at least {}M, or 0 for none", FLIGHT_MIN >> 20));
     }
     Ok(bytes)
 }

@@ -102,19 +102,19 @@ impl FromStr for Key {
                 (Some('m' | 'j'), None) => Err(same(text, "Enter")),
                 (Some('h'), None) => Err(same(text, "Backspace")),
                 (Some(c @ 'a'..='z'), None) => Ok(ctrl(c)),
-                _ => Err(format!("«{text}» is no key: Ctrl goes with a letter, as in Ctrl-L")),
+                _ => Err(format!("'{text}' is no key: Ctrl goes with a letter, as in Ctrl-L")),
             };
         }
         if let Some(number) = strip("F").and_then(|n| n.parse().ok()).filter(|n| (1..=12).contains(n)) {
             return Ok(key(KeyCode::F(number)));
         }
         let all: Vec<&str> = NAMED.iter().map(|(_, name, _)| *name).collect();
-        Err(format!("«{text}» is no key: one character, Ctrl-L and such, F1 to F12, {}", all.join(", ")))
+        Err(format!("'{text}' is no key: one character, Ctrl-L and such, F1 to F12, {}", all.join(", ")))
     }
 }
 
 fn same(text: &str, other: &str) -> String {
-    format!("«{text}» cannot be told from {other}: terminals send the same for both")
+    format!("'{text}' cannot be told from {other}: terminals send the same for both")
 }
 
 /// Which keys do what: as in the table of actions, or as the user has set it.

@@ -98,7 +98,7 @@ pub async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
 
 /// `ovscope replay`.
 pub async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
-    need_terminal("to read a recording without one: ovscope export FILE")?;
+    need_terminal("to read a recording without one: ovscope report FILE, or ovscope export FILE")?;
     let reader = export::open(&args.file)?;
     let again = if reader.can_seek() { Some(export::open(&args.file)?) } else { None };
     let options = replay::Options { speed: args.speed, ..replay::Options::default() };

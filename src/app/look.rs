@@ -18,28 +18,28 @@ pub struct ConfigArgs {
 /// `--config`'s.
 const CONFIG_HELP: &str = "The configuration file: defaults of options, and keys. Options that are given go before it.
 
-Without this it is $XDG_CONFIG_HOME/ovscope/config.toml, or ~/.config/ovscope/config.toml, if there is one that belongs to \
-who runs ovscope (or to root) and that nobody else may write. So under sudo it is root's own, and a user's must be named: \
+By default it is $XDG_CONFIG_HOME/ovscope/config.toml, or ~/.config/ovscope/config.toml, if that belongs to the user who \
+runs ovscope (or to root) and nobody else may write to it. So under sudo it is root's own, and a user's must be named: \
 sudo ovscope --config ~/.config/ovscope/config.toml. With --config /dev/null there is none.
 
-ovscope config prints one with all there is to set, and the defaults.";
+ovscope config prints one with every setting and its default.";
 
 /// How the screen looks.
 #[derive(Debug, Clone, Args)]
 pub struct LookArgs {
-    /// Colours
+    /// Colour theme
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub theme: ThemeName,
     /// How many colours the terminal has
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub colours: ColoursName,
-    /// Draw with ASCII characters only, as is done in any case where the locale is not UTF-8
+    /// Draw with ASCII characters only, as happens anyway where the locale is not UTF-8
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_possible_values = true)]
     pub ascii: bool,
-    /// Take the mouse: the wheel scrolls, a click selects a row or a view. Terminals then select text with Shift held
+    /// Use the mouse: the wheel scrolls, a click selects a row or a view. To select text, hold Shift
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_possible_values = true)]
     pub mouse: bool,
-    /// Frames a second at most for what happens by itself; what a key does shows at once
+    /// Redraw at most this often a second; what a key does shows at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub fps: u32,
     #[command(flatten)]

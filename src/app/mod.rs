@@ -41,7 +41,7 @@ pub mod trigger;
 mod ways;
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
@@ -78,9 +78,19 @@ async fn obey(command: Command) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Says something on standard error. Fails silently where that is a terminal that is gone.
+/// Says something on standard error, on a terminal in lines of whole words. Where that is a terminal that is gone, nobody is
+/// there to hear it.
 pub fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "ovscope: {words}");
+    let columns = crossterm::terminal::size().ok().filter(|(columns, _)| *columns >= 40 && io::stderr().is_terminal());
+    let words = format!("ovscope: {words}");
+    let words = match columns {
+        // What has lines of its own may point at something in them.
+        Some((columns, _)) if !words.contains('\n') => {
+            crate::ui::text::wrap(&words, usize::from(columns).min(100)).join("\n")
+        }
+        _ => words,
+    };
+    let _ = writeln!(io::stderr(), "{words}");
 }
 
 /// A reader that closes the output early is no error.

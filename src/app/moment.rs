@@ -9,7 +9,7 @@ const SECOND: i128 = 1_000_000_000;
 /// The moment that `text` means: `14:02`, `14:02:11`, `14:02:11.25` on the host's clock, on the day that is nearest to
 /// what lies in `span`, or `+30s`, `-5m` from `now`.
 pub fn parse(text: &str, now: Nanos, span: (Nanos, Nanos), clock: Option<Clock>) -> Result<Nanos, String> {
-    let bad = || format!("«{text}» is no moment: try 14:02:11, +30s or -5m");
+    let bad = || format!("'{text}' is no moment: try 14:02:11, +30s or -5m");
     if let Some(ahead) = text.strip_prefix('+') {
         return Ok(now.saturating_add(nanos(ahead).ok_or_else(bad)?));
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::{Query, Told},
-    model::{Flow, FlowKey, FlowSort, Limits, Model},
+    model::{Flow, FlowKey, FlowSort, Limits, Model, grouped},
     ovs_rpc::{Ask, AskTrace},
     probes,
     record::{Files, Header, Preamble, Progress, RecordError, Recorder, Stream, Summary},
@@ -197,7 +197,7 @@ fn told(name: &Name, summary: &Summary, progress: &Progress) -> String {
         (files, deleted) => format!(" and {} more files, of which the first {deleted} are deleted", files - 1),
     };
     let megabytes = summary.bytes as f64 / 1e6;
-    format!("recorded {} events of {seconds:.1} s in {megabytes:.1} MB to {name}{row}; {lost}", summary.events)
+    format!("recorded {} events of {seconds:.1} s in {megabytes:.1} MB to {name}{row}; {lost}", grouped(summary.events))
 }
 
 /// Asks the daemon about the busiest flows while they are there, so that a replay can show what it said.

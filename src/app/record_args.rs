@@ -13,26 +13,26 @@ use crate::record::{FILE_MIN, Files};
 /// `record`.
 #[derive(Debug, Clone, Args)]
 pub struct RecordArgs {
-    /// The file to make (it must not exist yet); - streams to standard output
+    /// The file to write (it must not exist yet); - streams to standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
-    /// Stop after so long: 30s, 5m, 1h
+    /// Stop after this time: 30s, 5m, 1h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Begin another file before one has more bytes than this (with k, M or G): FILE-0001.mcap, FILE-0002.mcap, …
+    /// Start a new file before one grows beyond this (with k, M or G): FILE-0001.mcap, FILE-0002.mcap, …
     #[arg(long, value_name = "SIZE", value_parser = parse_file_size)]
     pub max_size: Option<u64>,
-    /// Begin another file when one is so old
+    /// Start a new file when one is this old
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
     pub max_age: Option<Duration>,
-    /// Delete the oldest files of this recording so that all together have no more bytes than this
+    /// Delete the oldest files of this recording, so that all of them together stay below this
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_total: Option<u64>,
-    /// Ask the daemon about the busiest flows meanwhile, so many a second (two requests each), and in a storm for traces of
-    /// a few; 0: never
+    /// Ask the daemon about this many of the busiest flows a second (two requests each), and in a storm for traces of a few;
+    /// 0: never
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub ask: u32,
     #[command(flatten)]
@@ -74,14 +74,14 @@ impl RecordArgs {
 
 /// Bytes, with a unit of 1024, its square or its cube.
 fn parse_size(text: &str) -> Result<u64, String> {
-    parse_bytes(text).filter(|size| *size > 0).ok_or_else(|| format!("«{text}» is no size: try 100M or 2G"))
+    parse_bytes(text).filter(|size| *size > 0).ok_or_else(|| format!("'{text}' is no size: try 100M or 2G"))
 }
 
 fn parse_file_size(text: &str) -> Result<u64, String> {
     let size = parse_size(text)?;
     if size < FILE_MIN {
         return Err(format!(
-            "«{text}» is too little: each file begins with the state, so at least {}M",
+            "'{text}' is too little: each file begins with the state, so at least {}M",
             FILE_MIN >> 20
         ));
     }
@@ -91,7 +91,7 @@ fn parse_file_size(text: &str) -> Result<u64, String> {
 fn parse_age(text: &str) -> Result<Duration, String> {
     let age = parse_duration(text)?;
     if age < Duration::from_secs(1) {
-        return Err(format!("«{text}» is less than a second: try 10m or 1h"));
+        return Err(format!("'{text}' is less than a second: try 10m or 1h"));
     }
     Ok(age)
 }

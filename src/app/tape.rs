@@ -10,6 +10,7 @@ use std::{
 use super::screen::{RecordControl, RecordState};
 use crate::{
     event::{Body, Event, Told},
+    model::grouped,
     record::{Header, Preamble, RecordError, Recorder, Summary},
 };
 
@@ -59,7 +60,9 @@ impl Tape {
         let mut told: Vec<_> = self.failed.drain(..).map(Err).collect();
         if let Some(Running { recorder, file, .. }) = self.running.take() {
             told.push(match recorder.finish() {
-                Ok(summary) => Ok(format!("recorded {} events to {file}: ovscope replay {file}", summary.events)),
+                Ok(summary) => {
+                    Ok(format!("recorded {} events to {file}: ovscope replay {file}", grouped(summary.events)))
+                }
                 Err(error) => Err(error.to_string()),
             });
         }
@@ -90,7 +93,7 @@ impl Tape {
         let Running { recorder, file, .. } = running;
         let progress = recorder.progress();
         self.sealing.push(std::thread::spawn(move || recorder.finish()));
-        format!("recorded {} events to {file}", progress.events)
+        format!("recorded {} events to {file}", grouped(progress.events))
     }
 }
 

@@ -6,14 +6,16 @@ use super::cli::parse_duration;
 use crate::model::{Cause, Model, Percentiles, Rates, Stage, State, Window};
 
 /// `--trigger`'s.
-pub const TRIGGER_HELP: &str = "Save the last minutes by itself when this begins to hold, with --trigger-after of what follows. May \
-be given several times; each that begins to hold saves, --trigger-max times together.
+pub const TRIGGER_HELP: &str = "Save the last minutes when this becomes true, with --trigger-after of what follows. May be given \
+several times: each that becomes true saves, all together at most --trigger-max times.
 
-Per second, over the last two: lookups, hits, misses, upcalls, lost (upcalls), received, puts, puts_failed, execs, \
+What can be compared:
+
+Per second, over the last two seconds: lookups, hits, misses, upcalls, lost (upcalls), received, puts, puts_failed, execs, \
 execs_failed, dels
-A stage of the last ten seconds' upcalls, p50, p90, p99 or max: lookup, enqueue, queue_wait, translate, put, execute, whole
+A stage of the last ten seconds' upcalls, by its p50, p90, p99 or max: lookup, enqueue, queue_wait, translate, put, execute, whole
 What the screen's first line says, or worse: verdict=busy, verdict=storm, verdict=losing
-A verdict with a cause, by its name: verdict=flow-limit, verdict=field-explosion, … (docs/verdicts.md has them all)
+A verdict, by the name of its cause: verdict=flow-limit, verdict=field-explosion, … (docs/verdicts.md has them all)
 
 Examples: --trigger 'lost>0'   --trigger 'upcalls>5000/s'   --trigger 'queue_wait.p99>20ms'   --trigger verdict=flow-limit";
 
@@ -112,7 +114,7 @@ impl FromStr for Trigger {
     fn from_str(text: &str) -> Result<Self, String> {
         let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let Some(at) = compact.find(['>', '<', '=']) else {
-            return Err(format!("«{text}» compares nothing: try 'lost>0', 'upcalls>5000/s' or 'queue_wait.p99>20ms'"));
+            return Err(format!("'{text}' compares nothing: try 'lost>0', 'upcalls>5000/s' or 'queue_wait.p99>20ms'"));
         };
         let (name, sign, value) = (&compact[..at], &compact[at..=at], &compact[at + 1..]);
         let what = match (name, sign) {
@@ -122,11 +124,11 @@ impl FromStr for Trigger {
                 match (state, cause) {
                     (Some((_, state)), _) => What::Condition(*state),
                     (None, Some(cause)) => What::Verdict(*cause),
-                    (None, None) => return Err(format!("«{value}» is no verdict; there are: {}", verdicts())),
+                    (None, None) => return Err(format!("'{value}' is no verdict; there are: {}", verdicts())),
                 }
             }
             ("verdict", _) => return Err(format!("a verdict has no size: verdict={value}")),
-            (_, "=") => return Err(format!("«{name}» hardly ever equals anything: use > or <")),
+            (_, "=") => return Err(format!("'{name}' hardly ever equals anything: use > or <")),
             _ => figure(name, sign == ">", value)?,
         };
         Ok(Self { text: compact, what })
@@ -137,16 +139,16 @@ fn figure(name: &str, more: bool, value: &str) -> Result<What, String> {
     if let Some((name, of)) = RATES.iter().find(|(rate, _)| *rate == name) {
         let number = value.strip_suffix("/s").unwrap_or(value);
         let number = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-        let than = number.ok_or_else(|| format!("«{value}» is no number per second: try {name}>5000/s"))?;
+        let than = number.ok_or_else(|| format!("'{value}' is no number per second: try {name}>5000/s"))?;
         return Ok(What::Rate { of: *of, more, than });
     }
-    let unknown = || format!("«{name}» is nothing that is counted; there are: {}", names());
+    let unknown = || format!("'{name}' is nothing that is counted; there are: {}", names());
     let (stage, percentile) = name.split_once('.').ok_or_else(unknown)?;
     let (_, stage) = STAGES.into_iter().find(|(word, _)| *word == stage).ok_or_else(unknown)?;
     let (_, percentile) = PERCENTILES.into_iter().find(|(word, _)| *word == percentile).ok_or_else(|| {
-        format!("«{percentile}» is no percentile; there are: {}", PERCENTILES.map(|(word, _)| word).join(", "))
+        format!("'{percentile}' is no percentile; there are: {}", PERCENTILES.map(|(word, _)| word).join(", "))
     })?;
-    let than = nanos(value).ok_or_else(|| format!("«{value}» is no length of time: try {name}>20ms"))?;
+    let than = nanos(value).ok_or_else(|| format!("'{value}' is no length of time: try {name}>20ms"))?;
     Ok(What::Stage { stage, percentile, more, than })
 }
 
@@ -228,9 +230,9 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_name() {
         assert!(refused("upcalls").contains("compares nothing"));
-        assert!(refused("upcals>5").contains("«upcals»"));
-        assert!(refused("upcalls>many").contains("«many»"));
-        assert!(refused("upcalls>-1").contains("«-1»"));
+        assert!(refused("upcals>5").contains("'upcals'"));
+        assert!(refused("upcalls>many").contains("'many'"));
+        assert!(refused("upcalls>-1").contains("'-1'"));
         assert!(refused("upcalls=5").contains("> or <"));
         assert!(refused("queue_wait.p98>20ms").contains("p99"));
         assert!(refused("queue_wait.p99>20").contains("20ms"));

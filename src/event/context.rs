@@ -320,6 +320,9 @@ pub enum DaemonState {
     },
 }
 
+/// How [`DaemonAnswer::answer`] begins where a flow has no rules yet: that is usual for a new one, and nothing is wrong.
+pub const NO_RULES_YET: &str = "ovs-vswitchd has no rules";
+
 /// What was asked about a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -59,7 +59,7 @@ impl fmt::Display for Ufid {
 
 /// A string that is not a UFID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("«{0}» is not a UFID: 32 hex digits as 8-4-4-4-12, with or without «ufid:» before them")]
+#[error("'{0}' is not a UFID: 32 hex digits as 8-4-4-4-12, with or without 'ufid:' before them")]
 pub struct UfidError(String);
 
 impl FromStr for Ufid {

@@ -30,7 +30,7 @@ impl fmt::Display for MacAddr {
 
 /// Text that is not an Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("«{0}» is not an Ethernet address: six bytes in hex with colons between them")]
+#[error("'{0}' is not an Ethernet address: six bytes in hex with colons between them")]
 pub struct MacAddrError(String);
 
 impl FromStr for MacAddr {

@@ -26,7 +26,8 @@ pub use action::{
 };
 pub use context::{
     Bookmark, Capability, CapabilityState, Clock, Counters, DaemonAnswer, DaemonState, DaemonTrace, Datapath,
-    DpCounters, DpStats, ErrnoCounter, FlowCounter, Loss, Port, ProbeCost, Query, Session, UpcallCounter, task_name,
+    DpCounters, DpStats, ErrnoCounter, FlowCounter, Loss, NO_RULES_YET, Port, ProbeCost, Query, Session, UpcallCounter,
+    task_name,
 };
 pub use drop::{Drop, DropCounter, HandlerSched};
 pub use figures::{DaemonFigures, UdpifFigures};

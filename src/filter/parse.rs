@@ -82,7 +82,7 @@ impl Where {
         let expr = parser.any()?;
         match parser.peek() {
             Token::End => Ok(Self { text: text.to_owned(), expr }),
-            _ => Err(parser.wrong("expected «and», «or» or the end")),
+            _ => Err(parser.wrong("expected 'and', 'or' or the end")),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Parser {
         } else if self.take(&Token::Open) {
             let inner = self.any()?;
             if !self.take(&Token::Close) {
-                return Err(self.wrong("expected «and», «or» or the closing parenthesis"));
+                return Err(self.wrong("expected 'and', 'or' or the closing parenthesis"));
             }
             inner
         } else {
@@ -230,7 +230,7 @@ impl Parser {
         if refused || listed("in") {
             self.next += usize::from(refused);
             if !matches!(self.peek(), Token::Word(w, false) if w == "in") {
-                return Err(self.wrong("expected «in» after «not»"));
+                return Err(self.wrong("expected 'in' after 'not'"));
             }
             self.next += 1;
             let any = self.list(field)?;
@@ -278,7 +278,7 @@ impl Parser {
                 return Ok(one_or(any, Expr::Any));
             }
             if !self.take(&Token::Comma) {
-                return Err(self.wrong("expected «,» or «}»"));
+                return Err(self.wrong("expected ',' or '}'"));
             }
         }
     }

@@ -31,7 +31,7 @@ pub fn number(name: &str, reasons: &BTreeMap<u32, String>) -> Result<u32, String
     let why = if none_of_ovs {
         "openvswitch tells no reasons of its own on this kernel (Linux does since 6.6)".to_owned()
     } else {
-        format!("there is no reason «{plain}» on this kernel")
+        format!("there is no reason '{plain}' on this kernel")
     };
     let near = if none_of_ovs { Vec::new() } else { near(plain, reasons) };
     if !near.is_empty() {
@@ -88,11 +88,11 @@ mod tests {
             (0x3_0006, "OVS_DROP_RECURSION_LIMIT"),
         ]);
         let why = |name: &str| number(name, &known).expect_err("there is none");
-        assert_eq!(why("NO_SOKET"), "there is no reason «NO_SOKET» on this kernel; near it: NO_SOCKET");
-        assert_eq!(why("meter"), "there is no reason «METER» on this kernel; near it: OVS_DROP_METER");
+        assert_eq!(why("NO_SOKET"), "there is no reason 'NO_SOKET' on this kernel; near it: NO_SOCKET");
+        assert_eq!(why("meter"), "there is no reason 'METER' on this kernel; near it: OVS_DROP_METER");
         assert_eq!(
             why("QQQ"),
-            "there is no reason «QQQ» on this kernel; there are: OVS_DROP_METER, OVS_DROP_RECURSION_LIMIT, \
+            "there is no reason 'QQQ' on this kernel; there are: OVS_DROP_METER, OVS_DROP_RECURSION_LIMIT, \
              NOT_SPECIFIED, NO_SOCKET"
         );
     }

@@ -80,7 +80,7 @@ pub fn datapath(name: &str, datapaths: &[Datapath]) -> Result<DpIfindex, String>
         .map(|d| d.dp)
         .ok_or_else(|| {
             let known = datapaths.iter().map(|d| format!("{} ({})", d.name, d.dp.0));
-            format!("there is no datapath «{name}»{}", there_are(known))
+            format!("there is no datapath '{name}'{}", there_are(known))
         })
 }
 
@@ -150,7 +150,7 @@ fn ports(name: &str, datapaths: &[Datapath]) -> Result<Condition, String> {
         })
         .collect();
     if found.is_empty() {
-        return Err(format!("there is no port «{name}»{}", there_are(all().map(|(_, port)| port.name.clone()))));
+        return Err(format!("there is no port '{name}'{}", there_are(all().map(|(_, port)| port.name.clone()))));
     }
     Ok(Condition::Any(found))
 }
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(datapath(name, &datapaths()), Ok(DpIfindex(number)), "{name}");
         }
         let why = datapath("br9", &datapaths()).expect_err("there is none");
-        assert_eq!(why, "there is no datapath «br9»; there are: ovs-system (7), 7 (9)");
+        assert_eq!(why, "there is no datapath 'br9'; there are: ovs-system (7), 7 (9)");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(read("in_port < 5"), Ok(test(Field::InPort, Op::Lt, vec![5])));
         let wrong = read("cpu = 0 and in_port = p2").expect_err("there is none");
         assert_eq!((wrong.at, wrong.len), (22, 2));
-        assert_eq!(wrong.why, "there is no port «p2»; there are: ovs-system, p1_l");
+        assert_eq!(wrong.why, "there is no port 'p2'; there are: ovs-system, p1_l");
     }
 
     #[test]

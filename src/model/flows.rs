@@ -204,7 +204,10 @@ impl Flows {
         let kept = self.by_key.values().enumerate().filter(|(_, flow)| keep(flow));
         let ranked = kept.map(|(at, flow)| {
             let rank = flow.rank(sort, now);
-            (if descending { !rank } else { rank }, flow.serial, at)
+            // Of those that nobody hits now the deleted ones come last: in a storm they are most.
+            let gone = sort == FlowSort::HitRate && flow.deleted.is_some();
+            let tie = u64::from(gone) << 63 | flow.serial;
+            (if descending { !rank } else { rank }, tie, at)
         });
         FlowOrder { flows: self, order: ranked.collect() }
     }
@@ -215,7 +218,7 @@ impl Flows {
 #[derive(Debug)]
 pub struct FlowOrder<'a> {
     flows: &'a Flows,
-    /// Rank, serial and place in the map.
+    /// Rank, serial behind whether it is deleted, and place in the map.
     order: Vec<(u64, u64, usize)>,
 }
 

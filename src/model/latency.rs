@@ -44,7 +44,8 @@ pub const HEAT_SECONDS: usize = 120;
 /// One second of the heat map: how many upcalls took the whole way in about so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeatColumn {
-    /// The monotonic second, `ts / 1_000_000_000`, in which they were done.
+    /// The monotonic second, `ts / 1_000_000_000`, in which they were done. What the kernel side counted in two of them and
+    /// was read once is half in each.
     pub second: u64,
     /// Counts. Bucket 0 is below 1 µs, bucket 22 from 10 s on; between them three to a decade: see [`heat_bound`].
     pub counts: [u32; HEAT_BUCKETS],
@@ -58,6 +59,9 @@ pub fn heat_bound(bucket: usize) -> u64 {
         Some(step) => DECADE[step % 3] * 10u64.pow((step / 3) as u32),
     }
 }
+
+/// The kernel side's counts are read about so often, and not seldomer.
+const READ_EVERY: Nanos = SECOND + SECOND / 4;
 
 /// The longest time that is told apart: 100 s.
 const LONGEST: u64 = 100 * SECOND;
@@ -151,6 +155,8 @@ pub struct Latency {
     stages: Vec<StageTimes>,
     /// What the kernel side counted, from its first reading on.
     counted: Option<Counted>,
+    /// When that was read last.
+    read: Nanos,
     /// By second modulo their number.
     heat: Vec<HeatColumn>,
     /// The first second that has any.
@@ -162,7 +168,7 @@ impl Latency {
     pub fn new() -> Self {
         let stages = Stage::ALL.iter().map(|_| StageTimes::new()).collect();
         let column = HeatColumn { second: 0, counts: [0; HEAT_BUCKETS] };
-        Self { stages, counted: None, heat: vec![column; HEAT_SECONDS], first: None, now: 0 }
+        Self { stages, counted: None, read: 0, heat: vec![column; HEAT_SECONDS], first: None, now: 0 }
     }
 
     /// A stage took so long, and was over at `ts`.
@@ -204,16 +210,31 @@ impl Latency {
         });
         // What is read now was counted in the second before.
         let second = ts.saturating_sub(SECOND / 2) / SECOND;
+        let seconds = self.seconds_until(ts);
         self.advance(second);
         for counter in stages {
             counted.apply(counter, (!first).then_some(second), |bucket, grown| {
                 if counter.stage == Stage::Whole {
                     let (from, to) = bucket_bounds(bucket);
-                    self.heat_up(second, from + (to.min(LONGEST).saturating_sub(from)) / 2, grown);
+                    let took = from + (to.min(LONGEST).saturating_sub(from)) / 2;
+                    let each = grown / seconds;
+                    (1..seconds).filter(|_| each > 0).for_each(|back| self.heat_up(second - back, took, each));
+                    self.heat_up(second, took, grown - each * (seconds - 1));
                 }
             });
         }
+        self.read = ts;
         self.counted = Some(counted);
+    }
+
+    /// How many seconds a reading is of, 1 or 2: those whose middle lies between it and the one before. Readings are a bit
+    /// more than a second apart, so that now and then one is of two; all of it in one of them would leave a hole in
+    /// the map where there was none in the traffic.
+    fn seconds_until(&self, ts: Nanos) -> u64 {
+        // A reading of nothing is not told.
+        let from = self.read.max(ts.saturating_sub(READ_EVERY));
+        let middles = |until: Nanos| until.saturating_add(SECOND / 2) / SECOND;
+        middles(ts).saturating_sub(middles(from)).max(1)
     }
 
     /// Whether percentiles and heat map are of all upcalls, as the kernel side counted them.
@@ -314,5 +335,28 @@ mod tests {
         latency.advance(1_000_000);
         assert_eq!(latency.heat().len(), HEAT_SECONDS);
         assert!(latency.heat().iter().all(|c| c.counts == [0; HEAT_BUCKETS]));
+    }
+
+    #[test]
+    fn a_reading_of_two_seconds_leaves_no_hole_in_the_map() {
+        let mut latency = Latency::new();
+        let mut count = 0;
+        let mut read = |latency: &mut Latency, ms: u64, more: u64| {
+            count += more;
+            let stages = [StageCounter { stage: Stage::Whole, max: 1500, buckets: vec![(11, count)] }];
+            latency.count(more == 0, ms * 1_000_000, &stages);
+        };
+        read(&mut latency, 15_440, 0);
+        for (ms, more) in [(16_448, 10), (17_488, 20), (18_553, 31), (19_600, 40)] {
+            read(&mut latency, ms, more);
+        }
+        // Quiet, and of a reading of nothing nothing is told: it is not of all that time.
+        read(&mut latency, 30_600, 50);
+        let heat = latency.heat();
+        let sums: Vec<u32> = heat.iter().map(|column| column.counts.iter().sum()).collect();
+        assert_eq!(heat[0].second, 15);
+        assert_eq!(sums[..5], [10, 20, 15, 16, 40]);
+        assert_eq!(sums.iter().sum::<u32>(), count as u32);
+        assert_eq!(sums.iter().rposition(|sum| *sum > 0), Some(30 - 15));
     }
 }

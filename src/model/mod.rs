@@ -68,7 +68,9 @@ pub use talkers::{Dimension, Talker, TalkerKey, Talkers};
 pub use traces::Traced;
 pub use unlinked::{Missing, Strays, Unlinked};
 pub use upcalls::{Asked, Enqueued, ExecDone, PutDone, Received, Upcall, UpcallEnd};
-pub use verdict::{Cause, Certainty, Culprit, Figure, NamedRule, PastVerdict, Sample, Severity, Verdict, VerdictId};
+pub use verdict::{
+    Cause, Certainty, Culprit, Figure, NamedRule, PastVerdict, Sample, Severity, Verdict, VerdictId, grouped,
+};
 
 use std::collections::VecDeque;
 

@@ -40,7 +40,7 @@ pub enum CallError {
     /// The deadline passed. The connection is good still: the reply may come yet.
     #[error(
         "ovs-vswitchd ({}) did not answer {command} within {deadline:?}: its main thread is busy or stopped. \
-         What to do: look at its log for «Unreasonably long» and at its CPU time; it is asked again", path.display()
+         What to do: look at its log for 'Unreasonably long' and at its CPU time; it is asked again", path.display()
     )]
     TimedOut {
         /// The socket.

@@ -38,7 +38,7 @@ pub enum ReadError {
         why: io::Error,
     },
     /// It is not a recording.
-    #[error("{name} is not a recording of ovscope: {what}. «ovscope record -o FILE» makes one")]
+    #[error("{name} is not a recording of ovscope: {what}. 'ovscope record -o FILE' makes one")]
     NotARecording {
         /// The file.
         name: String,

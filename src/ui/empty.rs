@@ -7,7 +7,7 @@ pub fn because(model: &Model, needs: &[&str]) -> Option<String> {
     let needed = || model.capabilities().iter().filter(|capability| needs.contains(&capability.name.as_str()));
     if let Some(off) = needed().find(|capability| capability.state == CapabilityState::Off) {
         return Some(format!(
-            "this is not looked at because of {}: start without it; what is counted is in 1 Storm",
+            "this is not traced because of {}: start without it; the counters are in 1 Storm",
             off.why
         ));
     }

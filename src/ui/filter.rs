@@ -265,7 +265,7 @@ mod tests {
         let of = Filter::new;
         assert!(of("=p1").narrows(&of("p")) && of("=p1 udp").narrows(&of("=p1")));
         assert!(!of("=p10").narrows(&of("=p1")) && !of("p1").narrows(&of("=p1")));
-        assert!(!of("=cpu_3").narrows(&of("u_3")), "it takes «cpu 3», which has no such word");
+        assert!(!of("=cpu_3").narrows(&of("u_3")), "it takes 'cpu 3', which has no such word");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::{Asked, Lines, Mode, Screen, format, label, megaflow, rules, text, trace_text};
 use crate::{
-    event::{DaemonAnswer, DaemonState, PutKind, Query},
+    event::{DaemonAnswer, DaemonState, NO_RULES_YET, PutKind, Query},
     model::Flow,
 };
 
@@ -33,7 +33,7 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
         lines.push(vec![(" datapath    ".to_owned(), theme.quiet), (datapath, theme.text)]);
     }
     if !kept {
-        let words = " held while it is open: let go, as newer flows took its room".to_owned();
+        let words = " kept while it is open: newer flows took its room in the list".to_owned();
         lines.push(vec![(words, theme.quiet)]);
     }
     let mut field = |name: &str, value: String, style: Style| {
@@ -51,8 +51,9 @@ pub fn figures(screen: &Screen<'_>, flow: &Flow, kept: bool) -> Lines {
         _ => field("bytes", "not counted".to_owned(), theme.quiet),
     }
     let hit = flow.last_hit.map_or_else(|| "not seen".to_owned(), ago);
-    field("last hit", format!("{hit}, first seen {}", ago(flow.first_seen)), theme.text);
-    field("upcalls", format!("{} answered with a put of it", format::count(flow.upcalls)), theme.text);
+    field("last hit", hit, theme.text);
+    field("first seen", ago(flow.first_seen), theme.text);
+    field("upcalls", format!("{} answered by putting it", format::count(flow.upcalls)), theme.text);
     match flow.last_put {
         Some(put) => {
             let words = format!(
@@ -154,6 +155,10 @@ fn answer(screen: &Screen<'_>, flow: &Flow, query: Query, title: &str, columns: 
     match (answer, query) {
         (Err(_), _) if flow.deleted.is_some() => {
             push_wrapped(lines, "no answer came before the flow was deleted", columns, theme.text);
+        }
+        (Err(why), _) if why.starts_with(NO_RULES_YET) => {
+            let again = if screen.status.mode == Mode::Live { "; it is asked again while this is open" } else { "" };
+            push_wrapped(lines, &format!("{why}{again}"), columns, theme.text);
         }
         (Err(why), _) => push_wrapped(lines, &format!("▲ {why}"), columns, theme.bad),
         (Ok(words), _) if words.trim().is_empty() => push_wrapped(lines, "nothing", columns, theme.quiet),

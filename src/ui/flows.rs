@@ -126,17 +126,18 @@ fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, count: usize, hidden: usize) 
         .map(|datapath| datapath.stats.map(|stats| stats.n_flows))
         .try_fold(0u64, |sum, flows| Some(sum.saturating_add(flows?)));
     let now = match kernel {
-        Some(n) if !screen.model.datapaths().is_empty() => format!(" · {} in the datapath now", format::count(n)),
+        Some(n) if !screen.model.datapaths().is_empty() => format!("{} in the datapath now", format::count(n)),
         _ => String::new(),
     };
     let rates = screen.model.rates().filter(|rates| rates.lookups > 0.0);
-    let masks = rates.map(|rates| format!(" · {} masks a lookup", format::rate(rates.masks_tried / rates.lookups)));
+    let masks = rates.map(|rates| format::masks_per_lookup(rates.masks_tried / rates.lookups));
     let uncounted = match screen.model.flow_hits_uncounted() {
         0 => String::new(),
-        hits => format!(" · {} hits of flows without room", format::short_count(hits)),
+        hits => format!("{} hits of flows without room", format::short_count(hits)),
     };
-    let masks = masks.unwrap_or_default();
-    pen.put(x, 0, &format!("{kept}{now}{uncounted}{masks} · rates of the last 2 s"), theme.text);
+    let x = pen.put(x, 0, &kept, theme.text);
+    let parts = [now, uncounted, masks.unwrap_or_default(), "rates of the last 2 s".to_owned()];
+    title::parts(pen, x, &parts, theme.text);
 }
 
 fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {

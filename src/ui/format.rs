@@ -1,19 +1,8 @@
 //! Numbers for people: grouped digits, durations and sizes in fitting units, times of day.
 
 use crate::event::{Clock, Nanos};
-
-/// `17 240`: digits in groups of three.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(c);
-    }
-    out
-}
+/// `17 240`, as verdicts write it too.
+pub use crate::model::grouped as count;
 
 /// At most seven columns, for narrow tables: `999 999`, then `1.2 M`, `34 G`.
 pub fn short_count(n: u64) -> String {
@@ -42,6 +31,12 @@ pub fn rate(per_second: f64) -> String {
     } else {
         count(per_second.round() as u64)
     }
+}
+
+/// `3.2 masks per lookup`.
+pub fn masks_per_lookup(masks: f64) -> String {
+    let masks = rate(masks);
+    format!("{masks} {} per lookup", if masks == "1" { "mask" } else { "masks" })
 }
 
 /// Two or three digits that matter: `1.2`, `12`, `120`.

@@ -36,12 +36,13 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let page = usize::from(pen.height().saturating_sub(top + 1));
     let Shown { rows, hidden } = lists::handlers(screen.model, screen.view);
     let x = title::draw(pen, screen, "handlers", rows.len(), hidden);
-    let note = match screen.model.loss().upcalls_are() {
-        Some("filtered") => " seen · rates of the last 2 s; waits and batches of filtered upcalls alone",
-        Some(_) => " seen · rates of the last 2 s; waits and batches of a sample",
-        None => " seen · rates of the last 2 s; waits of the last 10 to 20 s",
+    let x = pen.put(x, 0, " seen", theme.text);
+    let waits = match screen.model.loss().upcalls_are() {
+        Some("filtered") => "waits and batches of filtered upcalls only",
+        Some(_) => "waits and batches of a sample",
+        None => "waits of the last 10 to 20 s",
     };
-    pen.put(x, 0, note, theme.text);
+    title::parts(pen, x, &["rates of the last 2 s", waits].map(str::to_owned), theme.text);
     if title::hides_all(pen, screen, top + 1, rows.len(), hidden) {
         return Drawn { page, scroll_max: 0 };
     }

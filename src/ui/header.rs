@@ -118,7 +118,12 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         Pace::Stopped => left.push(("PAUSED".to_owned(), theme.bad)),
         Pace::Past { behind, moves } => {
             let sign = if moves { "▸" } else { "" };
-            left.push((format!("LOOKING BACK {}{sign}", format::clock_span(behind / 1_000_000_000)), theme.bad));
+            // Until its first event is read, it is not known how far back it is.
+            let behind = match screen.model.now() {
+                0 => "…".to_owned(),
+                _ => format::clock_span(behind / 1_000_000_000),
+            };
+            left.push((format!("LOOKING BACK {behind}{sign}"), theme.bad));
         }
     }
     if (screen.status.speed - 1.0).abs() > f64::EPSILON {
@@ -129,6 +134,7 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         Some(Ended::Failed(_)) => left.push(("ended".to_owned(), theme.bad)),
         None => {}
     }
+    let held_wide: usize = left.iter().map(|(words, _)| text::width(words) + 2).sum();
     // The last, as the longest: where there is little room it is cut.
     if let Mode::Replay { file } = &screen.status.mode {
         left.push((file.clone(), theme.text));
@@ -139,6 +145,10 @@ fn rule(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let mut right = losses(screen, false);
     if wide_of(&right) + left_wide + 4 > usize::from(wide) {
         right = losses(screen, true);
+    }
+    // What is held stays whole, and so do the losses.
+    while wide_of(&right) + held_wide + 4 > usize::from(wide) && right.len() > 1 {
+        right.pop();
     }
     let need = wide_of(&right);
     let mut x = wide.saturating_sub(need as u16 + 1);
@@ -170,7 +180,7 @@ fn losses(screen: &Screen<'_>, short: bool) -> Vec<(String, Style)> {
     let gone =
         [loss.ring_full, loss.untracked, loss.missed_runs, loss.undecoded].into_iter().fold(0, u64::saturating_add);
     let style = if gone > 0 { theme.bad } else { theme.quiet };
-    let mut parts = vec![(format!("lost {}", format::short_count(gone)), style)];
+    let mut parts = vec![(format!("events lost {}", format::short_count(gone)), style)];
     if loss.not_recorded > 0 {
         parts.push((format!("not recorded {}", format::short_count(loss.not_recorded)), theme.bad));
     }

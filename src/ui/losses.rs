@@ -16,14 +16,14 @@ pub fn unwanted(loss: &Loss) -> [(u64, &'static str); 5] {
 /// What was left out on purpose, or let go to stay within bounds.
 pub fn left_out(loss: &Loss, evicted: &Evicted) -> [(u64, &'static str); 9] {
     [
-        (loss.over_budget, "packets left out as the event budget was spent; their counts are right"),
-        (loss.upcalls_over_budget, "upcalls left out as the event budget was spent; their counts are right"),
-        (loss.told_over_budget, "words of the daemon's USDT probes left out as the event budget was spent"),
-        (loss.filtered_out, "packets left out by -f, --where or --datapath; their counts are right"),
-        (loss.upcalls_filtered_out, "upcalls left out by -f, --where or --datapath; their counts are right"),
-        (loss.not_sampled, "packets left out by sampling; their counts are right"),
-        (evicted.packets, "packets let go, as newer ones needed the room"),
-        (evicted.upcalls, "upcalls let go, as newer ones needed the room"),
-        (evicted.flows, "flows let go, as others needed the room"),
+        (loss.over_budget, "packets over the event budget: counted, not recorded"),
+        (loss.upcalls_over_budget, "upcalls over the event budget: counted, not recorded"),
+        (loss.told_over_budget, "words of the daemon's USDT probes over the event budget"),
+        (loss.filtered_out, "packets not taken by -f, --where, --datapath: counted, not recorded"),
+        (loss.upcalls_filtered_out, "upcalls not taken by -f, --where, --datapath: counted, not recorded"),
+        (loss.not_sampled, "packets not sampled: counted, not recorded"),
+        (evicted.packets, "packets let go to make room for newer ones"),
+        (evicted.upcalls, "upcalls let go to make room for newer ones"),
+        (evicted.flows, "flows let go to make room for others"),
     ]
 }

@@ -110,10 +110,10 @@ fn nothing(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         Some(totals) if totals.lookups == 0 => "no packet came through the datapath yet",
         Some(_) if loss.not_sampled > 0 => "no packet was sampled yet; upcalled ones always are",
         Some(_) if loss.filtered_out > 0 || loss.upcalls_filtered_out > 0 => {
-            "packets came through, but none of them was one that is asked for (-f, --where, --datapath)"
+            "packets came through, but none matched -f, --where or --datapath"
         }
         Some(_) if loss.over_budget > 0 => "packets came through, but the event budget left them all out",
-        Some(_) => "no packet matched: packets come through the datapath, and none of them was to be seen in detail",
+        Some(_) => "no packet matched: packets come through the datapath, and none of them is recorded in detail",
     };
     pen.paragraph(1, 2, words, pen.theme.text);
 }

@@ -15,7 +15,7 @@ pub fn draw(pen: &mut Pen<'_>, palette: &Palette) {
     let first = palette.chosen.saturating_sub(shown / 2).min(palette.rows.len().saturating_sub(shown));
     pen.rule(0, top, wide, '─', theme.quiet);
     let hidden = palette.rows.len() - shown.min(palette.rows.len());
-    let more = if hidden > 0 { format!(", {hidden} of them not in sight") } else { String::new() };
+    let more = if hidden > 0 { format!(", {hidden} more by ↓ and ↑") } else { String::new() };
     let title = format!(" {} of {} actions{more} ", palette.rows.len(), palette.all);
     pen.put(1, top, &title, theme.strong);
     let width_of = |of: fn(&super::PaletteRow) -> usize| palette.rows.iter().map(of).max().unwrap_or(0) as u16;

@@ -95,7 +95,10 @@ impl<'a> Pen<'a> {
         let (mut at, y) = (self.area.x + x, self.area.y + y);
         for c in harmless.chars() {
             let wide = text::harmless(c).1 as u16;
-            self.buffer[(at, y)].set_char(c).set_style(style);
+            // What stood there before leaves nothing of its style: a style is added to the one that a cell has.
+            let cell = &mut self.buffer[(at, y)];
+            cell.reset();
+            cell.set_char(c).set_style(style);
             (at + 1..at + wide).for_each(|rest| self.buffer[(rest, y)].reset());
             at += wide;
         }

@@ -27,7 +27,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
     let page = usize::from(pen.height().saturating_sub(2));
     let Shown { rows, hidden } = lists::ports(screen.model, screen.view);
     let x = title::draw(pen, screen, "ports", rows.len(), hidden);
-    pen.put(x, 0, " · upcalls since the probes were attached, exact; rates of the last 2 s", theme.text);
+    let parts = ["upcalls since the probes were attached, exact", "rates of the last 2 s"].map(str::to_owned);
+    title::parts(pen, x, &parts, theme.text);
     if title::hides_all(pen, screen, 2, rows.len(), hidden) {
         return Drawn { page, scroll_max: 0 };
     }

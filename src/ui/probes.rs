@@ -24,16 +24,23 @@ fn lines(screen: &Screen<'_>, columns: usize) -> Lines {
             head.push((format!(", {n} {word}"), theme.bad));
         }
     }
+    push_losses(screen, columns, &mut lines);
+    push_cost(screen, columns, &mut lines);
+    lines.push(Vec::new());
     lines.push(head);
     if capabilities.is_empty() {
-        lines.push(vec![(" waiting to hear what could be attached".to_owned(), theme.text)]);
+        lines.push(vec![(" waiting for the probes to be attached".to_owned(), theme.text)]);
     }
+    let mut capabilities: Vec<&Capability> = capabilities.iter().collect();
+    capabilities.sort_by_key(|capability| match capability.state {
+        CapabilityState::Missing => 0,
+        CapabilityState::Degraded => 1,
+        CapabilityState::Attached => 2,
+        CapabilityState::Off => 3,
+    });
     for capability in capabilities {
         push_capability(screen, capability, columns, &mut lines);
     }
-    push_cost(screen, columns, &mut lines);
-    lines.push(Vec::new());
-    push_losses(screen, columns, &mut lines);
     lines.push(Vec::new());
     push_host(screen, columns, &mut lines);
     lines
@@ -97,7 +104,10 @@ fn push_losses(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
     let theme = screen.theme;
     let loss = screen.model.loss();
     let evicted = screen.model.evicted();
-    lines.push(vec![(" what is missing in the events, since the start".to_owned(), theme.heading)]);
+    lines.push(vec![
+        (" what is missing in the events".to_owned(), theme.heading),
+        ("  since the start".to_owned(), theme.quiet),
+    ]);
     let (unwanted, left_out) = (losses::unwanted(loss), losses::left_out(loss, &evicted));
     if !loss.any() && left_out.iter().all(|(n, _)| *n == 0) {
         lines.push(vec![("   nothing".to_owned(), theme.text)]);

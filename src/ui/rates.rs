@@ -53,7 +53,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let wide = usize::from(pen.width());
     let shown = usize::from(pen.height().saturating_sub(1)).min(ROWS.len());
     let rows = &ROWS[..shown];
-    let names = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    // The headings stand apart, too, where all names are short.
+    let names = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("per second".len());
     let number_end = (1 + names + 10) as u16;
     let peak = if wide >= 56 { 12 } else { 0 };
     let curve_x = number_end + 2;

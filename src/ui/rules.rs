@@ -87,7 +87,7 @@ fn read_rule(line: &str) -> Rule {
             (What::Cookie, _) => rule.cookie = Some(value),
             (What::Table, _) => rule.table = value,
             (What::Priority, _) => rule.priority = Some(value),
-            (What::Count, "duration") => rule.counts.push(format!("there for {value}")),
+            (What::Count, "duration") => rule.counts.push(format!("duration {value}")),
             (What::Count, "n_packets") => rule.counts.push(format!("{value} packets")),
             (What::Count, "n_bytes") => rule.counts.push(format!("{value} bytes")),
             (What::Count, "n_offload_packets") => rule.counts.extend(counted("packets offloaded")),
@@ -126,11 +126,11 @@ mod tests {
                 "rule table 0 priority 100 cookie 0x1f",
                 "match udp, in_port=1",
                 "actions move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],resubmit(,1)",
-                "there for 8s · 3657 packets · 1383628 bytes",
+                "duration 8s · 3657 packets · 1383628 bytes",
                 "rule table 1 priority 0",
                 "match everything",
                 "actions NORMAL",
-                "there for 8s · 1 packets · 98 bytes · 1 packets offloaded · 98",
+                "duration 8s · 1 packets · 98 bytes · 1 packets offloaded · 98",
                 "bytes offloaded",
             ]
         );

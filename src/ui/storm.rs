@@ -64,8 +64,8 @@ fn condition(pen: &mut Pen<'_>, screen: &Screen<'_>, high: u16) -> u16 {
     };
     let per = |n: f64, what: &str| format!("{} {what}/s", format::rate(n));
     let misses = match condition.miss_share {
-        None => "no packet comes through".to_owned(),
-        Some(share) if share <= 0.0 => format!("all of {} hit a flow", per(rates.lookups, "lookups")),
+        None => "no packets".to_owned(),
+        Some(share) if share <= 0.0 => format!("all {} hit a flow", per(rates.lookups, "lookups")),
         Some(share) => format!("{} of {} miss", format::share(share), per(rates.lookups, "lookups")),
     };
     let words = match condition.state {
@@ -87,8 +87,17 @@ fn condition(pen: &mut Pen<'_>, screen: &Screen<'_>, high: u16) -> u16 {
         row += 1;
     }
     let wide = pen.width();
-    row += verdict::draw(&mut pen.part(0, row, wide, verdict::ROWS), model, &verdicts);
-    row += who::draw(&mut pen.part(0, row, wide, 1), model, &verdicts, screen.view.who);
+    // What comes below: a verdict in its fewest rows, whom it names, a free row, and the tables.
+    let spare = high.saturating_sub(row + verdict::ROWS + 2 + stages::ROWS).min(verdict::SPARE);
+    let told = verdict::draw(&mut pen.part(0, row, wide, verdict::ROWS + spare), model, &verdicts, spare);
+    row += told.rows;
+    let since = told.since.unwrap_or_default();
+    let named_wide = if since.is_empty() { wide } else { wide.saturating_sub(text::width(&since) as u16 + 2) };
+    let named = who::draw(&mut pen.part(0, row, named_wide, 1), model, &verdicts, screen.view.who);
+    if named > 0 {
+        pen.put_right(wide - 1, row, &since, theme.quiet);
+    }
+    row += named;
     if verdicts.first().is_none_or(|worst| worst.cause == Cause::Unknown) {
         parts(pen, row, &culprit(model, &rates), theme.text);
         row += 1;
@@ -132,17 +141,17 @@ fn before(model: &Model) -> Vec<String> {
         let over = if known % 60 == 0 { format!("{} min", known / 60) } else { format!("{known} s") };
         let lost = model.mean(Metric::UpcallsLost, seconds).map_or(0.0, |(lost, _)| lost);
         let lost = if lost > 0.0 { format!(", {} lost/s", format::rate(lost)) } else { String::new() };
-        parts.push(format!("over {over} {} upcalls/s{lost}", format::rate(upcalls)));
+        parts.push(format!("last {over}: {} upcalls/s{lost}", format::rate(upcalls)));
     }
     match model.past_verdicts().len() {
         0 => {}
-        1 => parts.push("1 verdict is over".to_owned()),
-        n => parts.push(format!("{n} verdicts are over")),
+        1 => parts.push("1 earlier verdict".to_owned()),
+        n => parts.push(format!("{n} earlier verdicts")),
     }
     let rates = model.rates().filter(|rates| rates.lookups > 0.0);
-    parts.extend(rates.map(|rates| format!("{} masks a lookup", format::rate(rates.masks_tried / rates.lookups))));
+    parts.extend(rates.map(|rates| format::masks_per_lookup(rates.masks_tried / rates.lookups)));
     let new = Some(model.spreads()).filter(|new| new.unused.is_some_and(|unused| unused > 0));
-    parts.extend(new.and_then(new_flows::unused).map(|unused| format!("of the new flows {unused}")));
+    parts.extend(new.and_then(new_flows::unused).map(|unused| format!("new flows: {unused}")));
     parts
 }
 
@@ -155,7 +164,7 @@ fn culprit(model: &Model, rates: &Rates) -> Vec<String> {
             _ => None,
         })
     {
-        parts.push(format!("{} end with {}", format::share(share), label::outcome_meaning(ret)));
+        parts.push(format!("{} fail with {}", format::share(share), label::outcome_meaning(ret)));
     }
     let drops = model.drops();
     let dropped: f64 = drops.iter().map(|row| row.rate).sum();
@@ -165,11 +174,11 @@ fn culprit(model: &Model, rates: &Rates) -> Vec<String> {
     }
     if rates.upcalls > 0.0 {
         if let Some(first) = model.talkers(Dimension::InPort, 1).top.first() {
-            parts.push(format!("{} come in by {}", format::share(first.share), label::talker(model, first.key)));
+            parts.push(format!("{} come from {}", format::share(first.share), label::talker(model, first.key)));
         }
         if let Some(whole) = model.latency(Stage::Whole, Window::Last10) {
             let (half, most) = (format::duration(whole.p50), format::duration(whole.p99));
-            parts.push(format!("they take {}, 1 % over {}, last 10 s", half.trim_end(), most.trim_end()));
+            parts.push(format!("upcall time p50 {}, p99 {}", half.trim_end(), most.trim_end()));
         }
     }
     parts

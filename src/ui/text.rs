@@ -77,15 +77,44 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// The part of `text` that fits into `columns`, as [`fit`], but of whole words and numbers: half a number would mislead.
+/// What has no place to break at in its later half is cut within a word.
+pub fn fit_words(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return clean(text);
+    }
+    let mut used = 0;
+    let mut before = ' ';
+    let mut place = None;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        // ` …` comes after it.
+        if used + 2 > columns {
+            break;
+        }
+        let in_number =
+            before.is_ascii_digit() && chars.peek().is_some_and(|(_, next)| next.is_ascii_digit() || *next == '%');
+        if c == ' ' && !in_number && used * 2 >= columns {
+            place = Some(at);
+        }
+        used += harmless(c).1;
+        before = c;
+    }
+    match place {
+        Some(place) => format!("{} …", clean(text[..place].trim_end_matches([' ', ',', ';', ':']))),
+        None => fit(text, columns),
+    }
+}
+
 /// `text` in lines of at most `columns`, broken at spaces and after commas, or within a word that is longer than a
-/// line. Its own line ends are kept. At least one column is taken for granted.
+/// line; `17 240` and `98 %` are one word. Its own line ends are kept. At least one column is taken for granted.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         let mut used = 0;
-        for word in paragraph.split_inclusive([' ', ',', '\t']) {
+        for word in words(paragraph) {
             // The space behind a word may hang over the end.
             if used > 0 && used + width(word.trim_end()) > columns {
                 lines.push(std::mem::take(&mut line).trim_end().to_owned());
@@ -108,6 +137,28 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(line.trim_end().to_owned());
     }
     lines
+}
+
+/// The words of a line, each with the space, the tab or the comma behind it.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let bytes = line.as_bytes();
+    let mut begin = 0;
+    std::iter::from_fn(move || {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let in_number = |at: usize| at > 0 && digit(at - 1) && (digit(at + 1) || bytes.get(at + 1) == Some(&b'%'));
+        let ends = |at: &usize| match bytes[*at] {
+            b' ' => !in_number(*at),
+            byte => matches!(byte, b',' | b'\t'),
+        };
+        let rest = begin..bytes.len();
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.clone().find(ends).map_or(rest.end, |at| at + 1);
+        let word = &line[begin..end];
+        begin = end;
+        Some(word)
+    })
 }
 
 /// What this program draws beyond ASCII, and what stands for it in ASCII, one for one.
@@ -177,10 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_ends_with_a_whole_word_or_number() {
+        assert_eq!(fit_words("1 199 upcalls/s, 100 % from p4_l", 24), "1 199 upcalls/s, 100 % …");
+        assert_eq!(fit_words("1 199 upcalls/s, 100 % from p4_l", 23), "1 199 upcalls/s …");
+        assert_eq!(fit_words("of new flows 10 287 differ", 18), "of new flows …");
+        assert_eq!(fit_words("of new flows 10 287 differ", 26), "of new flows 10 287 differ");
+        assert_eq!(fit_words("move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[]", 20), "move:NXM_OF_UDP_SRC…");
+        assert_eq!(fit_words("ab", 0), "");
+    }
+
+    #[test]
     fn lines_break_at_spaces_and_long_words_anywhere() {
         assert_eq!(wrap("to be or not", 6), ["to be", "or not"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("ipv4(src=1,dst=2)", 12), ["ipv4(src=1,", "dst=2)"]);
+        assert_eq!(wrap("of 17 240 new", 8), ["of", "17 240", "new"]);
         assert_eq!(wrap("  indented a", 10), ["  indented", "a"]);
         assert_eq!(wrap("a\n\nb", 3), ["a", "", "b"]);
     }
@@ -189,6 +251,7 @@ mod tests {
         #[test]
         fn nothing_is_wider_than_asked(text in "\\PC*|.*", columns in 1usize..40) {
             prop_assert!(width(&fit(&text, columns)) <= columns);
+            prop_assert!(width(&fit_words(&text, columns)) <= columns);
             for line in wrap(&text, columns.max(2)) {
                 prop_assert!(width(&line) <= columns.max(2));
             }

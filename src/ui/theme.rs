@@ -126,7 +126,7 @@ impl Theme {
                 selected: on(231, 25),
                 shape: fg(74),
                 trough: fg(238),
-                heat: [fg(24), fg(31), fg(38), fg(51)],
+                heat: [fg(24), fg(31), fg(38), fg(81)],
             },
             Choice::Light => Self {
                 text: fg(236),

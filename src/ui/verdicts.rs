@@ -116,7 +116,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> Drawn {
 fn heading(pen: &mut Pen<'_>, screen: &Screen<'_>, all: &[Listed]) {
     let (theme, model) = (*pen.theme, screen.model);
     let over = all.iter().filter(|listed| listed.until.is_some()).count();
-    let counts = format!("{} now, {over} over", all.len() - over);
+    let counts = format!("{} now, {over} earlier", all.len() - over);
     let x = pen.pieces(1, 0, &[("verdicts", theme.heading), ("  ", theme.text), (&counts, theme.strong)]);
     let let_go = match model.evicted().verdicts {
         0 => String::new(),

@@ -104,10 +104,10 @@ fn check_refusals(guest: &Guest) {
         ("bad-field", "\n  in_prt = 3\n  ^^^^^^ no such field; there are: in_port, dp, ufid"),
         (
             "bad-port",
-            "\n  cpu < 64 and in_port = p9_l\n                         ^^^^ there is no port «p9_l»; there are: ovs-system",
+            "\n  cpu < 64 and in_port = p9_l\n                         ^^^^ there is no port 'p9_l'; there are: ovs-system",
         ),
-        ("bad-reason", "there is no reason «NO_SOKET» on this kernel; near it: NO_SOCKET"),
-        ("bad-datapath", "there is no datapath «br9»; there are: ovs-system ("),
+        ("bad-reason", "there is no reason 'NO_SOKET' on this kernel; near it: NO_SOCKET"),
+        ("bad-datapath", "there is no datapath 'br9'; there are: ovs-system ("),
         ("bad-buffer", "not between 256k and 1G"),
         ("bad-ufid", "can never hold with --sample 0"),
     ] {

@@ -137,7 +137,7 @@ fn check(kernel: &str) {
     for (name, words) in [
         (
             "near",
-            "\n  cpu < 64 and reason in {NO_SOKET}\n                          ^^^^^^^^ there is no reason «NO_SOKET»",
+            "\n  cpu < 64 and reason in {NO_SOKET}\n                          ^^^^^^^^ there is no reason 'NO_SOKET'",
         ),
         ("near", "near it: NO_SOCKET"),
         ("upcalls", "can never hold with --sample 0"),

@@ -64,7 +64,7 @@ fn what_is_no_recording_is_named() {
     let error = other.expect_err("text").to_string();
     assert_eq!(
         error,
-        "notes.txt is not a recording of ovscope: it has another format. «ovscope record -o FILE» makes one"
+        "notes.txt is not a recording of ovscope: it has another format. 'ovscope record -o FILE' makes one"
     );
     let mut foreign = mcap::Writer::new(std::io::Cursor::new(Vec::new())).expect("memory");
     foreign.finish().expect("memory");

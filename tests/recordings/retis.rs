@@ -373,7 +373,7 @@ fn other_text_and_older_files_are_refused_with_the_reason() {
         assert!(error.contains(why) && error.starts_with("some.json "), "{error}");
     }
     let newer = STARTUP_1_7.replace("v1.7.0", "v2.0.0");
-    assert!(read(file(&newer, "")).1.is_some_and(|remarks| remarks.contains("made by retis «v2.0.0")));
+    assert!(read(file(&newer, "")).1.is_some_and(|remarks| remarks.contains("made by retis 'v2.0.0")));
 }
 
 /// Gives a byte at a time, as a slow pipe does.

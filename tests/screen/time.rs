@@ -97,7 +97,7 @@ fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
     let state = State::new(mode, Theme::new(Choice::Auto), false).with(None, Some(playback), None);
     let mut state = state.with_marks(Some(Box::new(Marks)), marked);
     press(&mut state, ")");
-    assert!(text(&mut state, 80, 24).contains("still being gone through"));
+    assert!(text(&mut state, 80, 24).contains("still being read"));
     let overview = overview(&events);
     let trouble = overview.next_trouble(0).expect("a storm");
     let until = trouble.ts - 1_000_000_000;
@@ -106,9 +106,7 @@ fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
     partial.set_partial(true);
     state.take(FromSource::Overview(Box::new(partial)));
     press(&mut state, "a");
-    assert!(
-        text(&mut state, 80, 24).contains("no trouble after this; so far: the recording is still being gone through")
-    );
+    assert!(text(&mut state, 80, 24).contains("no trouble after this; so far: the recording is still being read"));
     state.take(FromSource::Overview(Box::new(overview)));
     press(&mut state, "1");
     insta::assert_snapshot!("line_of_time_80x24", dump(&mut state, 80, 24));
@@ -133,7 +131,7 @@ fn a_replay_has_a_line_of_time_with_its_troubles_and_marks() {
     press(&mut state, "-1h\n");
     while let Ok(PlaybackCommand::Speed(_)) = commands.try_recv() {}
     press(&mut state, "T25:00\n");
-    assert!(text(&mut state, 80, 24).contains("▲ «25:00» is no moment"));
+    assert!(text(&mut state, 80, 24).contains("▲ '25:00' is no moment"));
 }
 
 /// Keeps no mark, and says which it was.

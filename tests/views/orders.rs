@@ -168,7 +168,7 @@ fn flows_that_come_back_and_those_that_are_never_used_are_found_by_a_word() {
     press(&mut state, "\u{1b}\u{1b}/unused\n");
     let shown = text(&mut state, 200, 60);
     assert!(shown.contains("flows  2 ·") && shown.contains("0000dea…"), "{shown}");
-    assert!(shown.contains("masks a lookup"), "{shown}");
+    assert!(shown.contains("per lookup"), "{shown}");
     press(&mut state, "/ deleted\n");
     assert!(text(&mut state, 200, 60).contains("flows  1 ·"), "one of them is gone");
 }

@@ -185,8 +185,8 @@ mod tests {
             ("[keys]\npause = \"p\"\nmark = \"p\"\n", 3, "keys.mark: p is a key of pause, too"),
             ("[keys]\nquit = []\n", 2, "keys.quit: it needs a key"),
             ("[keys]\nquit = true\n", 2, "keys.quit: a key in quotes"),
-            ("[keys]\n\nsave = \"Ctrl-I\"\n", 3, "keys.save: «Ctrl-I» cannot be told from Tab"),
-            ("[keys]\nsave = \"Meta-x\"\n", 2, "keys.save: «Meta-x» is no key"),
+            ("[keys]\n\nsave = \"Ctrl-I\"\n", 3, "keys.save: 'Ctrl-I' cannot be told from Tab"),
+            ("[keys]\nsave = \"Meta-x\"\n", 2, "keys.save: 'Meta-x' is no key"),
         ] {
             let (at, why) = wrong(text);
             assert_eq!(at, line, "{text}: {why}");

@@ -27,10 +27,10 @@ pub struct ExportArgs {
     /// The format
     #[arg(long, value_name = "NAME", default_value = "json")]
     pub format: ExportFormat,
-    /// The file to make; standard output without it, or for -
+    /// The file to write; without it, or with -, standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace the file, if there is one
+    /// Overwrite a file that exists
     #[arg(long, requires = "output")]
     pub force: bool,
 }

@@ -46,6 +46,7 @@ enum Place {
 /// identity; at the end what is missing, by interface and in all. A reader of `output` that closes it early is no error.
 pub fn pcapng(recording: &mut Recording, output: impl Write) -> anyhow::Result<ExportSummary> {
     let mut summary = ExportSummary::default();
+    let mut to_the_end = false;
     written(output, |output| {
         let mut walk = Walk::new(output);
         for batch in &mut *recording {
@@ -55,10 +56,11 @@ pub fn pcapng(recording: &mut Recording, output: impl Write) -> anyhow::Result<E
         }
         summary.events = walk.events;
         summary.packets = walk.finish(recording.remarks().as_deref())?;
+        to_the_end = true;
         Ok(())
     })?;
-    let none = (summary.packets == 0)
-        .then(|| "no packet's bytes are in the recording, so that the export has no packets".to_owned());
+    let none = (to_the_end && summary.packets == 0)
+        .then(|| "the recording has no packet's bytes, so the export has no packets".to_owned());
     summary.remarks = recording.remarks().into_iter().chain(none).reduce(|a, b| format!("{a}\n{b}"));
     Ok(summary)
 }

@@ -343,7 +343,7 @@ fn datapaths(report: &Report, out: &mut Vec<Block>) {
         let each = rate(tried / lookups as f64);
         let known = share(cached / lookups as f64);
         out.push(Block::Text(format!(
-            "A lookup tried {each} masks on average; of {known} the mask cache knew the mask."
+            "A lookup tried {each} masks on average; the mask cache answered {known} of them."
         )));
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         ways::To,
     },
     event::Bookmark,
-    ui::{StormPage, View, filter::Filter},
+    ui::{Pace, StormPage, View, filter::Filter},
 };
 
 impl State {
@@ -40,6 +40,11 @@ impl State {
             replay: in_time,
             back: in_time || self.flight.is_some(),
             markable: self.marks.is_some(),
+            held: match self.status.pace {
+                Pace::Held { .. } | Pace::Stopped => true,
+                Pace::Past { moves, .. } => !moves,
+                Pace::Running => false,
+            },
         }
     }
 

@@ -144,7 +144,7 @@ impl State {
     pub(super) fn seek(&mut self, action: Action) {
         let past = self.past.as_ref().map(|past| &past.overview);
         let Some(overview) = past.or(self.status.overview.as_ref()) else {
-            self.status.note = Some("the recording is still being gone through".to_owned());
+            self.status.note = Some("the recording is still being read".to_owned());
             return;
         };
         let now = self.shown().now();
@@ -166,7 +166,7 @@ impl State {
             }
         };
         let Some((ts, words)) = found else {
-            let so_far = if more { "; so far: the recording is still being gone through" } else { "" };
+            let so_far = if more { "; so far: the recording is still being read" } else { "" };
             self.status.note = Some(format!("{nothing}{so_far}"));
             return;
         };

@@ -280,7 +280,7 @@ impl<'de> Deserialize<'de> for SetKey {
             fields: serde_json::Map<String, Json>,
         }
         let Form { key, fields } = Form::deserialize(d)?;
-        let unknown = |what: &str| D::Error::custom(format!("«{what}» is not a field that this version knows"));
+        let unknown = |what: &str| D::Error::custom(format!("'{what}' is not a field that this version knows"));
         let key = keys::by_name(&key).ok_or_else(|| unknown(&key))?;
         if let Some(name) = fields.keys().find(|name| !key.fields.iter().any(|f| f.name == *name)) {
             return Err(unknown(name));

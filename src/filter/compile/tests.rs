@@ -188,7 +188,7 @@ fn what_is_wrong_is_marked_and_says_what_is_known() {
         ("ufid = 12", 7, 2, "is not a UFID"),
         ("cpu = 'a", 6, 2, "the closing ' is missing"),
         ("(cpu = 1", 8, 0, "closing parenthesis"),
-        ("cpu = 1 cpu = 2", 8, 3, "expected «and»"),
+        ("cpu = 1 cpu = 2", 8, 3, "expected 'and'"),
         ("cpu in 1", 7, 1, "expected a list"),
         ("cpu in {1;2}", 9, 1, "means nothing here"),
         ("cpu = 1 &&", 10, 0, "expected a field"),

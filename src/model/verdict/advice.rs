@@ -14,11 +14,11 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "continue a stopped one with kill -CONT; take a stack of a stuck one with gdb before restarting it",
         ],
         Cause::EmergencyKill | Cause::FlowLimit => &[
-            "make fewer flows first: find the rule that makes them in the Flows view (detrace)",
+            "make fewer flows first: Flows, Enter shows the rule that makes them",
             "then allow for more: ovs-vsctl set Open_vSwitch . other_config:flow-limit=N",
         ],
         Cause::PutFailures => &[
-            "look up the errno in the Upcalls view, and the daemon's log for the flow it refuses",
+            "look up the errno in Upcalls, and the refused flow in the daemon's log",
             "compare the versions of the kernel module and of ovs-vswitchd",
         ],
         Cause::NetlinkOverflow => &[
@@ -27,11 +27,11 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
         ],
         Cause::TooBig => &["lower the sender's MTU or segmentation offload to what the datapath's ports carry"],
         Cause::Fragments => &[
-            "lower the senders' MTU so that nothing is cut: tunnels need 50 bytes and more of it",
+            "lower the senders' MTU so that nothing is fragmented: a tunnel takes 50 bytes or more of it",
             "give the port that they leave by the MTU of the one they come in by: ovs-vsctl set interface NAME mtu_request=N",
         ],
         Cause::HandlerStarved => &[
-            "see what else runs on the CPUs, and the CPU limits of the daemon's cgroup: systemctl show -p CPUQuota",
+            "see what else runs on its CPUs, and its limit: systemctl show -p CPUQuotaPerSecUSec ovs-vswitchd",
             "give ovs-vswitchd CPUs of its own, or a higher weight",
         ],
         Cause::HandlerImbalance => &[
@@ -43,7 +43,7 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "give the revalidators CPUs: other_config:n-revalidator-threads",
         ],
         Cause::FieldExplosion => &[
-            "let the rule behind it match less, or stop it copying the field into a register",
+            "let that rule match less, or not copy the field into a register",
             "balance with dp_hash groups instead of hashing in the flow",
         ],
         Cause::ShortConnections => &[
@@ -66,16 +66,18 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
             "BFD, CFM, LACP and STP: longer intervals, or fewer sessions on this host",
             "an action the kernel does not know: ovs-appctl dpif/show-dp-features BRIDGE",
         ],
-        Cause::Sampling => &["sample less: ovs-vsctl set sflow . sampling=N, or the probability of the sample action"],
+        Cause::Sampling => {
+            &["sample less: ovs-vsctl set sflow BRIDGE sampling=N, or the probability of the sample action"]
+        }
         Cause::UnknownPort => &[
             "add the tunnel to a bridge, or stop the sender",
             "ovs-appctl tnl/ports/show and the daemon's log name what is not associated",
         ],
-        Cause::OpenflowChurn => &["find who changes rules: ovs-ofctl monitor BRIDGE, the controller's log"],
+        Cause::OpenflowChurn => &["find who changes rules: ovs-ofctl monitor BRIDGE watch:, the controller's log"],
         Cause::FlappingFlows => &["the reasons of the deletions in the Flows view say why they go"],
         Cause::TupleSpace => &[
-            "use fewer shapes of matches in the OpenFlow tables: each is a mask that is tried",
-            "ovs-appctl dpctl/dump-flows -m | shows the masks; the mask cache: dpctl/cache-set-size",
+            "use fewer kinds of matches in the OpenFlow tables: each is a mask to try",
+            "ovs-appctl dpctl/dump-flows -m shows the masks; for the mask cache there is dpctl/cache-set-size",
         ],
         Cause::Unknown => &["the Upcalls view by port, reason and errno; record it (R) for a second look"],
     }

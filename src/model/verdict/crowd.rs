@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Dimension, FieldSpread, MacAddr, SECOND, State, TalkerKey, windows::Matter};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity, rules,
-    words::{each, part, percent},
+    words::{count, each, part, percent},
 };
 use crate::event::{DpIfindex, Field, FlowShape, PortNo, written};
 
@@ -19,7 +19,7 @@ fn costs(e: &Evidence<'_>) -> Severity {
     if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning }
 }
 
-/// `4912 upcalls/s, 98 % from p1_l`
+/// `4 912 upcalls/s, 98 % from p1_l`
 fn who(e: &Evidence<'_>) -> (String, Option<Culprit>) {
     let upcalls = each(e.rates.upcalls, "upcalls");
     match e.top_port() {
@@ -30,7 +30,7 @@ fn who(e: &Evidence<'_>) -> (String, Option<Culprit>) {
 
 fn left_out(e: &Evidence<'_>) -> Option<String> {
     let left_out = e.spreads.left_out;
-    (left_out > 0).then(|| format!("{left_out} more new flows were made in that time: these are a sample"))
+    (left_out > 0).then(|| format!("a sample: {} more new flows were made in that time", count(left_out)))
 }
 
 /// The field that most new flows differ in alone, if that is nearly all of them and they are many.
@@ -56,10 +56,10 @@ pub fn field_explosion(e: &Evidence<'_>) -> Option<Finding> {
     Some(
         Finding::new(Cause::FieldExplosion, costs(e), headline)
             .figure(format!(
-                "{name} alone differs in {} of {} new flows in 10 s: {} values, {:.1} bits",
+                "{name} alone differs in {} of {} new flows: {} values, {:.1} bits",
                 percent(part(spread.alone as u64, e.spreads.flows as u64)),
-                e.spreads.flows,
-                spread.values,
+                count(e.spreads.flows as u64),
+                count(spread.values as u64),
                 spread.entropy
             ))
             .culprit(Some(Culprit::Field(spread.field)))
@@ -88,7 +88,11 @@ pub fn short_connections(e: &Evidence<'_>) -> Option<Finding> {
     if let Some(spread) = e.spreads.fields.first() {
         let share = percent(part(spread.alone as u64, e.spreads.flows as u64));
         finding = finding
-            .figure(format!("{} alone differs in {share} of {} new flows", spread.field.name(), e.spreads.flows))
+            .figure(format!(
+                "{} alone differs in {share} of {} new flows",
+                spread.field.name(),
+                count(e.spreads.flows as u64)
+            ))
             .culprit(Some(Culprit::Field(spread.field)));
     }
     Some(finding.against(e.sampled()))
@@ -156,7 +160,7 @@ pub fn mac_flapping(e: &Evidence<'_>) -> Option<Finding> {
     }
     let revalidated = e.coverage("rev_mac_learning");
     Some(if revalidated > 0.0 {
-        finding.figure(format!("flows are looked through again for it: {}", each(revalidated, "revalidations")))
+        finding.figure(format!("flows are revalidated because of it: {}", each(revalidated, "times")))
     } else {
         finding
     })
@@ -183,7 +187,7 @@ pub fn unknown_port(e: &Evidence<'_>) -> Option<Finding> {
     let headline = format!("no bridge knows packets{name}{from}{key}: dropped, forgotten, and up again");
     Some(
         Finding::new(Cause::UnknownPort, severity, headline)
-            .figure(format!("{} flows that drop, put by the packet's key alone, in 10 s", strays.len()))
+            .figure(format!("{} flows that drop, put by the packet's key alone, in 10 s", count(strays.len() as u64)))
             .culprit(port.map(|port| Culprit::Port(last.dp, port))),
     )
 }
@@ -204,7 +208,7 @@ pub fn tuple_space(e: &Evidence<'_>) -> Option<Finding> {
         format!("each packet tries {tried:.0} masks until it finds its flow, at {}", each(e.rates.lookups, "lookups"));
     Some(
         Finding::new(Cause::TupleSpace, severity, headline)
-            .figure(format!("the mask cache knew {} of them", percent(cached)))
+            .figure(format!("the mask cache answered {} of them", percent(cached)))
             .culprit(e.top_port().map(|(culprit, ..)| culprit)),
     )
 }

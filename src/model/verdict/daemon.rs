@@ -3,7 +3,7 @@
 use super::{
     Cause, Evidence, Finding, Severity,
     errno::{EAGAIN, ECONNREFUSED, ENOTCONN},
-    words::each,
+    words::{count, each},
 };
 
 /// A restart takes a second or two: nobody has to be woken for it.
@@ -19,7 +19,7 @@ pub fn gone(e: &Evidence<'_>) -> Option<Finding> {
     }
     let headline = format!("ovs-vswitchd is gone: {} are lost", each(e.rates.upcalls_lost, "upcalls"));
     let mut finding = Finding::new(Cause::DaemonGone, Severity::Critical, headline)
-        .figure(format!("{unheard} upcalls in {:.0} s found no socket (ENOTCONN, ECONNREFUSED)", e.seconds))
+        .figure(format!("{} upcalls in {:.0} s found no socket (ENOTCONN, ECONNREFUSED)", count(unheard), e.seconds))
         .figure("none was received in the last 2 s".to_owned());
     finding.holds = GONE_SECONDS;
     if e.is_daemon_down() {

@@ -6,7 +6,7 @@ use super::super::{FlowKey, windows::Operation};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
     errno::{EEXIST, ENOENT},
-    words::{each, part, percent},
+    words::{count as grouped, each, part, percent},
 };
 use crate::event::{DelReason, DpIfindex, Nanos, Ufid, errno_name};
 
@@ -35,7 +35,8 @@ pub fn emergency_kill(e: &Evidence<'_>) -> Option<Finding> {
         finding = finding.figure("upcall_flow_limit_kill grew since the daemon was last asked".to_owned());
     }
     if back > 0 {
-        finding = finding.figure(format!("{back} flows came back in 10 s that were deleted for the flow limit"));
+        finding = finding
+            .figure(format!("{} flows came back in 10 s that were deleted for the flow limit", grouped(back as u64)));
     }
     Some(finding.culprit(e.top_port().map(|(culprit, ..)| culprit)))
 }
@@ -51,7 +52,7 @@ pub fn flow_limit(e: &Evidence<'_>) -> Option<Finding> {
         return None;
     }
     let limit = full.or_else(|| e.udpifs().first());
-    let of = limit.map_or(String::new(), |udpif| format!(" of {}", udpif.limit));
+    let of = limit.map_or(String::new(), |udpif| format!(" of {}", grouped(udpif.limit)));
     let lost = if e.rates.upcalls_lost > 0.0 { Severity::Critical } else { Severity::Warning };
     let headline = format!("the flow limit{of} is reached: {} get no flow", each((misses - puts).max(hits), "misses"));
     let mut finding = Finding::new(Cause::FlowLimit, lost, headline).figure(format!(
@@ -64,7 +65,12 @@ pub fn flow_limit(e: &Evidence<'_>) -> Option<Finding> {
         finding = finding.figure(format!("upcall_flow_limit_hit grows by {}", each(hits, "")));
     }
     if let Some(udpif) = limit {
-        finding = finding.figure(format!("{} has {} flows, limit {}", udpif.name, udpif.flows, udpif.limit));
+        finding = finding.figure(format!(
+            "{} has {} flows, limit {}",
+            udpif.name,
+            grouped(udpif.flows),
+            grouped(udpif.limit)
+        ));
     }
     Some(finding.culprit(e.top_port().map(|(culprit, ..)| culprit)))
 }
@@ -75,12 +81,23 @@ pub fn slow_revalidator(e: &Evidence<'_>) -> Option<Finding> {
     let slow = udpif.dump_ms > DUMP_SLOW_MS;
     let severity = if slow { Severity::Warning } else { Severity::Note };
     let effect = if slow { "the flow limit shrinks for it" } else { "above 1300 ms the flow limit shrinks" };
-    let headline = format!("revalidators take {} ms to go through {} flows: {effect}", udpif.dump_ms, udpif.flows);
-    let finding = Finding::new(Cause::SlowRevalidator, severity, headline)
-        .figure(format!("dump duration of {} in upcall/show: {} ms", udpif.name, udpif.dump_ms));
+    let headline = format!(
+        "revalidators take {} ms to go through {} flows: {effect}",
+        grouped(udpif.dump_ms),
+        grouped(udpif.flows)
+    );
+    let finding = Finding::new(Cause::SlowRevalidator, severity, headline).figure(format!(
+        "dump duration of {} in upcall/show: {} ms",
+        udpif.name,
+        grouped(udpif.dump_ms)
+    ));
     let highest = e.model.told.highest_limit(&udpif.name);
     Some(if highest > udpif.limit {
-        finding.figure(format!("its flow limit fell from {highest} to {} within a minute", udpif.limit))
+        finding.figure(format!(
+            "its flow limit fell from {} to {} within a minute",
+            grouped(highest),
+            grouped(udpif.limit)
+        ))
     } else {
         finding
     })
@@ -100,8 +117,12 @@ pub fn put_failures(e: &Evidence<'_>) -> Option<Finding> {
     }
     let name = errno_name(ret).map_or_else(|| format!("errno {}", -ret), ToString::to_string);
     let headline = format!("flows cannot be put ({name}): {} of {}", percent(share), each(e.per_second(all), "puts"));
-    let finding = Finding::new(Cause::PutFailures, Severity::Warning, headline)
-        .figure(format!("{count} of {all} puts in {:.0} s failed with {name}", e.seconds));
+    let finding = Finding::new(Cause::PutFailures, Severity::Warning, headline).figure(format!(
+        "{} of {} puts in {:.0} s failed with {name}",
+        grouped(count),
+        grouped(all),
+        e.seconds
+    ));
     Some(finding.culprit(Some(Culprit::Talker(super::TalkerKey::Errno(ret)))))
 }
 

@@ -15,7 +15,7 @@ const MANY: f64 = 100.0;
 pub fn fragments(e: &Evidence<'_>) -> Option<Finding> {
     let (dropped, why) = dropped(e);
     let (matter, what) = if e.share(Matter::Reassembled) >= e.share(Matter::Fragment) {
-        (Matter::Reassembled, "were put together of fragments")
+        (Matter::Reassembled, "were reassembled from fragments")
     } else {
         (Matter::Fragment, "are later fragments, which have no ports")
     };
@@ -30,7 +30,7 @@ pub fn fragments(e: &Evidence<'_>) -> Option<Finding> {
     let port = e.top_port().filter(|_| is_most);
     let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(", most from {name}"));
     let headline = if dropped >= 1.0 {
-        format!("packets put together of fragments cannot be cut again: {} are dropped", each(dropped, "packets"))
+        format!("reassembled packets cannot be fragmented again: {} are dropped", each(dropped, "packets"))
     } else {
         format!("packets come in fragments: {} of packets that {what}{from}", each(per_second, "upcalls"))
     };

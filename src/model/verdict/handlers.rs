@@ -4,7 +4,7 @@ use super::super::{Dimension, Stage, TalkerKey};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity,
     errno::{EAGAIN, EFBIG, EMSGSIZE},
-    words::{each, percent, time},
+    words::{count, each, percent, time},
 };
 
 /// A queue that waits less than this is no queue, in nanoseconds.
@@ -21,7 +21,7 @@ pub fn overflow(e: &Evidence<'_>) -> Option<Finding> {
     let from = port.as_ref().map_or(String::new(), |(_, name, share)| format!(", {} from {name}", percent(*share)));
     let headline = format!("handlers' sockets overflow: {} are lost{from}", each(e.rates.upcalls_lost, "upcalls"));
     let mut finding = Finding::new(Cause::NetlinkOverflow, Severity::Critical, headline)
-        .figure(format!("{full} upcalls in {:.0} s found a full socket (EAGAIN)", e.seconds))
+        .figure(format!("{} upcalls in {:.0} s found a full socket (EAGAIN)", count(full), e.seconds))
         .culprit(port.map(|(culprit, ..)| culprit));
     if let Some(wait) = e.p99(Stage::Wait) {
         finding = finding.figure(format!("1 % waited for a handler for more than {}", time(wait)));
@@ -42,8 +42,11 @@ pub fn too_big(e: &Evidence<'_>) -> Option<Finding> {
     let port = e.top_port();
     let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(" from {name}"));
     let headline = format!("packets{from} are too big to go up: {} are lost", each(e.rates.upcalls_lost, "upcalls"));
-    let finding = Finding::new(Cause::TooBig, Severity::Critical, headline)
-        .figure(format!("{big} upcalls in {:.0} s failed with EFBIG", e.seconds));
+    let finding = Finding::new(Cause::TooBig, Severity::Critical, headline).figure(format!(
+        "{} upcalls in {:.0} s failed with EFBIG",
+        count(big),
+        e.seconds
+    ));
     Some(finding.culprit(port.map(|(culprit, ..)| culprit)))
 }
 
@@ -92,7 +95,7 @@ pub fn starved(e: &Evidence<'_>) -> Option<Finding> {
         .max_by(|(_, x), (_, y)| x.runnable.total_cmp(&y.runnable))?;
     let name = crate::event::task_name(handler.comm, handler.tid);
     let headline = format!(
-        "{name} does not get a CPU: it could run {} of the time and ran {}",
+        "{name} lacks CPU: it could run {} of the time, and ran {}",
         percent(times.runnable + times.running),
         percent(times.running)
     );

@@ -27,6 +27,7 @@ pub use past::PastVerdict;
 use past::{Past, Peak};
 use rules::Explosion;
 pub use rules::{NamedRule, Sample};
+pub use words::count as grouped;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

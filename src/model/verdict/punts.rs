@@ -23,7 +23,7 @@ fn finding(e: &Evidence<'_>, cause: Cause, matter: Matter, what: &str) -> Option
     let severity = severity(per_second)?;
     let port = e.top_port();
     let from = port.as_ref().map_or(String::new(), |(_, name, _)| format!(", most from {name}"));
-    let figure = format!("{} of the upcalls seen in detail in {:.0} s", percent(e.share(matter)), e.seconds);
+    let figure = format!("these are {} of the upcalls seen in detail in {:.0} s", percent(e.share(matter)), e.seconds);
     let finding = Finding::new(cause, severity, format!("{what}: {}{from}", each(per_second, "upcalls")));
     Some(finding.figure(figure).against(e.sampled()).culprit(port.map(|(culprit, ..)| culprit)))
 }
@@ -34,9 +34,9 @@ pub fn controller(e: &Evidence<'_>) -> Option<Finding> {
     let rule = top.map(|top| top.key).filter(|key| matches!(key, TalkerKey::Cookie(_)));
     let what = match rule {
         Some(TalkerKey::Cookie(cookie)) => {
-            format!("the OpenFlow rule with cookie {cookie:#x} sends packets to a controller")
+            format!("the OpenFlow rule with cookie {cookie:#x} punts to a controller")
         }
-        _ => "packets go to a controller".to_owned(),
+        _ => "packets are punted to a controller".to_owned(),
     };
     let mut found = finding(e, Cause::ControllerPunts, Matter::Controller, &what)?;
     // The rule is nearer to the cause than the port.

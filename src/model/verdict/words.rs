@@ -10,11 +10,24 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-/// `4912 upcalls/s`, `0.3/s`.
+/// `17 240`: digits in groups of three.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `4 912 upcalls/s`, `0.3/s`.
 pub fn each(per_second: f64, what: &str) -> String {
     let space = if what.is_empty() { "" } else { " " };
     if per_second >= 10.0 {
-        format!("{per_second:.0}{space}{what}/s")
+        format!("{}{space}{what}/s", count(per_second.round() as u64))
     } else {
         format!("{per_second:.1}{space}{what}/s")
     }

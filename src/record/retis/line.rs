@@ -240,7 +240,7 @@ fn line(mut event: Map<String, Json>) -> Result<Line, String> {
         }
     }
     Ok(Line {
-        common: section(&mut event, "common")?.ok_or("it has no section «common»")?,
+        common: section(&mut event, "common")?.ok_or("it has no section 'common'")?,
         kernel: section(&mut event, "kernel")?,
         userspace: section(&mut event, "userspace")?,
         tracking: section(&mut event, "tracking")?,
@@ -262,7 +262,7 @@ fn section<T: DeserializeOwned>(event: &mut Map<String, Json>, name: &str) -> Re
         None | Some(Json::Null) => Ok(None),
         Some(section) => serde_json::from_value(section)
             .map(Some)
-            .map_err(|error| format!("its section «{name}» is wrong ({error})")),
+            .map_err(|error| format!("its section '{name}' is wrong ({error})")),
     }
 }
 

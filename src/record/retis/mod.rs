@@ -185,7 +185,7 @@ impl RetisReader {
         let bad = bad.map(|bad| format!("{}: {bad}", self.name));
         let newer = line::version(&self.version).is_none_or(|version| version >= (2, 0)).then(|| {
             let version = printable(&self.version);
-            format!("{}: made by retis «{version}», which this version does not know: read as 1.7 is", self.name)
+            format!("{}: made by retis '{version}', which this version does not know: read as 1.7 is", self.name)
         });
         let told = self.passed_over.told();
         let told = told.map(|told| format!("{}: passed over, as ovscope has no event for it: {told}", self.name));
