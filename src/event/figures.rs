@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `upcall/show` and `coverage/show` said, one after the other.
+/// What `upcall/show` and `coverage/show` said, one after the other, and `dpif-netlink/dispatch-mode` before.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonFigures {
     /// The process that said so, as its socket's name has it: another one counts from 0.
@@ -16,6 +16,10 @@ pub struct DaemonFigures {
     /// Its event counters by name, since it began: those that are not 0. Empty where it has no `coverage/show`. From
     /// outside: may hold anything.
     pub coverage: BTreeMap<String, u64>,
+    /// How upcalls find a handler, by the datapath's name: `per-cpu` or `per-vport`. Empty where it has no
+    /// `dpif-netlink/dispatch-mode`, and in recordings of earlier versions. From outside: may hold anything.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub dispatch: BTreeMap<String, String>,
 }
 
 /// What it keeps of one kind of datapath (`upcall_unixctl_show` in `ofproto/ofproto-dpif-upcall.c`).

@@ -223,6 +223,11 @@ impl Told {
         self.latest(now).map_or(&[], |figures| &figures.udpifs)
     }
 
+    /// How upcalls find a handler in the datapath of this name, where it told: `per-cpu`, `per-vport`.
+    pub fn dispatch(&self, name: &str) -> Option<&str> {
+        self.0.back()?.1.dispatch.get(name).map(String::as_str)
+    }
+
     /// The highest limit of flows among those that are kept, of a datapath.
     pub fn highest_limit(&self, name: &str) -> u64 {
         let udpifs = self.0.iter().flat_map(|(_, figures)| &figures.udpifs);
