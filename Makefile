@@ -1,7 +1,7 @@
 # make run       builds ovscope and opens its live screen
 # make test      builds and runs every test, those on real kernels included
 # make fuzz      a million runs of every fuzz target
-# make verdicts  provokes every cause that has a verdict, and writes the recordings in tests/verdicts anew
+# make verdicts  provokes every cause that has a verdict, and writes the recordings in tests/verdicts anew; KERNEL=7.3 only checks
 # make bench     measures everything that has a goal, and writes docs/benchmarks.md (hours; benches/run says how to do a part)
 # make pictures  makes the pictures in docs/pictures from the recordings
 # make package   builds the binary for every userland from Debian 11 on, and a .deb of it
@@ -61,12 +61,13 @@ test: lint
 fuzz: deps
 	fuzz/run
 
-# Detail is bounded, so that the recordings stay small.
+# Detail is bounded, so that the recordings stay small. Those in tests/verdicts are of one kernel.
+KERNEL ?= 6.12
 verdicts: build
 	lab/build
-	lab/run --timeout 3000 --bin target/release/ovscope --out target/verdicts tests/lab/verdicts.sh
-	cp target/verdicts/*.mcap tests/verdicts/
-	$(CARGO) test --locked --test verdicts
+	lab/run --timeout 3000 --kernel $(KERNEL) --bin target/release/ovscope --out target/verdicts/$(KERNEL) tests/lab/verdicts.sh
+	OVSCOPE_VERDICTS=target/verdicts/$(KERNEL) $(CARGO) test --locked --test verdicts
+	[ $(KERNEL) != 6.12 ] || cp target/verdicts/$(KERNEL)/*.mcap tests/verdicts/
 
 # Each part's words go to target/bench, and the page is made of them.
 bench: MORE_PACKAGES := python3

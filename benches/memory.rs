@@ -50,6 +50,7 @@ fn around(ts: Nanos, packets: u64) -> Vec<Event> {
     let counters =
         Counters { datapaths: vec![dp], flows: (newest..packets).map(flow).collect(), ..Counters::default() };
     let answer = DaemonAnswer {
+        dp: Some(DpIfindex(2)),
         ufid: Ufid([packets as u32, 7, 7, 7]),
         sf_acts: None,
         query: Query::Detrace,

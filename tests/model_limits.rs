@@ -27,6 +27,7 @@ fn everything(limits: Limits) -> Model {
             model.apply(&event);
         }
         let answer = DaemonAnswer {
+            dp: Some(DpIfindex(2)),
             ufid: Ufid([n as u32, 7, 7, 7]),
             sf_acts: None,
             query: Query::Detrace,

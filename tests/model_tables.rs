@@ -269,22 +269,36 @@ fn handlers_are_bounded_and_the_longest_silent_goes() {
     assert_eq!((tids, model.evicted().handlers), (vec![1, 3, 4], 1));
 }
 
+fn answer(dp: Option<DpIfindex>, n: u32, sf_acts: Option<u64>, text: &str) -> Event {
+    let (ufid, sf_acts, answer) = (ufid(n), sf_acts.map(FlowPtr), Ok(text.to_owned()));
+    Event::host(
+        1,
+        Body::DaemonAnswer(Box::new(DaemonAnswer { dp, ufid, sf_acts, query: Query::Detrace, answer, took_ns: 9 })),
+    )
+}
+
+#[test]
+fn an_answer_belongs_to_its_datapaths_flow() {
+    let mut model = Model::default();
+    let other = DpIfindex(3);
+    model.apply(&put(1, 1, 0));
+    let op = FlowOp { dp: other, ..op(1, 0) };
+    model.apply(&Event::host(1, Body::FlowPut(FlowPut { kind: PutKind::New, op })));
+    let said = |model: &Model, dp| {
+        let flow = model.flow(FlowKey::Ufid(dp, ufid(1))).expect("it was put");
+        model.answer(flow, Query::Detrace).and_then(|answer| answer.answer.clone().ok())
+    };
+    model.apply(&answer(None, 1, None, "of an older recording"));
+    assert_eq!([DP, other].map(|dp| said(&model, dp).is_some()), [true, true]);
+    model.apply(&answer(Some(other), 1, None, "the other's"));
+    assert_eq!(said(&model, DP).as_deref(), Some("of an older recording"));
+    assert_eq!(said(&model, other).as_deref(), Some("the other's"));
+}
+
 #[test]
 fn an_answer_belongs_to_one_generation_of_its_flow() {
     let mut model = Model::new(Limits { answers: 2, ..Limits::default() });
-    let answer = |n, sf_acts: Option<u64>, text: &str| {
-        let (sf_acts, answer) = (sf_acts.map(FlowPtr), Ok(text.to_owned()));
-        Event::host(
-            1,
-            Body::DaemonAnswer(Box::new(DaemonAnswer {
-                ufid: ufid(n),
-                sf_acts,
-                query: Query::Detrace,
-                answer,
-                took_ns: 9,
-            })),
-        )
-    };
+    let answer = |n, sf_acts, text: &str| answer(Some(DP), n, sf_acts, text);
     let said = |model: &Model, query| model.answer(flow(model, 1), query).and_then(|a| a.answer.clone().ok());
     model.apply(&put(1, 1, 0));
     model.apply(&answer(1, None, "early"));

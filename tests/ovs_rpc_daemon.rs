@@ -257,7 +257,7 @@ mod with_ovs {
         assert!(round_trip_ns > 0 && round_trip_ns < 60_000_000_000, "{round_trip_ns}");
 
         let ufid = ovs.make_flow();
-        let asked = Ask { ufid, datapath: "ovs-system".to_owned(), sf_acts: None };
+        let asked = Ask { ufid, dp: DpIfindex(1), datapath: "ovs-system".to_owned(), sf_acts: None };
         service.asks.send(asked.clone().into()).await.expect("it lives");
         if missing == ["ofproto/detrace"] {
             let why = service.answer(Query::Detrace).await.answer.expect_err("it has no detrace");
@@ -350,7 +350,7 @@ mod with_ovs {
         ovs.configure("add-br br1 -- set bridge br1 datapath_type=netdev");
         let ufid = ovs.make_flow();
         let mut service = Service::start(&ovs);
-        let named = Ask { ufid, datapath: "dummy@ovs-dummy".to_owned(), sf_acts: None };
+        let named = Ask { ufid, dp: DpIfindex(1), datapath: "dummy@ovs-dummy".to_owned(), sf_acts: None };
         for (asked, good) in
             [(named.clone(), true), (Ask { datapath: String::new(), ufid: Ufid([1; 4]), ..named }, false)]
         {

@@ -170,6 +170,31 @@ fn failures_are_said() {
 }
 
 #[test]
+fn a_slow_daemon_is_said_in_the_first_line_and_a_quick_one_is_not() {
+    for (round_trip_ns, slow) in [(99_000_000, false), (640_000_000, true)] {
+        let mut state = state(Choice::Auto, false, storm());
+        let version = "ovs-vswitchd (Open vSwitch) 3.5.0".to_owned();
+        let up = DaemonState::Up { pid: 812, version, round_trip_ns, missing: vec![] };
+        state.take(FromSource::Events(vec![Event::host(u64::MAX / 4, Body::Daemon(up))]));
+        let shown = text(&mut state, 120, 40);
+        let first = shown.lines().next().unwrap_or_default();
+        assert_eq!(first.contains("OVS 3.5.0 · daemon: answers in 640 ms"), slow, "{first}");
+        assert_eq!(first.contains("daemon"), slow, "{first}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_asked_is_not_said_to_be_silent() {
+    let mut state = state(Choice::Auto, false, storm());
+    let down = DaemonState::Down { why: DaemonState::NOT_ASKED.to_owned() };
+    state.take(FromSource::Events(vec![Event::host(u64::MAX / 4, Body::Daemon(down))]));
+    press(&mut state, "7");
+    let shown = text(&mut state, 200, 60);
+    assert!(shown.contains("daemon: not asked") && shown.contains("is not asked anything"), "{shown}");
+    assert!(!shown.contains("not answer"), "{shown}");
+}
+
+#[test]
 fn a_missing_probe_is_said_where_its_numbers_would_be() {
     let mut state = state(Choice::Auto, false, storm());
     let missing = Capability {

@@ -12,11 +12,14 @@ use std::{
 use drawn::text;
 use ovscope::{
     app::report::report,
-    event::{Body, DaemonTrace, Event, Field},
-    model::{Cause, Model, SECOND, Severity, Verdict},
+    event::{Body, DaemonState, DaemonTrace, Event, Field},
+    model::{Cause, Certainty, Model, SECOND, Severity, Verdict},
     record::{Reader, Recording},
     ui::Choice,
 };
+
+/// Those that are kept.
+const KEPT: &str = "tests/verdicts";
 
 /// A scenario's name, the cause that has to come first, what its headline has to say, and causes that are also there.
 type Expected = (&'static str, Option<Cause>, &'static str, &'static [Cause]);
@@ -62,29 +65,65 @@ const OF_NOBODY: [Cause; 5] = [
     Cause::Fragments,
 ];
 
+/// What older kernels have no reason for: named since this one.
+const SINCE: (&str, [u32; 2]) = ("fragments_dropped", [6, 6]);
+
+/// Where the recordings are: those that are kept, or others, of another kernel (`make verdicts KERNEL=7.3`).
+fn directory() -> PathBuf {
+    std::env::var_os("OVSCOPE_VERDICTS").map_or_else(|| KEPT.into(), PathBuf::from)
+}
+
 fn path(name: &str) -> PathBuf {
-    Path::new("tests/verdicts").join(name).with_extension("mcap")
+    directory().join(name).with_extension("mcap")
 }
 
-fn events(name: &str) -> Vec<Event> {
-    let mut reader = Reader::open(&path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+fn events(path: &Path) -> Vec<Event> {
+    let mut reader = Reader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let batches = std::iter::from_fn(|| reader.next_batch());
-    batches.flat_map(|batch| batch.unwrap_or_else(|e| panic!("{name}: {e}")).events).collect()
+    batches.flat_map(|batch| batch.unwrap_or_else(|e| panic!("{}: {e}", path.display())).events).collect()
 }
 
-/// What was said of a recording: by cause the first second it was said in, the worst severity, and its last headline.
+/// The kernel's first two numbers.
+fn kernel(name: &str) -> [u32; 2] {
+    let events = events(&path(name));
+    let release = events.iter().find_map(|event| match &event.body {
+        Body::Session(session) => Some(session.kernel.as_str()),
+        _ => None,
+    });
+    let mut numbers = release.expect("a session").split('.').map(|number| number.parse().expect("a number"));
+    [numbers.next().expect("two of them"), numbers.next().expect("two of them")]
+}
+
+/// What has to hold of each, as far as the kernel it was recorded on can tell it; all that does not is told together.
+fn each(check: impl Fn(&Expected) -> Result<(), String>) {
+    let told = |&expected: &Expected| match expected {
+        (name, ..) if name == SINCE.0 && kernel(name) < SINCE.1 => (name, None, "", expected.3),
+        _ => expected,
+    };
+    let failures: Vec<String> = EXPECTED.iter().map(told).filter_map(|expected| check(&expected).err()).collect();
+    assert!(failures.is_empty(), "in {}:\n{}", directory().display(), failures.join("\n"));
+}
+
+/// What was said of a recording.
 struct Said {
-    by_cause: BTreeMap<Cause, (u64, Severity, String)>,
+    by_cause: BTreeMap<Cause, Told>,
     /// The first verdict of each second that had one above a note.
     first: Vec<Cause>,
 }
 
-fn said(name: &str) -> Said {
+/// What was said of a cause: the first second it was said in, the worst severity, and its last headline.
+#[derive(Debug)]
+struct Told {
+    second: u64,
+    severity: Severity,
+    headline: String,
+}
+
+fn said(events: &[Event]) -> Said {
     let mut model = Model::default();
     let mut said = Said { by_cause: BTreeMap::new(), first: Vec::new() };
-    let events = events(name);
     let begin = events.iter().find(|e| matches!(e.body, Body::Counters(_))).map_or(0, |e| e.ts);
-    for event in &events {
+    for event in events {
         model.apply(event);
         if !matches!(event.body, Body::Counters(_)) {
             continue;
@@ -93,10 +132,10 @@ fn said(name: &str) -> Said {
         let verdicts = model.verdicts();
         said.first.extend(verdicts.first().filter(|first| first.severity > Severity::Note).map(|first| first.cause));
         for verdict in verdicts {
-            let (_, severity, headline) =
-                said.by_cause.entry(verdict.cause).or_insert((second, verdict.severity, String::new()));
-            *severity = (*severity).max(verdict.severity);
-            *headline = verdict.headline;
+            let told = Told { second, severity: verdict.severity, headline: String::new() };
+            let told = said.by_cause.entry(verdict.cause).or_insert(told);
+            told.severity = told.severity.max(verdict.severity);
+            told.headline = verdict.headline;
         }
     }
     said
@@ -104,60 +143,110 @@ fn said(name: &str) -> Said {
 
 #[test]
 fn what_was_provoked_is_named_and_nothing_else() {
-    for (name, cause, words, also) in EXPECTED {
-        let said = said(name);
-        let all = &said.by_cause;
-        for (other, (second, severity, headline)) in all.iter().filter(|(other, _)| Some(**other) != *cause) {
-            assert!(
-                *severity == Severity::Note || also.contains(other),
-                "{name}: {other} from second {second}, {severity:?}: {headline}"
-            );
+    each(|(name, cause, words, also)| {
+        let said = said(&events(&path(name)));
+        for (told_of, told) in &said.by_cause {
+            // Seen with `--nocapture`.
+            println!("{name:18} {told_of:18} second {:2}  {:?}  {}", told.second, told.severity, told.headline);
         }
-        let Some(cause) = cause else { continue };
-        let (second, _, headline) = all.get(cause).unwrap_or_else(|| panic!("{name}: {all:?}"));
-        assert!(*second <= 10, "{name}: named after {second} s");
-        assert!(headline.contains(words), "{name}: {headline}");
+        let mut others = said.by_cause.iter().filter(|(other, _)| Some(**other) != *cause);
+        let loud = |(other, told): &(&Cause, &Told)| told.severity > Severity::Note && !also.contains(other);
+        if let Some(other) = others.find(loud) {
+            return Err(format!("{name}: besides {other:?}"));
+        }
+        let Some(cause) = cause else { return Ok(()) };
+        let Some(told) = said.by_cause.get(cause) else {
+            return Err(format!("{name}: {cause} is not named but {:?}", said.by_cause));
+        };
         // What leads to it may be named before it.
-        let mut firsts = said.first.iter().skip_while(|first| also.contains(first));
-        assert!(firsts.all(|first| first == cause), "{name}: first {:?}", said.first);
-    }
+        let other = said.first.iter().skip_while(|first| also.contains(first)).find(|first| *first != cause);
+        if told.second > 10 || !told.headline.contains(words) || other.is_some() {
+            return Err(format!("{name}: {told:?}, first {other:?}"));
+        }
+        Ok(())
+    });
 }
 
 #[test]
 fn the_first_line_of_the_report_names_it() {
-    for (name, cause, words, _) in EXPECTED {
-        let mut recording = Recording::open(&path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let report = report(&mut recording, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+    each(|(name, cause, words, _)| {
+        let mut recording = Recording::open(&path(name)).map_err(|e| format!("{name}: {e}"))?;
+        let report = report(&mut recording, &[]).map_err(|e| format!("{name}: {e}"))?;
         // Some are but worth a note: to a healthy datapath nothing worse may be said.
         let first = report.verdicts.first().filter(|first| cause.is_some() || first.severity != "note");
-        assert_eq!(first.map(|first| first.cause), cause.map(Cause::name), "{name}: {first:?}");
-        let Some(first) = first else { continue };
-        assert!(first.headline.contains(words) && first.from_second <= 10, "{name}: {first:?}");
-        assert!(!first.figures.is_empty() && !first.tries.is_empty() && !first.reads.is_empty(), "{name}: {first:?}");
-    }
+        if first.map(|first| first.cause) != cause.map(Cause::name) {
+            return Err(format!("{name}: {first:?}"));
+        }
+        let Some(first) = first else { return Ok(()) };
+        let is_named = first.headline.contains(words) && first.from_second <= 10;
+        if !is_named || first.figures.is_empty() || first.tries.is_empty() || first.reads.is_empty() {
+            return Err(format!("{name}: {first:?}"));
+        }
+        Ok(())
+    });
 }
 
 #[test]
 fn the_first_line_of_the_storm_view_names_it_within_ten_seconds() {
-    for (name, cause, words, _) in EXPECTED {
-        let mut events = events(name);
+    each(|(name, cause, words, _)| {
+        let mut events = events(&path(name));
         let begin = events.iter().find(|e| matches!(e.body, Body::Counters(_))).map_or(0, |e| e.ts);
         events.retain(|event| event.ts <= begin + 10 * SECOND);
         let screen = text(&mut drawn::state(Choice::Mono, false, events.clone()), 200, 60);
         let line = |head: &str| screen.lines().find(|line| line.starts_with(head));
         let loud = line(" ▲ WARNING  ").or_else(|| line(" ▲ CRITICAL  "));
         let Some(cause) = cause else {
-            assert_eq!(loud, None, "{name}");
-            continue;
+            return loud.map_or(Ok(()), |line| Err(format!("{name}: {line}")));
         };
         let first = loud.or_else(|| line(" ● NOTE  "));
-        assert!(first.is_some_and(|line| line.contains(words)), "{name}: {first:?}");
+        if !first.is_some_and(|line| line.contains(words)) {
+            return Err(format!("{name}: {first:?}"));
+        }
         let mut model = Model::default();
         model.apply_all(&events);
-        let verdict = model.verdicts().into_iter().next().expect("the line is of one");
-        assert_eq!(verdict.cause, *cause, "{name}");
-        assert!(OF_NOBODY.contains(cause) || !verdict.culprits.is_empty(), "{name} names nobody: {verdict:?}");
+        let verdict = model.verdicts().into_iter().next().ok_or("the line is of one")?;
+        let is_of_somebody = OF_NOBODY.contains(cause) || !verdict.culprits.is_empty();
+        if verdict.cause == *cause && is_of_somebody { Ok(()) } else { Err(format!("{name}: {verdict:?}")) }
+    });
+}
+
+/// The last verdict on a daemon that is gone, in its recording with other words of a daemon.
+fn gone(words: impl Fn(&mut Body)) -> Verdict {
+    let (mut model, mut last) = (Model::default(), None);
+    for mut event in events(&Path::new(KEPT).join("daemon_gone.mcap")) {
+        words(&mut event.body);
+        model.apply(&event);
+        last = model.verdicts().into_iter().find(|verdict| verdict.cause == Cause::DaemonGone).or(last);
     }
+    last.expect("it is named")
+}
+
+#[test]
+fn a_daemon_that_answers_is_not_gone_where_the_datapath_is_not_its_own() {
+    let up = DaemonState::Up { pid: 1, version: "3.5.0".to_owned(), round_trip_ns: 1, missing: Vec::new() };
+    let verdict = gone(|body| match body {
+        Body::Daemon(state) => *state = up.clone(),
+        Body::DaemonFigures(figures) => figures.udpifs.iter_mut().for_each(|of| of.name = "system@its-own".to_owned()),
+        _ => {}
+    });
+    assert_eq!(verdict.severity, Severity::Warning);
+    let words = "nobody listens to datapath ovs-system, which is not ovs-vswitchd's: ";
+    assert!(verdict.headline.starts_with(words) && verdict.culprits.len() == 1, "{verdict:?}");
+    assert!(verdict.figures.iter().any(|of| of.text == "ovs-vswitchd answers, and has system@its-own alone"));
+}
+
+#[test]
+fn of_a_daemon_that_is_not_asked_nobody_says_that_it_does_not_answer() {
+    let sure = gone(|_| {});
+    let asked = sure.figures.iter().find(|of| of.text == "its control socket does not answer either");
+    assert!(sure.severity == Severity::Critical && sure.certainty == Certainty::Sure && asked.is_some(), "{sure:?}");
+    let likely = gone(|body| {
+        if let Body::Daemon(state) = body {
+            *state = DaemonState::Down { why: DaemonState::NOT_ASKED.to_owned() };
+        }
+    });
+    assert_eq!(likely.certainty, Certainty::Likely, "{likely:?}");
+    assert!(likely.figures.iter().all(|of| !of.text.contains("does not answer")), "{likely:?}");
 }
 
 /// What ovs-vswitchd says of a packet that meets the rule of the lab's storms, and another behind it.
@@ -169,7 +258,7 @@ const COPIES: &str = "Flow: udp\n\nbridge(\"br0\")\n-------------\n 0. udp,in_po
 /// the model in the end with the last verdict of each cause.
 fn traced(name: &str, answer: Result<&str, &str>) -> (usize, BTreeMap<Cause, Verdict>, Vec<Event>) {
     let (mut model, mut asked, mut last, mut heard) = (Model::default(), 0, BTreeMap::new(), Vec::new());
-    for event in events(name) {
+    for event in events(&Path::new(KEPT).join(name).with_extension("mcap")) {
         model.apply(&event);
         heard.push(event.clone());
         if !matches!(event.body, Body::Counters(_)) {
@@ -239,6 +328,6 @@ fn each_cause_has_a_recording_and_its_place_in_the_documentation() {
         let is_provoked = EXPECTED.iter().any(|(_, of, ..)| *of == Some(*cause));
         assert!(is_provoked || *cause == Cause::Unknown, "{cause} has no recording");
     }
-    let files = std::fs::read_dir("tests/verdicts").expect("it is there").count();
+    let files = std::fs::read_dir(KEPT).expect("it is there").count();
     assert_eq!(files, EXPECTED.len(), "each recording has its expectation");
 }

@@ -132,6 +132,7 @@ own_datapath() {
     ovs-dpctl add-dp own
     for n in 5 6; do
         ip netns add "ns$n"
+        in_host "$n" bash -c "$(declare -f quiet_stack); quiet_stack"
         ip link add "p${n}_l" type veth peer name "p${n}_r" netns "ns$n" address "$(mac_of "$n")"
         ip -n "ns$n" link set "p${n}_r" up
         ip link set "p${n}_l" up

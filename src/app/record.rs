@@ -255,6 +255,7 @@ impl Asking {
         let flow = self.model.flow(*keys.first()?)?;
         let ask = Ask {
             ufid: flow.ufid?,
+            dp: flow.dp,
             datapath: self.model.datapath(flow.dp).map(|d| d.name.clone()).unwrap_or_default(),
             sf_acts: flow.sf_acts,
         };

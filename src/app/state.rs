@@ -25,7 +25,7 @@ use super::{
     ways::Step,
 };
 use crate::{
-    event::{Body, Bookmark, Event, FlowPtr, Nanos, Ufid},
+    event::{Body, Bookmark, DpIfindex, Event, FlowPtr, Nanos, Ufid},
     model::{Limits, Model},
     ovs_rpc::Question as ToDaemon,
     ui::{self, Drawn, Ended, Hits, Mode, Pace, Pins, RecordState, Screen, Status, Theme, ViewState, matches::Matches},
@@ -73,8 +73,8 @@ pub struct State {
     trail: Vec<Step>,
     /// The note that is shown, and since when.
     noted: Option<(String, Nanos)>,
-    /// The last question asked of the daemon.
-    asked: Option<(Ufid, Option<FlowPtr>)>,
+    /// The last question put to the daemon.
+    asked: Option<(DpIfindex, Ufid, Option<FlowPtr>)>,
     asks: Option<Sender<ToDaemon>>,
     sampler: Sampler,
     playback: Option<Sender<PlaybackCommand>>,

@@ -320,6 +320,12 @@ pub enum DaemonState {
     },
 }
 
+impl DaemonState {
+    /// Why it is [`DaemonState::Down`] where nobody wants it asked.
+    pub const NOT_ASKED: &str =
+        "ovs-vswitchd is not asked anything: the rate is 0. What to do: give --rpc-rate another number";
+}
+
 /// How [`DaemonAnswer::answer`] begins where a flow has no rules yet: that is usual for a new one, and nothing is wrong.
 pub const NO_RULES_YET: &str = "ovs-vswitchd has no rules";
 
@@ -336,6 +342,9 @@ pub enum Query {
 /// What the daemon said about a flow, at the event's time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonAnswer {
+    /// The flow's datapath; none where that is not told: event files of retis, recordings of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dp: Option<DpIfindex>,
     /// Which flow.
     pub ufid: Ufid,
     /// The actions the flow had when it was asked: an answer belongs to one generation.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `upcall/show` and `coverage/show` answered, asked one right after the other.
+/// What `upcall/show` and `coverage/show` answered, asked one right after the other, and `dpif-netlink/dispatch-mode`
+/// before.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonFigures {
     /// The process that answered, by its socket's name. Another process counts from 0.
@@ -16,6 +17,10 @@ pub struct DaemonFigures {
     /// Its event counters by name since it began, those that are not 0. Empty where it has no `coverage/show`. From
     /// outside: may hold anything.
     pub coverage: BTreeMap<String, u64>,
+    /// How upcalls find a handler, by the datapath's name: `per-cpu` or `per-vport`. Empty where it has no
+    /// `dpif-netlink/dispatch-mode`, and in recordings of earlier versions. From outside: may hold anything.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub dispatch: BTreeMap<String, String>,
 }
 
 /// One kind of datapath, as `upcall/show` has it (`upcall_unixctl_show` in `ofproto/ofproto-dpif-upcall.c`).

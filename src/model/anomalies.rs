@@ -190,6 +190,7 @@ pub fn datapath_changes(before: &[DpIfindex], now: &[DpIfindex]) -> Vec<AnomalyK
 /// What changed about the daemon.
 pub fn daemon_change(before: Option<&DaemonState>, now: &DaemonState) -> Option<AnomalyKind> {
     match (before, now) {
+        (_, DaemonState::Down { why }) if why == DaemonState::NOT_ASKED => None,
         (None | Some(DaemonState::Up { .. }), DaemonState::Down { .. }) => Some(AnomalyKind::DaemonDown),
         (Some(DaemonState::Down { .. }), DaemonState::Up { .. }) => Some(AnomalyKind::DaemonUp),
         (Some(DaemonState::Up { pid: before, .. }), DaemonState::Up { pid, .. }) if before != pid => {

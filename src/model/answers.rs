@@ -3,12 +3,15 @@
 use lru::LruCache;
 
 use super::limits::{Evicted, Limits};
-use crate::event::{DaemonAnswer, FlowPtr, Nanos, Query, Ufid};
+use crate::event::{DaemonAnswer, DpIfindex, FlowPtr, Nanos, Query, Ufid};
 
-/// The last answers, by flow, generation and question.
+/// The datapath, the flow, its generation, and what was asked. A UFID is of a flow's key: datapaths can have the same ones.
+type Key = (Option<DpIfindex>, Ufid, Option<FlowPtr>, Query);
+
+/// The last answers, by datapath, flow, generation and question.
 #[derive(Debug, Clone)]
 pub struct Answers {
-    answers: LruCache<(Ufid, Option<FlowPtr>, Query), (Nanos, DaemonAnswer)>,
+    answers: LruCache<Key, (Nanos, DaemonAnswer)>,
     bytes: usize,
 }
 
@@ -34,7 +37,7 @@ fn size(answer: &DaemonAnswer) -> usize {
 impl Answers {
     pub fn insert(&mut self, ts: Nanos, answer: &DaemonAnswer, limits: &Limits, evicted: &mut Evicted) {
         self.bytes += size(answer);
-        let key = (answer.ufid, answer.sf_acts, answer.query);
+        let key = (answer.dp, answer.ufid, answer.sf_acts, answer.query);
         if let Some((_, before)) = self.answers.put(key, (ts, answer.clone())) {
             self.bytes -= size(&before);
         }
@@ -48,13 +51,7 @@ impl Answers {
     }
 
     /// What was said since a time: what is older is about another generation, whose actions may have been at the same address.
-    pub fn get(
-        &self,
-        ufid: Ufid,
-        sf_acts: Option<FlowPtr>,
-        query: Query,
-        since: Nanos,
-    ) -> Option<(Nanos, &DaemonAnswer)> {
-        self.answers.peek(&(ufid, sf_acts, query)).filter(|(ts, _)| *ts >= since).map(|(ts, answer)| (*ts, answer))
+    pub fn get(&self, key: Key, since: Nanos) -> Option<(Nanos, &DaemonAnswer)> {
+        self.answers.peek(&key).filter(|(ts, _)| *ts >= since).map(|(ts, answer)| (*ts, answer))
     }
 }

@@ -265,9 +265,9 @@ impl Model {
     /// The same with when it came.
     pub fn answered(&self, flow: &Flow, query: Query) -> Option<(Nanos, &DaemonAnswer)> {
         let ufid = flow.ufid?;
-        // The daemon may have been asked before the actions were known.
-        let unknown = || self.answers.get(ufid, None, query, flow.since);
-        self.answers.get(ufid, flow.sf_acts, query, flow.since).or_else(unknown)
+        // The daemon may have been asked before the actions were known, and older recordings do not tell the datapath.
+        let places = [Some(flow.dp), None].into_iter().flat_map(|dp| [(dp, flow.sf_acts), (dp, None)]);
+        places.into_iter().find_map(|(dp, sf_acts)| self.answers.get((dp, ufid, sf_acts, query), flow.since))
     }
 
     /// What the daemon said last when it was asked to trace a packet of this generation of a flow.

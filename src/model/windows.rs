@@ -223,6 +223,11 @@ impl ToldFigures {
         self.latest(now).map_or(&[], |figures| &figures.udpifs)
     }
 
+    /// How upcalls find a handler in the datapath of this name, where it told: `per-cpu`, `per-vport`.
+    pub fn dispatch(&self, name: &str) -> Option<&str> {
+        self.0.back()?.1.dispatch.get(name).map(String::as_str)
+    }
+
     /// The highest flow limit of a datapath among the figures that are kept.
     pub fn highest_limit(&self, name: &str) -> u64 {
         let udpifs = self.0.iter().flat_map(|(_, figures)| &figures.udpifs);

@@ -8,8 +8,7 @@ use crate::event::Ufid;
 
 /// A command of `ovs-vswitchd`'s control socket. The variants are all that this program can send; each of them only
 /// reads, and none of them walks all flows: a slow command would stall the bridges, as commands run in the daemon's
-/// main thread. (The form of each: `ovs-appctl list-commands`.) `dpif-netlink/dispatch-mode` is not among them: where
-/// the kernel's module is missing, OVS 3.1 never replies to it.
+/// main thread. (The form of each: `ovs-appctl list-commands`.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `version`: what the daemon is. The cheapest one; its round trip is the daemon's health.
@@ -48,6 +47,10 @@ pub enum Command {
     UpcallShow,
     /// `coverage/show`: the daemon's own event counters.
     CoverageShow,
+    /// `dpif-netlink/dispatch-mode`: whether each CPU or each port has a handler of its own, in each datapath of the
+    /// kernel. Only to a daemon that has one: another never replies (`dpif_netlink_unixctl_dispatch_mode` in
+    /// `lib/dpif-netlink.c`).
+    DispatchMode,
     /// `fdb/stats-show`: a bridge's MAC learning counts.
     FdbStats {
         /// The bridge's name.
@@ -82,6 +85,7 @@ impl Command {
             Self::DpifShow => "dpif/show",
             Self::UpcallShow => "upcall/show",
             Self::CoverageShow => "coverage/show",
+            Self::DispatchMode => "dpif-netlink/dispatch-mode",
             Self::FdbStats { .. } => "fdb/stats-show",
         }
     }

@@ -1,4 +1,4 @@
-//! What `upcall/show` and `coverage/show` say, as numbers.
+//! What `upcall/show`, `coverage/show` and `dpif-netlink/dispatch-mode` say, as numbers and words.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,15 @@ pub fn coverage(text: &str) -> BTreeMap<String, u64> {
     text.lines().filter_map(counter).collect()
 }
 
+/// Of `dpif-netlink/dispatch-mode`: in each line a datapath's name and its mode.
+pub fn dispatch(text: &str) -> BTreeMap<String, String> {
+    let mode = |line: &str| {
+        let (name, mode) = line.rsplit_once(": ")?;
+        Some((name.trim().to_owned(), mode.trim().strip_suffix(" dispatch mode")?.to_owned()))
+    };
+    text.lines().filter_map(mode).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +74,9 @@ mod tests {
                     84 events never hit\n";
         let expected = [("bridge_reconfigure".to_owned(), 3), ("mac_learning_moved".to_owned(), 721)];
         assert_eq!(coverage(said), BTreeMap::from(expected));
+        let said = "ovs-system: per-cpu dispatch mode\nold: per-vport dispatch mode\n";
+        let expected = [("old", "per-vport"), ("ovs-system", "per-cpu")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(dispatch(said), BTreeMap::from(expected));
     }
 
     #[test]
@@ -73,6 +85,7 @@ mod tests {
         assert_eq!(udpifs("  flows : (current 7)\n"), [], "of no datapath");
         assert_eq!(udpifs("x:\n  flows : (current x) (limit -1)\n  dump duration : soon\n")[0].limit, 0);
         assert_eq!(coverage("a total: b\ntotal: 5\nx total:\n"), BTreeMap::new());
+        assert_eq!(dispatch("per-cpu dispatch mode\nx: y\n"), BTreeMap::new());
     }
 
     proptest::proptest! {
@@ -80,6 +93,7 @@ mod tests {
         fn any_text_is_read(text in ".{0,300}") {
             udpifs(&text);
             coverage(&text);
+            dispatch(&text);
         }
     }
 }

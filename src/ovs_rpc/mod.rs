@@ -29,7 +29,9 @@ pub use service::spawn;
 pub struct Ask {
     /// The flow.
     pub ufid: Ufid,
-    /// Its datapath's name; empty where it is not known.
+    /// Its datapath.
+    pub dp: DpIfindex,
+    /// The datapath's name; empty where it is not known.
     pub datapath: String,
     /// Its actions now: an answer belongs to one generation of the flow.
     pub sf_acts: Option<FlowPtr>,

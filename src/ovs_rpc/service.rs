@@ -5,6 +5,7 @@ mod flows;
 mod traces;
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     num::{NonZeroU32, NonZeroUsize},
     time::Duration,
@@ -68,6 +69,7 @@ where
                     down: None,
                     wanted: None,
                     newest: None,
+                    dispatch: (None, BTreeMap::new()),
                     traces: Traces::default(),
                     new_traces: Vec::new(),
                     answers: Answers::new(ANSWERS_KEPT),
@@ -96,14 +98,14 @@ impl<C: Fn() -> Nanos> Teller<C> {
     }
 
     async fn answer(&self, ask: &Ask, query: Query, answer: Result<String, String>, took_ns: u64) -> Result<(), Gone> {
-        let answer = DaemonAnswer { ufid: ask.ufid, sf_acts: ask.sf_acts, query, answer, took_ns };
+        let answer = DaemonAnswer { dp: Some(ask.dp), ufid: ask.ufid, sf_acts: ask.sf_acts, query, answer, took_ns };
         self.tell(Body::DaemonAnswer(Box::new(answer))).await
     }
 }
 
 /// The service at a rate of 0: says so, and nothing else.
 async fn decline<C: Fn() -> Nanos>(mut asks: mpsc::Receiver<Question>, teller: &Teller<C>) -> Result<Infallible, Gone> {
-    let why = "ovs-vswitchd is not asked anything: the rate is 0. What to do: give --rpc-rate another number";
+    let why = DaemonState::NOT_ASKED;
     teller.tell(Body::Daemon(DaemonState::Down { why: why.to_owned() })).await?;
     loop {
         select! {
@@ -132,6 +134,8 @@ struct Service<C> {
     wanted: Option<Wanted>,
     /// An ask that came during a request.
     newest: Option<Ask>,
+    /// What the daemon with this process id said of how upcalls find a handler.
+    dispatch: (Option<u32>, BTreeMap<String, String>),
     traces: Traces,
     /// Those that came during a request.
     new_traces: Vec<AskTrace>,

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use lru::LruCache;
 use tokio::time::Instant;
 
-use crate::event::{FlowPtr, Query, Ufid};
+use crate::event::{DpIfindex, FlowPtr, Query, Ufid};
 
 use super::{Ask, pace::Backoff};
 
@@ -66,8 +66,8 @@ impl Wanted {
     }
 }
 
-/// Answers are of one generation of a flow.
-type Key = (Ufid, Option<FlowPtr>, Query);
+/// Answers are of one generation of a flow of a datapath.
+type Key = (DpIfindex, Ufid, Option<FlowPtr>, Query);
 
 /// An answer, and how long it holds.
 #[derive(Debug, Clone)]
@@ -94,12 +94,12 @@ impl Answers {
 
     /// The answer for this generation of the flow, when it still holds.
     pub fn get(&mut self, ask: &Ask, query: Query, now: Instant) -> Option<Kept> {
-        self.0.get(&(ask.ufid, ask.sf_acts, query)).filter(|kept| kept.until > now).cloned()
+        self.0.get(&(ask.dp, ask.ufid, ask.sf_acts, query)).filter(|kept| kept.until > now).cloned()
     }
 
     /// Keeps an answer.
     pub fn put(&mut self, ask: &Ask, query: Query, kept: Kept) {
-        self.0.put((ask.ufid, ask.sf_acts, query), kept);
+        self.0.put((ask.dp, ask.ufid, ask.sf_acts, query), kept);
     }
 
     /// Forgets all of them.
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn ask(ufid: u32, sf_acts: u64) -> Ask {
-        Ask { ufid: Ufid([ufid; 4]), datapath: String::new(), sf_acts: Some(FlowPtr(sf_acts)) }
+        Ask { ufid: Ufid([ufid; 4]), dp: DpIfindex(1), datapath: String::new(), sf_acts: Some(FlowPtr(sf_acts)) }
     }
 
     #[test]
@@ -126,6 +126,10 @@ mod tests {
         assert!(answers.get(&ask(1, 1), Query::GetFlow, until).is_none());
         assert!(answers.get(&ask(1, 2), Query::GetFlow, now).is_none());
         assert!(answers.get(&ask(1, 1), Query::Detrace, now).is_none());
+        assert!(
+            answers.get(&Ask { dp: DpIfindex(2), ..ask(1, 1) }, Query::GetFlow, now).is_none(),
+            "another datapath's"
+        );
         answers.put(&ask(2, 1), Query::GetFlow, Kept { answer: Ok("b".to_owned()), took_ns: 1, until, again: false });
         assert!(answers.get(&ask(1, 1), Query::GetFlow, now).is_none(), "there is room for one");
     }

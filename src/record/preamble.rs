@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use indexmap::IndexMap;
 
 use super::{counted_flows::CountedFlows, readings::Readings};
-use crate::event::{Body, Event, FlowPtr, Query, Run, Session, Ufid};
+use crate::event::{Body, DpIfindex, Event, FlowPtr, Query, Run, Session, Ufid};
 
 /// The daemon's answers that are kept, the latest to each question …
 const ANSWERS: usize = 1024;
@@ -21,6 +21,9 @@ const FIGURES: usize = 16;
 const MARKS: usize = 1000;
 /// … and the bytes of their notes together.
 const MARK_BYTES: usize = 256 << 10;
+
+/// What an answer is about: a flow of a datapath, its generation, and what was asked.
+type Question = (Option<DpIfindex>, Ufid, Option<FlowPtr>, Query);
 
 /// Keeps the state of a stream, so that a recording begun in its middle is whole, and a seek in a recording starts with
 /// the full state: the latest session, datapaths, probes, daemon and losses; the daemon's last figures, answers and traces;
@@ -39,7 +42,7 @@ pub struct Preamble {
     loss: Option<Event>,
     readings: Readings,
     flows: CountedFlows,
-    answers: IndexMap<(Ufid, Option<FlowPtr>, Query), Event>,
+    answers: IndexMap<Question, Event>,
     answer_bytes: usize,
     /// The latest last.
     traces: VecDeque<Event>,
@@ -73,7 +76,7 @@ impl Preamble {
             Body::DaemonFigures(figures) => self.figures(event, figures.pid),
             Body::Loss(_) => self.loss = Some(event.clone()),
             Body::DaemonAnswer(answer) => {
-                self.answer((answer.ufid, answer.sf_acts, answer.query), event);
+                self.answer((answer.dp, answer.ufid, answer.sf_acts, answer.query), event);
             }
             Body::DaemonTrace(_) => self.trace(event),
             Body::Mark(_) => self.mark(event),
@@ -103,7 +106,7 @@ impl Preamble {
         }
     }
 
-    fn answer(&mut self, question: (Ufid, Option<FlowPtr>, Query), event: &Event) {
+    fn answer(&mut self, question: Question, event: &Event) {
         // The latest come last.
         if let Some(before) = self.answers.shift_remove(&question) {
             self.answer_bytes -= bytes(&before);

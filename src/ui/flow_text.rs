@@ -181,6 +181,9 @@ fn unanswered(screen: &Screen<'_>, flow: &Flow) -> (String, Style) {
         return (format!("not asked: the flow is deleted, and the daemon forgets such{other}"), theme.text);
     }
     if let Some(DaemonState::Down { why }) = screen.model.daemon() {
+        if why == DaemonState::NOT_ASKED {
+            return (why.clone(), theme.text);
+        }
         return (format!("the daemon does not answer: {why}"), theme.bad);
     }
     match screen.status.asked {

@@ -3,7 +3,10 @@
 use ratatui::style::Style;
 
 use super::{Ended, Mode, Pace, Prompt, RecordState, Screen, View, format, pen::Pen, text};
-use crate::event::DaemonState;
+use crate::event::{DaemonState, Nanos};
+
+/// A daemon that takes so long for its version is slow: it does all that it is told between its other work.
+const SLOW: Nanos = 100_000_000;
 
 /// Draws the top; gives the first row below it.
 pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) -> u16 {
@@ -50,8 +53,17 @@ fn host_line(pen: &mut Pen<'_>, screen: &Screen<'_>) {
         many => parts.push((format!("{} datapaths", many.len()), theme.text)),
     }
     match (model.daemon(), session) {
+        (Some(DaemonState::Down { why }), _) if why == DaemonState::NOT_ASKED => {
+            parts.push(("daemon: not asked".to_owned(), theme.text));
+        }
         (Some(DaemonState::Down { .. }), _) => parts.push(("daemon: not answering".to_owned(), theme.bad)),
-        (Some(DaemonState::Up { version, .. }), _) => parts.push((ovs_version(version), theme.text)),
+        (Some(DaemonState::Up { version, round_trip_ns, .. }), _) => {
+            parts.push((ovs_version(version), theme.text));
+            if *round_trip_ns >= SLOW {
+                let took = format::duration(*round_trip_ns);
+                parts.push((format!("daemon: answers in {}", took.trim()), theme.bad));
+            }
+        }
         (None, Some(session)) if !session.ovs_version.is_empty() => {
             parts.push((ovs_version(&session.ovs_version), theme.text));
         }
@@ -69,7 +81,7 @@ fn host_line(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     for (i, (words, style)) in parts.iter().enumerate() {
         let gap = if i > 0 { " · " } else { "" };
         let wide = (text::width(words) + text::width(gap)) as u16;
-        // A part that does not fit is left out whole, but for a daemon that is down: that is cut.
+        // A part that does not fit is left out whole, but for a daemon that is down or slow: that is cut.
         if x + wide + 1 > right && *style != theme.bad {
             continue;
         }

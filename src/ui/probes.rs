@@ -136,6 +136,9 @@ fn push_host(screen: &Screen<'_>, columns: usize, lines: &mut Lines) {
                 field(lines, "", &words, columns, theme.bad, theme.quiet);
             }
         }
+        Some(DaemonState::Down { why }) if why == DaemonState::NOT_ASKED => {
+            field(lines, "daemon", why, columns, theme.text, theme.quiet);
+        }
         Some(DaemonState::Down { why }) => {
             field(lines, "daemon", &format!("▲ does not answer: {why}"), columns, theme.bad, theme.quiet);
         }

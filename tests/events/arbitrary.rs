@@ -221,10 +221,12 @@ fn around() -> impl Strategy<Value = Body> {
         let port = Port { port: PortNo(port), name: "p".to_owned(), kind: "netdev".to_owned(), ifindex: 1 };
         Datapath { dp, name: "d".to_owned(), ports: vec![port], stats }
     });
-    let answer = (0u32..6, prop::option::of(ptr()), "[a-z]{0,200}").prop_map(|(ufid, sf_acts, text)| {
-        let (ufid, query) = (Ufid([ufid; 4]), Query::Detrace);
-        Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer: Ok(text), took_ns: 1 }))
-    });
+    let answer = (prop::option::of(dp()), 0u32..6, prop::option::of(ptr()), "[a-z]{0,200}").prop_map(
+        |(dp, ufid, sf_acts, text)| {
+            let (ufid, query) = (Ufid([ufid; 4]), Query::Detrace);
+            Body::DaemonAnswer(Box::new(DaemonAnswer { dp, ufid, sf_acts, query, answer: Ok(text), took_ns: 1 }))
+        },
+    );
     let trace = (dp(), "[a-z]{1,2}", "[a-z]{0,200}").prop_map(|(dp, key, text)| {
         let text = format!("bridge(\"br0\")\n 0. udp, priority 1\n    {text}\n\nMegaflow: udp,tp_src=1\n");
         let (ufid, sample_of) = (None, Some(Field::UdpSrc));
@@ -236,8 +238,10 @@ fn around() -> impl Strategy<Value = Body> {
     });
     let counted =
         prop::collection::btree_map("(upcall_flow_limit_(hit|kill)|rev_flow_table|mac_learning_moved)", number(), 0..4);
-    let figures = (0u32..2, prop::collection::vec(udpif, 0..2), counted)
-        .prop_map(|(pid, udpifs, coverage)| Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage })));
+    let figures = (0u32..2, prop::collection::vec(udpif, 0..2), counted).prop_map(|(pid, udpifs, coverage)| {
+        let dispatch = std::iter::once(("ovs-system".to_owned(), "per-cpu".to_owned())).collect();
+        Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage, dispatch }))
+    });
     let capability = Capability {
         name: "upcall".to_owned(),
         state: CapabilityState::Attached,

@@ -31,6 +31,11 @@ on_cpu() {
     taskset -pc "$1" "$BASHPID" >/dev/null
     "${@:2}"
 }
+# For perl: pace(N, RATE) waits until the Nth of so many a second is due, however late it woke up before.
+PACE='
+        sub now { open(my $file, "<", "/proc/uptime") or die "uptime: $!"; (split " ", <$file>)[0] }
+        my $begin = now;
+        sub pace { my ($n, $rate) = @_; select undef, undef, undef, 0.01 while $n > (now() - $begin) * $rate; }'
 plain_rules() {
     ovs-ofctl del-flows br0
     ovs-ofctl add-flow br0 'priority=0,actions=NORMAL'
@@ -110,11 +115,12 @@ after_slow_revalidator() {
     after_stable_flows
 }
 
+# The socket has room for some 5000; the daemon is stopped for less than what is a stall.
 netlink_overflow() {
     while :; do
         flush_flows
         kill -STOP "$(daemon_pid)"
-        flood_between 1 2 --count 8000 --sport 1000 --size 1400
+        flood_between 1 2 --count 6000 --sport 1000 --size 1400
         kill -CONT "$(daemon_pid)"
         sleep 1
     done
@@ -208,6 +214,7 @@ after_sampling() { ovs-vsctl clear bridge br0 sflow; }
 broadcast_flood() {
     in_host 1 perl -e '
         use Socket;
+        '"$PACE"'
         socket(my $s, 17, SOCK_RAW, 0x0608) or die "socket: $!"; # AF_PACKET, ETH_P_ARP
         my $to = pack("SnlSCCa8", 17, 0x0806, $ARGV[0], 0, 0, 6, "\xff" x 6);
         my $mac = pack("H12", "020000000001");
@@ -215,19 +222,24 @@ broadcast_flood() {
             my $arp = pack("nnCCn", 1, 0x0800, 6, 4, 1) . $mac . pack("N", 0xacc80001) . "\0" x 6 . pack("N", 0xacc80000 + $n % 65000);
             my $frame = "\xff" x 6 . $mac . pack("n", 0x0806) . $arp . "\0" x 18;
             send($s, $frame, 0, $to) or die "send: $!";
-            select undef, undef, undef, 0.002;
+            pace($n, 300);
         }' "$(in_host 1 cat /sys/class/net/p1_r/ifindex)"
 }
 
 put_failures() {
-    local in_port
+    local in_port n
     in_port=$(ovs-dpctl show system@ovs-system | sed -n 's/.*port \([0-9]*\): p1_l\b.*/\1/p')
-    while :; do
-        for n in {1..20}; do
-            echo "add in_port($in_port),eth(),eth_type(0x0800),ipv4(proto=17,frag=no),udp(dst=$n) set(ipv6(hlimit=3))"
-        done >/tmp/bad-flows
-        while read -r _ match actions; do ovs-dpctl add-flow system@ovs-system "$match" "$actions" || true; done </tmp/bad-flows
+    # A process for each takes its time: two at once.
+    for _ in 1 2; do
+        while :; do
+            for n in {1..20}; do
+                ovs-dpctl add-flow system@ovs-system \
+                    "in_port($in_port),eth(),eth_type(0x0800),ipv4(proto=17,frag=no),udp(dst=$n)" \
+                    'set(ipv6(hlimit=3))' || true
+            done
+        done &
     done
+    wait
 }
 
 flapping_flows() {
@@ -281,11 +293,14 @@ after_short_connections() {
     ovs-appctl dpctl/flush-conntrack
 }
 
-before_too_big() {
-    ip -n ns1 link set p1_r mtu 65535
-    ip link set p1_l mtu 65535
+jumbo() {
+    ip -n ns1 link set p1_r mtu "$1"
+    ip link set p1_l mtu "$1"
 }
+before_too_big() { jumbo 65535; }
 too_big() { while :; do in_host 1 ping -q -c 1 -W 0.1 -s 65507 "$(ip_of 2)" || true; done; }
+
+after_too_big() { jumbo 1500; }
 
 # Connection tracking puts them together, and what goes up is the whole. No field of them changes alone.
 before_fragments() {
@@ -295,21 +310,19 @@ table=1,priority=100,udp,actions=move:NXM_OF_UDP_SRC[]->NXM_NX_REG0[0..15],move:
 FLOWS
 }
 fragments() {
-    local from
-    for from in 1024 30000; do
-        in_host 1 perl -e '
-            use Socket;
-            for my $n ($ARGV[1] .. $ARGV[1] + 28000) {
-                socket(my $s, AF_INET, SOCK_DGRAM, 0) or die "socket: $!";
-                bind($s, sockaddr_in($n, INADDR_ANY)) or next;
-                send($s, "x" x 3000, 0, sockaddr_in($n, inet_aton($ARGV[0]))) or die "send: $!";
-                select undef, undef, undef, 0.002;
-            }' "$(ip_of 2)" "$from" &
-    done
-    wait
+    in_host 1 perl -e '
+        use Socket;
+        '"$PACE"'
+        my $to = inet_aton($ARGV[0]);
+        for my $n (1 .. 60000) {
+            my $port = 1024 + $n;
+            socket(my $s, AF_INET, SOCK_DGRAM, 0) or die "socket: $!";
+            bind($s, sockaddr_in($port, INADDR_ANY)) or next;
+            send($s, "x" x 3000, 0, sockaddr_in($port, $to)) or die "send: $!";
+            pace($n, 200);
+        }' "$(ip_of 2)"
 }
 after_fragments() {
-    pkill -x perl || true
     plain_rules
     ovs-appctl dpctl/flush-conntrack
 }

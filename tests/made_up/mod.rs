@@ -360,7 +360,7 @@ impl Host {
         [(Query::GetFlow, flow, 1_210_000), (Query::Detrace, rules.to_owned(), 2_480_000)]
             .into_iter()
             .map(|(query, answer, took_ns)| {
-                let answer = DaemonAnswer { ufid, sf_acts, query, answer: Ok(answer), took_ns };
+                let answer = DaemonAnswer { dp: Some(DP), ufid, sf_acts, query, answer: Ok(answer), took_ns };
                 Event::host(self.now, Body::DaemonAnswer(Box::new(answer)))
             })
             .collect()

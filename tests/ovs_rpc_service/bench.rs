@@ -42,7 +42,7 @@ pub fn secs(n: u64) -> Duration {
 }
 
 pub fn ask(flow: u32) -> Ask {
-    Ask { ufid: Ufid([flow; 4]), datapath: "ovs-system".to_owned(), sf_acts: Some(FlowPtr(7)) }
+    Ask { ufid: Ufid([flow; 4]), dp: DpIfindex(1), datapath: "ovs-system".to_owned(), sf_acts: Some(FlowPtr(7)) }
 }
 
 /// A sample for a port, or what somebody asks of it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ovscope::{
-    event::{DaemonState, FlowPtr, Query, Ufid},
+    event::{DaemonState, DpIfindex, FlowPtr, Query, Ufid},
     ovs_rpc::Ask,
 };
 use tokio::{sync::Notify, time::Instant};
@@ -102,6 +102,10 @@ async fn an_answer_is_kept_for_its_generation_and_so_long() {
     bench.pass(secs(1)).await;
     assert_eq!(bench.texts(), both_texts());
     assert_eq!(questions(&server)[5..], [get_flow(1), detrace(1)], "another generation");
+    bench.ask(Ask { dp: DpIfindex(2), ..ask(1) }).await;
+    bench.pass(secs(1)).await;
+    assert_eq!(bench.answers().iter().map(|answer| answer.dp).collect::<Vec<_>>(), [Some(DpIfindex(2)); 2]);
+    assert_eq!(questions(&server)[7..], [get_flow(1), detrace(1)], "another datapath's");
 }
 
 #[tokio::test(start_paused = true)]

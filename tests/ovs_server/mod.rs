@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// All that a daemon may be sent: commands that only read. (The form of each: `ovs-appctl list-commands`.)
-const READING: [&str; 11] = [
+const READING: [&str; 12] = [
     "version",
     "list-commands",
     "dpctl/get-flow",
@@ -30,6 +30,7 @@ const READING: [&str; 11] = [
     "ofproto/trace",
     "upcall/show",
     "coverage/show",
+    "dpif-netlink/dispatch-mode",
     "fdb/stats-show",
 ];
 

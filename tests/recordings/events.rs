@@ -368,9 +368,11 @@ fn context() -> BoxedStrategy<Body> {
         trace,
         (long(), text()).prop_map(|(at, note)| Body::Mark(Bookmark { at, note })),
         text().prop_map(|why| Body::Daemon(DaemonState::Down { why })),
-        (ufid(), option::of(pointer()), query, answer, long()).prop_map(|(ufid, sf_acts, query, answer, took_ns)| {
-            Body::DaemonAnswer(Box::new(DaemonAnswer { ufid, sf_acts, query, answer, took_ns }))
-        }),
+        (option::of(dp()), ufid(), option::of(pointer()), query, answer, long()).prop_map(
+            |(dp, ufid, sf_acts, query, answer, took_ns)| {
+                Body::DaemonAnswer(Box::new(DaemonAnswer { dp, ufid, sf_acts, query, answer, took_ns }))
+            }
+        ),
     ]
     .boxed()
 }
@@ -408,8 +410,13 @@ fn told() -> BoxedStrategy<Body> {
                 let matches = FlowMatch::new(fields);
                 Body::FlowShape(Box::new(FlowShape { dp: DpIfindex(dp), ufid, matches, actions_len, left_out }))
             }),
-        (int(), vec((text(), long(), long(), long()), 0..3), btree_map(text(), long(), 0..3)).prop_map(
-            |(pid, udpifs, coverage)| {
+        (
+            int(),
+            vec((text(), long(), long(), long()), 0..3),
+            btree_map(text(), long(), 0..3),
+            btree_map(text(), text(), 0..2)
+        )
+            .prop_map(|(pid, udpifs, coverage, dispatch)| {
                 let udpif = |(name, flows, limit, dump_ms)| UdpifFigures {
                     name,
                     flows,
@@ -419,9 +426,8 @@ fn told() -> BoxedStrategy<Body> {
                     dump_ms,
                 };
                 let udpifs = udpifs.into_iter().map(udpif).collect();
-                Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage }))
-            }
-        ),
+                Body::DaemonFigures(Box::new(DaemonFigures { pid, udpifs, coverage, dispatch }))
+            }),
     ]
     .boxed()
 }

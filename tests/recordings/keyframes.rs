@@ -195,7 +195,8 @@ impl Host {
         for query in [Query::GetFlow, Query::Detrace] {
             let flow = self.flows[self.random.below(self.flows.len() as u64) as usize];
             let (ufid, sf_acts) = (flow.ufid.expect("all have one"), Some(flow.sf_acts));
-            let answer = DaemonAnswer { ufid, sf_acts, query, answer: Ok(format!("answer {n}")), took_ns: 9 };
+            let answer =
+                DaemonAnswer { dp: Some(DP), ufid, sf_acts, query, answer: Ok(format!("answer {n}")), took_ns: 9 };
             self.tell(Body::DaemonAnswer(Box::new(answer)));
         }
     }

@@ -74,6 +74,7 @@ fn host(report: &Report) -> Vec<(&'static str, String)> {
             let lacks = if missing.is_empty() { String::new() } else { format!("; it lacks {}", missing.join(", ")) };
             field("daemon", format!("{version}, pid {pid}, answered in {}{lacks}", short(*round_trip_ns)));
         }
+        Some(DaemonState::Down { why }) if why == DaemonState::NOT_ASKED => field("daemon", why.clone()),
         Some(DaemonState::Down { why }) => field("daemon", format!("did not answer: {why}")),
         None => field("daemon", "was not asked".to_owned()),
     }

@@ -34,7 +34,7 @@ impl State {
             self.asked = None;
             return None;
         };
-        let question = (ufid, flow.sf_acts);
+        let question = (flow.dp, ufid, flow.sf_acts);
         // The daemon no longer knows a deleted flow.
         if flow.deleted.is_some() {
             self.asked = None;
@@ -45,7 +45,7 @@ impl State {
             return Some(Asked::Waiting(ufid));
         }
         let datapath = self.shown().datapath(flow.dp).map_or_else(String::new, |datapath| datapath.name.clone());
-        match asks.try_send(Ask { ufid, datapath, sf_acts: flow.sf_acts }.into()) {
+        match asks.try_send(Ask { ufid, dp: flow.dp, datapath, sf_acts: flow.sf_acts }.into()) {
             Ok(()) => {
                 self.asked = Some(question);
                 Some(Asked::Waiting(ufid))

@@ -8,6 +8,7 @@ pub fn tries(cause: Cause) -> &'static [&'static str] {
         Cause::DaemonGone => &[
             "start ovs-vswitchd again: systemctl restart openvswitch-switch",
             "look at its log for why it ended: /var/log/openvswitch/ovs-vswitchd.log",
+            "a datapath that was made by hand has no daemon: put its ports on a bridge, or delete it (ovs-dpctl del-dp NAME)",
         ],
         Cause::DaemonStalled => &[
             "see whether it is stopped (state T) or stuck: ps -o stat,wchan -C ovs-vswitchd",

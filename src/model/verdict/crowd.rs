@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Dimension, FieldSpread, MacAddr, SECOND, State, TalkerKey, windows::Matter};
+use super::super::{Dimension, FieldSpread, Flow, MacAddr, SECOND, State, TalkerKey, windows::Matter};
 use super::{
     Cause, Culprit, Evidence, Finding, Severity, rules,
     words::{count, each, part, percent},
@@ -204,13 +204,28 @@ pub fn tuple_space(e: &Evidence<'_>) -> Option<Finding> {
         _ => return None,
     };
     let cached = e.rates.cache_hits / e.rates.lookups;
-    let headline =
-        format!("each packet tries {tried:.0} masks until it finds its flow, at {}", each(e.rates.lookups, "lookups"));
+    let worst = searched(e);
+    let port = worst.and_then(|flow| Some((flow.dp, flow.in_port?)));
+    let from = port.map_or(String::new(), |(dp, port)| format!(", most by {}", e.port(dp, port)));
+    let headline = format!(
+        "each packet tries {tried:.0} masks until it finds its flow, at {}{from}",
+        each(e.rates.lookups, "lookups")
+    );
     Some(
         Finding::new(Cause::TupleSpace, severity, headline)
             .figure(format!("the mask cache answered {} of them", percent(cached)))
-            .culprit(e.top_port().map(|(culprit, ..)| culprit)),
+            .culprit(port.map(|(dp, port)| Culprit::Port(dp, port)))
+            .culprit(worst.map(|flow| Culprit::Flow(flow.key))),
     )
+}
+
+/// The flow that costs most masks: those that its last packet tried, for each of its packets. No upcall tells it: its
+/// packets are found.
+fn searched<'e>(e: &'e Evidence<'_>) -> Option<&'e Flow> {
+    let flows = e.model.flows().filter(|flow| flow.deleted.is_none());
+    let cost = |flow: &Flow| f64::from(flow.masks_tried.unwrap_or(0)) * e.model.hit_rate(flow);
+    let costly = flows.map(|flow| (cost(flow), flow)).filter(|(cost, _)| *cost > 0.0);
+    costly.max_by(|(x, of_x), (y, of_y)| x.total_cmp(y).then(of_y.key.cmp(&of_x.key))).map(|(_, flow)| flow)
 }
 
 /// A storm that nothing else explains.

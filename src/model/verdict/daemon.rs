@@ -17,12 +17,26 @@ pub fn gone(e: &Evidence<'_>) -> Option<Finding> {
     if unheard == 0 || e.rates.upcalls_lost <= 0.0 || e.rates.received > 0.0 {
         return None;
     }
-    let headline = format!("ovs-vswitchd is gone: {} are lost", each(e.rates.upcalls_lost, "upcalls"));
-    let mut finding = Finding::new(Cause::DaemonGone, Severity::Critical, headline)
+    let lost = each(e.rates.upcalls_lost, "upcalls");
+    // One that was made by hand: its packets have never gone anywhere.
+    let stranger = e.without_daemon();
+    let (severity, headline) = match stranger {
+        Some(name) => (
+            Severity::Warning,
+            format!("nobody listens to datapath {name}, which is not ovs-vswitchd's: {lost} are lost"),
+        ),
+        None => (Severity::Critical, format!("ovs-vswitchd is gone: {lost} are lost")),
+    };
+    let mut finding = Finding::new(Cause::DaemonGone, severity, headline)
         .figure(format!("{} upcalls in {:.0} s found no socket (ENOTCONN, ECONNREFUSED)", count(unheard), e.seconds))
         .figure("none was received in the last 2 s".to_owned());
     finding.holds = GONE_SECONDS;
-    if e.is_daemon_down() {
+    if stranger.is_some() {
+        let others: Vec<&str> = e.udpifs().iter().map(|udpif| udpif.name.as_str()).collect();
+        finding = finding
+            .figure(format!("ovs-vswitchd answers, and has {} alone", others.join(", ")))
+            .culprit(e.top_port().map(|(culprit, ..)| culprit));
+    } else if e.is_daemon_down() {
         finding = finding.figure("its control socket does not answer either".to_owned());
     } else {
         finding = finding.against(Some("its control socket is not known to be dead".to_owned()));

@@ -105,6 +105,20 @@ impl<'a> Evidence<'a> {
         self.model.told.udpifs(self.now().saturating_add(SECOND))
     }
 
+    /// How the upcalls of the port that makes most find a handler, and what that means; none where the daemon did not
+    /// tell.
+    pub(super) fn dispatch(&self) -> Option<String> {
+        let (Culprit::Port(dp, _), ..) = self.top_port()? else { return None };
+        let name = &self.model.datapath(dp)?.name;
+        let mode = self.model.told.dispatch(name)?;
+        let means = match mode {
+            "per-cpu" => ": all upcalls of a CPU go to one handler",
+            "per-vport" => ": all upcalls of a port go to one socket, which handlers take from in turn",
+            _ => "",
+        };
+        Some(format!("{name} is in {mode} dispatch mode{means}"))
+    }
+
     pub(super) fn handlers(&self) -> Vec<HandlerRow> {
         self.model.handlers()
     }
@@ -114,8 +128,18 @@ impl<'a> Evidence<'a> {
         self.model.latency(stage, Window::Last10).map(|of| of.p99)
     }
 
+    /// Whether the daemon was asked and does not answer.
     pub(super) fn is_daemon_down(&self) -> bool {
-        matches!(self.model.daemon(), Some(DaemonState::Down { .. }))
+        matches!(self.model.daemon(), Some(DaemonState::Down { why }) if why != DaemonState::NOT_ASKED)
+    }
+
+    /// The datapath of the port that makes most upcalls, where the daemon answers and does not have it.
+    pub(super) fn without_daemon(&self) -> Option<&'a str> {
+        let (Some(DaemonState::Up { .. }), [_, ..]) = (self.model.daemon(), self.udpifs()) else { return None };
+        let (Culprit::Port(dp, _), ..) = self.top_port()? else { return None };
+        let name = self.model.datapath(dp)?.name.as_str();
+        let is_its = |udpif: &UdpifFigures| udpif.name.split_once('@').is_some_and(|(_, of)| of == name);
+        (!self.udpifs().iter().any(is_its)).then_some(name)
     }
 
     pub(super) fn loss(&self) -> &Loss {

@@ -26,6 +26,7 @@ pub fn overflow(e: &Evidence<'_>) -> Option<Finding> {
     if let Some(wait) = e.p99(Stage::Wait) {
         finding = finding.figure(format!("1 % waited for a handler for more than {}", time(wait)));
     }
+    finding = finding.note(e.dispatch());
     let handler = e.top(Dimension::Handler).and_then(|talker| match talker.key {
         TalkerKey::Handler { task: Some((tid, _)), .. } => Some(Culprit::Handler(tid)),
         _ => None,
@@ -79,6 +80,7 @@ pub fn imbalance(e: &Evidence<'_>) -> Option<Finding> {
     Some(
         Finding::new(Cause::HandlerImbalance, severity, headline)
             .figure(format!("1 % of the upcalls waited for more than {}", time(wait)))
+            .note(e.dispatch())
             .culprit(Some(Culprit::Handler(tid))),
     )
 }

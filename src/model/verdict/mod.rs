@@ -233,7 +233,7 @@ const RULES: &[Rule] = &[
 
 /// What leads to something worse, or makes it worse, is told as its evidence, and not beside it: the one that is told, and
 /// what is with it.
-const LEADS_TO: [(Cause, Cause); 20] = [
+const LEADS_TO: [(Cause, Cause); 21] = [
     (Cause::NetlinkOverflow, Cause::HandlerImbalance),
     (Cause::BroadcastFlood, Cause::HandlerImbalance),
     (Cause::ShortConnections, Cause::HandlerImbalance),
@@ -245,6 +245,8 @@ const LEADS_TO: [(Cause, Cause); 20] = [
     (Cause::EmergencyKill, Cause::FieldExplosion),
     (Cause::FlowLimit, Cause::FieldExplosion),
     (Cause::ShortConnections, Cause::FieldExplosion),
+    // More than half of the upcalls, and more than half of the flows: they are the same.
+    (Cause::BroadcastFlood, Cause::FieldExplosion),
     (Cause::TooBig, Cause::Fragments),
     (Cause::NetlinkOverflow, Cause::Fragments),
     (Cause::EmergencyKill, Cause::Fragments),

@@ -1,4 +1,7 @@
-//! The service's part about the daemon itself: what it counts, every few seconds, in two requests.
+//! The service's part about the daemon itself: what it counts, every few seconds, in two requests; and, once, how upcalls
+//! find a handler.
+
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
@@ -6,16 +9,24 @@ use crate::event::{Body, DaemonFigures, Nanos};
 
 use super::super::{
     CallError, Command,
-    figures::{coverage, udpifs},
+    figures::{coverage, dispatch, udpifs},
 };
 use super::{Gone, Link, Service};
 
 impl<C: Fn() -> Nanos> Service<C> {
-    /// The first of the two, or the second and the telling. What the daemon has no
-    /// command for is left empty.
+    /// The next of them, with the telling behind the last. What the daemon has no command for is left empty.
     pub(super) async fn ask_figures(&mut self) -> Result<(), Gone> {
         let Link::Up(link) = &self.link else { return Ok(()) };
-        let command = if link.udpifs.is_none() { Command::UpcallShow } else { Command::CoverageShow };
+        let pid = link.client.pid();
+        let command = match &link.udpifs {
+            None => Command::UpcallShow,
+            // The mode is of the daemon's start. Asked for once, whatever comes of it.
+            Some(udpifs) if self.dispatch.0 != Some(pid) && udpifs.iter().any(|of| of.name.starts_with("system@")) => {
+                self.dispatch = (Some(pid), BTreeMap::new());
+                Command::DispatchMode
+            }
+            Some(_) => Command::CoverageShow,
+        };
         let text = if link.daemon.lacks(command.name()) {
             String::new()
         } else {
@@ -26,12 +37,20 @@ impl<C: Fn() -> Nanos> Service<C> {
             }
         };
         let Link::Up(link) = &mut self.link else { return Ok(()) };
-        let Some(udpifs) = link.udpifs.take() else {
-            link.udpifs = Some(udpifs(&text));
-            return Ok(());
-        };
+        match command {
+            Command::UpcallShow => link.udpifs = Some(udpifs(&text)),
+            Command::DispatchMode => self.dispatch.1 = dispatch(&text),
+            _ => return self.tell_figures(pid, &text).await,
+        }
+        Ok(())
+    }
+
+    async fn tell_figures(&mut self, pid: u32, coverage_show: &str) -> Result<(), Gone> {
+        let Link::Up(link) = &mut self.link else { return Ok(()) };
         link.figures_due = Instant::now() + self.config.figures;
-        let figures = DaemonFigures { pid: link.client.pid(), udpifs, coverage: coverage(&text) };
+        let udpifs = link.udpifs.take().unwrap_or_default();
+        let (coverage, dispatch) = (coverage(coverage_show), self.dispatch.1.clone());
+        let figures = DaemonFigures { pid, udpifs, coverage, dispatch };
         self.teller.tell(Body::DaemonFigures(Box::new(figures))).await
     }
 }

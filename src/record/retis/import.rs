@@ -311,7 +311,7 @@ impl Importer {
         let texts = [(Query::GetFlow, flow.dpflow.clone()), (Query::Detrace, flow.ofpflows.join("\n"))];
         for (query, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             let sf_acts = Some(FlowPtr(flow.sf_acts));
-            answers.push(DaemonAnswer { ufid, sf_acts, query, answer: Ok(text), took_ns: 0 });
+            answers.push(DaemonAnswer { dp: None, ufid, sf_acts, query, answer: Ok(text), took_ns: 0 });
         }
     }
 }
