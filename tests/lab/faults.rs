@@ -15,7 +15,7 @@ use ovscope::{
 use crate::{exact::dpctl, guest::Guest};
 
 /// Packets that come at once.
-const FLOOD: u64 = 80_000;
+const FLOOD: u64 = 120_000;
 
 /// The recordings in a directory of what the guest left.
 fn recordings(guest: &Guest, dir: &str) -> Vec<PathBuf> {

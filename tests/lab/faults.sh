@@ -77,7 +77,7 @@ record ring --ring 256K --event-budget 100000000 --rpc-rate 0
 settle
 ovs-dpctl show >/out/ring-before
 kill -STOP "$recorder"
-flood_between 1 2 --sport 5001 --dport 4789 --count 80000 --size 128
+flood_between 1 2 --sport 5001 --dport 4789 --count 120000 --size 128
 kill -CONT "$recorder"
 settle
 ovs-dpctl show >/out/ring-after
@@ -91,7 +91,7 @@ exec {slow}</tmp/slow
 wait_for "grep -q '^recording' /out/slow.err" 120
 settle
 ovs-dpctl show >/out/slow-before
-flood_between 1 2 --sport 5001 --dport 4789 --count 80000 --size 128
+flood_between 1 2 --sport 5001 --dport 4789 --count 120000 --size 128
 settle
 ovs-dpctl show >/out/slow-after
 sleep 1
