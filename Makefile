@@ -5,8 +5,9 @@
 # make bench     measures everything that has a goal, and writes docs/benchmarks.md (hours; benches/run says how to do a part)
 # make pictures  makes the pictures in docs/pictures from the recordings
 # make package   builds the binary for every userland from Debian 11 on, and a .deb of it
-# make package-test  installs, uses and purges that in clean Debian 11, 12 and 13, and runs its service (needs root)
-# make audit     checks the dependencies: vulnerabilities, licences, origins
+# make package-test  installs, uses and purges that in clean Debian 11, 12 and 13, runs its service, builds and runs the container
+#                image (needs root)
+# make audit     checks the dependencies: vulnerabilities, licences, origins; ADVISORIES=DIR: a clone of the list of the former
 #
 # Needs Debian 12 or later with Rust, gcc and make; everything else it installs itself (see deps and lab/build).
 
@@ -15,8 +16,9 @@ CARGO ?= cargo
 PACKAGES := clang libelf-dev zlib1g-dev pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# What makes trees of other Debians, and reads binaries.
+# What makes trees of other Debians, reads binaries, and builds images.
 PACKAGE_TOOLS := mmdebstrap binutils dpkg debian-archive-keyring
+IMAGE_TOOLS := buildah
 
 .PHONY: help run build test fuzz verdicts bench pictures package package-test audit deps lint demo clean
 
@@ -79,7 +81,8 @@ pictures: MORE_PACKAGES := tmux python3-pil fonts-dejavu-core
 pictures: build
 	docs/pictures/make target/release/ovscope
 
-package package-test: MORE_PACKAGES := $(PACKAGE_TOOLS)
+package: MORE_PACKAGES := $(PACKAGE_TOOLS)
+package-test: MORE_PACKAGES := $(PACKAGE_TOOLS) $(IMAGE_TOOLS)
 package: deps
 	packaging/build
 	packaging/deb
@@ -87,8 +90,13 @@ package: deps
 package-test: deps
 	$(SUDO) packaging/test
 	$(SUDO) packaging/service-test
+	$(SUDO) packaging/container-test
 
-# The list of vulnerabilities is fetched by cargo-deny itself.
+# The list of vulnerabilities is fetched by cargo-deny itself, from where it is kept or from a clone that is named.
+ADVISORY_DB := https://github.com/RustSec/advisory-db
+audit: export GIT_CONFIG_COUNT := $(if $(ADVISORIES),1,0)
+audit: export GIT_CONFIG_KEY_0 := url.$(abspath $(ADVISORIES)).insteadOf
+audit: export GIT_CONFIG_VALUE_0 := $(ADVISORY_DB)
 audit:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "make: cargo-deny is needed: cargo install --locked cargo-deny"; exit 1; }
 	$(CARGO) deny --locked check

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Actions of packets that are recorded, or held back until a drop decides, as the datapath executes them. */
 
 /* What every action's event begins with. */

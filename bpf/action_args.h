@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Arguments of actions that the kernel executes in a form of its own: struct ovs_conntrack_info for ct, a pointer to the
  * tunnel's metadata for set(tunnel(...)). They differ between kernels, so each field is read by its name and given on in
  * the wire's form. Only run when such an action is executed on a recorded packet.

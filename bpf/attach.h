@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How programs are attached: one source, two objects.
  *
  * ovscope.bpf.c: fentry, fexit and tp_btf. The kernel knows the arguments' types and a run costs little.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What each CPU keeps for itself: in one place, so that a program looks it up but once. */
 #ifndef OVSCOPE_CPU_H
 #define OVSCOPE_CPU_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The end of a datapath: what was known by its address and by those of its flows is known no more. The next one may
  * have the same. */
 

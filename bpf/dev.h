@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The generic points before and after OVS. */
 
 static __always_inline struct wire_step dev_fill(struct named *n, struct net_device *dev, __u32 point, __u32 len,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A digest of bytes in the kernel's or a daemon's memory, by which a put and an execute are known to answer an upcall. */
 
 struct digest {

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Packets that the kernel frees because it drops them, with where and why. */
 
 /* Whether a reason is one of openvswitch's: it has its subsystem's number in the upper half, which moves between kernels;

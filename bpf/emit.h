@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Events into the ring buffer. */
 #ifndef OVSCOPE_EMIT_H
 #define OVSCOPE_EMIT_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The wire format: what the kernel side puts into the ring buffer. What it keeps in maps is in maps.h.
  *
  * src/probes/wire/ring.rs has the same structs; a test compares every size and offset with the object's BTF. All fields

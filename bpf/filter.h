@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which packets and upcalls are recorded one by one: what -f says of a packet's bytes, and --where of OVS's fields.
  *
  * Both are classic BPF programs, run by interpret.h. The bytes are judged once, where a packet is first seen, and the

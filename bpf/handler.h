@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Upcalls in the handler's hands: a handler receives up to 64 messages before it acts on them (recv_upcalls and
  * handle_upcalls in OVS). They are kept with its thread, for what it does next. */
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Classic BPF, as of a packet socket's filter, interpreted: libpcap's programs over a packet's first bytes, and those of
  * --where over a record of fields. User space has checked them: they are bounded and only jump forward. */
 

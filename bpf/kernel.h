@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's types, as far as they are read. Only names matter: offsets are relocated when the program is loaded
  * (CO-RE), against the running kernel's BTF and the openvswitch module's.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flow lookups: the exact counters of hits, and the lookup of each recorded packet.
  *
  * A hit is seen where the kernel counts it itself, in ovs_flow_stats_update: flow and packet are both at hand there.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What user space and the kernel side share besides events: counters that are read a few times a second, and filters.
  *
  * src/probes/wire/maps.rs has the same structs, compared as those of events.h are. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Short names for what many events share: the task that ran and the device that a packet is at.
  *
  * Events of packets carry a number; what it stands for is told once, in an event of its own that comes before them. A

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What handlers and others do to the datapath: flows put and deleted, packets given back.
  *
  * A put carries the key of its upcall to the byte, an execute its packet and the kernel's hash: each is tied to the

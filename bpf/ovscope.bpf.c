@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The kernel side of ovscope: exact counters always, events within a budget. One object, a file per concern. */
 #include "kernel.h"
 #include "events.h"

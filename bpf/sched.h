@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Whether handlers sleep, run, or could run and do not get a CPU.
  *
  * The scheduler's tracepoints come for every thread of the host. A bit for each handler says cheaply that it is none. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How long each stage of an upcall's way takes, of all upcalls, recorded or not: histograms in nanoseconds.
  *
  * Each upcall counts once in each stage that it came to; of one that made several messages (GSO), the first counts. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the programs share: settings, maps, counters, identities and the budget. */
 #ifndef OVSCOPE_STATE_H
 #define OVSCOPE_STATE_H

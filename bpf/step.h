@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Steps of packets: what a track keeps, and what is told at once where it cannot. */
 #ifndef OVSCOPE_STEP_H
 #define OVSCOPE_STEP_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Packets on their way through this host, by the head of their buffer, which their clones share: from the first generic
  * point, or from the re-injection, until the buffer is freed.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Upcalls on their way up: from ovs_dp_upcall to the handler's socket.
  *
  * The message to the daemon (user_skb) is remembered before it is queued: a handler on another CPU can receive it

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a daemon built with USDT probes tells of itself: a second witness of receives, puts and executes, and why flows
  * are deleted, which only the daemon knows.
  *

@@ -1,5 +1,5 @@
-//! What the papers quote is what the program says, their links lead somewhere, and nothing that doctor can print is left out
-//! of docs/troubleshooting.md.
+//! What the papers quote is what the program says, their links lead somewhere, nothing that doctor can print is left out of
+//! docs/troubleshooting.md, and the licence is the same wherever it is named.
 
 use std::{
     fs,
@@ -131,4 +131,31 @@ fn links_lead_somewhere() {
         }
     }
     assert!(links > 50, "{links} links were found");
+}
+
+#[test]
+fn the_licence_is_the_same_everywhere() {
+    let licence = env!("CARGO_PKG_LICENSE");
+    for name in ["README.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(name)).expect("a paper");
+        assert!(text.contains(licence), "{name}");
+    }
+    let deny = fs::read_to_string(root().join("deny.toml")).expect("it is there");
+    assert!(deny.contains(&format!("\n    \"{licence}\",\n")), "deny.toml allows {licence}");
+    let mut sources: Vec<PathBuf> = ["h", "c"].iter().flat_map(|ending| files(&root().join("bpf"), ending)).collect();
+    sources.extend(files(&root().join("src"), "c"));
+    assert!(sources.len() > 20, "{sources:?}");
+    for path in sources {
+        let text = fs::read_to_string(&path).expect("a source");
+        let first = text.lines().next().unwrap_or_default().trim_end_matches(" */");
+        assert!(first.ends_with(&format!(" SPDX-License-Identifier: {licence}")), "{}: {first}", path.display());
+    }
+    // The texts of both versions, by which a built program and its sources are passed on.
+    for (name, version) in [("LICENSE", "Version 2, June 1991"), ("LICENSE-GPL-3", "Version 3, 29 June 2007")] {
+        let text = fs::read_to_string(root().join(name)).expect("a licence");
+        assert!(text.contains("GNU GENERAL PUBLIC LICENSE") && text.contains(version), "{name}");
+    }
+    // The same by Debian's names.
+    let copyright = fs::read_to_string(root().join("packaging/copyright")).expect("it is there");
+    assert!(copyright.contains("License: GPL-2+\n") && copyright.contains("common-licenses/GPL-3"), "{copyright}");
 }

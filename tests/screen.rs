@@ -197,18 +197,34 @@ fn a_daemon_that_is_not_asked_is_not_said_to_be_silent() {
 #[test]
 fn a_missing_probe_is_said_where_its_numbers_would_be() {
     let mut state = state(Choice::Auto, false, storm());
-    let missing = Capability {
-        name: "flow_lookup".to_owned(),
-        state: CapabilityState::Missing,
-        probe: "fexit ovs_flow_tbl_lookup_stats".to_owned(),
+    let missing = |name: &str, state| Capability {
+        name: name.to_owned(),
+        state,
+        probe: String::new(),
         why: "the function is not in this kernel".to_owned(),
         cost: None,
     };
-    let probes = Body::Probes { capabilities: vec![missing] };
-    state.take(FromSource::Events(vec![Event::host(0, probes)]));
-    let shown = text(&mut state, 80, 24);
-    let line = shown.lines().find(|line| line.starts_with(" lookups")).expect("the rate's line");
-    assert!(line.contains("no probe flow_lookup"), "{line}");
+    let mut shown = |capabilities| {
+        state.take(FromSource::Events(vec![Event::host(0, Body::Probes { capabilities })]));
+        text(&mut state, 80, 24)
+    };
+    let line = |shown: &str, of: &str| shown.lines().find(|line| line.starts_with(of)).expect("its line").to_owned();
+    // Of single lookups no counter is made.
+    let counted = shown(vec![missing("flow_lookup", CapabilityState::Missing)]);
+    assert!(!counted.contains("no probe"), "{counted}");
+    let hits = shown(vec![missing("flow_hit", CapabilityState::Missing), missing("flow_put", CapabilityState::Off)]);
+    for of in [" lookups", " hits"] {
+        assert!(line(&hits, of).contains("no probe flow_hit"), "{hits}");
+    }
+    assert!(!line(&hits, " misses").contains("no probe") && line(&hits, " puts").contains("not counted"), "{hits}");
+    // No share of what is not counted.
+    let words = hits.lines().nth(3).expect("what the eye lands on");
+    assert!(words.contains("why lookups are not counted") && !words.contains('%'), "{hits}");
+    let upcalls = shown(vec![missing("upcall_return", CapabilityState::Missing)]);
+    assert!(upcalls.contains("NOT COUNTED") && !upcalls.contains("upcalls/s;"), "{upcalls}");
+    for of in [" misses", " upcalls", " lost"] {
+        assert!(line(&upcalls, of).contains("no probe upcall_return"), "{upcalls}");
+    }
 }
 
 #[test]

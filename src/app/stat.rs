@@ -131,8 +131,8 @@ impl Stat {
             time: time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Millis, false)),
             clock: time.map(|t| t.format("%H:%M:%S").to_string()).unwrap_or_default(),
             seconds: (counted - since) as f64 / 1e9,
-            count: Counts::between(&before, &totals),
-            total: Counts::between(&Totals::default(), &totals),
+            count: Counts::between(&self.model, &before, &totals),
+            total: Counts::between(&self.model, &Totals::default(), &totals),
             flows: self.model.running(Metric::Flows),
             latency_10s: self.model.latency(Stage::Whole, Window::Last10).map(Latency::from),
             loss: *self.model.loss(),
@@ -157,32 +157,35 @@ struct Line {
     loss: Loss,
 }
 
+/// None of what no probe counts.
 #[derive(Debug, Serialize)]
 struct Counts {
-    lookups: u64,
-    hits: u64,
-    misses: u64,
-    upcalls: u64,
-    lost: u64,
-    puts: u64,
-    puts_failed: u64,
-    execs: u64,
-    dels: u64,
+    lookups: Option<u64>,
+    hits: Option<u64>,
+    misses: Option<u64>,
+    upcalls: Option<u64>,
+    lost: Option<u64>,
+    puts: Option<u64>,
+    puts_failed: Option<u64>,
+    execs: Option<u64>,
+    dels: Option<u64>,
 }
 
 impl Counts {
-    fn between(before: &Totals, after: &Totals) -> Self {
-        let grown = |of: fn(&Totals) -> u64| of(after).saturating_sub(of(before));
+    fn between(model: &Model, before: &Totals, after: &Totals) -> Self {
+        let grown = |metric: Metric, of: fn(&Totals) -> u64| {
+            model.uncounted(metric).is_none().then(|| of(after).saturating_sub(of(before)))
+        };
         Self {
-            lookups: grown(|t| t.lookups),
-            hits: grown(|t| t.hits),
-            misses: grown(|t| t.misses),
-            upcalls: grown(|t| t.upcalls),
-            lost: grown(|t| t.upcalls_lost),
-            puts: grown(|t| t.puts),
-            puts_failed: grown(|t| t.puts_failed),
-            execs: grown(|t| t.execs),
-            dels: grown(|t| t.dels),
+            lookups: grown(Metric::Lookups, |t| t.lookups),
+            hits: grown(Metric::Hits, |t| t.hits),
+            misses: grown(Metric::Misses, |t| t.misses),
+            upcalls: grown(Metric::Upcalls, |t| t.upcalls),
+            lost: grown(Metric::UpcallsLost, |t| t.upcalls_lost),
+            puts: grown(Metric::Puts, |t| t.puts),
+            puts_failed: grown(Metric::PutsFailed, |t| t.puts_failed),
+            execs: grown(Metric::Execs, |t| t.execs),
+            dels: grown(Metric::Dels, |t| t.dels),
         }
     }
 }
@@ -212,7 +215,10 @@ impl std::fmt::Display for Line {
         for (width, count) in
             [(11, c.lookups), (10, c.hits), (10, c.misses), (10, c.upcalls), (10, c.lost), (10, c.puts), (10, c.dels)]
         {
-            write!(f, "{:width$.0}", count as f64 / self.seconds)?;
+            match count {
+                Some(count) => write!(f, "{:width$.0}", count as f64 / self.seconds)?,
+                None => write!(f, "{:>width$}", "-")?,
+            }
         }
         match self.flows {
             Some(flows) => write!(f, "{flows:10}")?,
@@ -243,7 +249,7 @@ fn duration(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Counters, DpCounters};
+    use crate::event::{Capability, CapabilityState, Counters, DpCounters};
 
     fn counters(ts: Nanos, hits: u64, misses: u64) -> Event {
         let datapaths = vec![DpCounters { hits, misses, ..DpCounters::default() }];
@@ -257,10 +263,27 @@ mod tests {
         assert!(stat.line().is_none(), "nothing is known of the time before the first counters");
         stat.see(&[counters(2_000_000_000, 105, 15), counters(3_000_000_000, 205, 15)]);
         let line = stat.line().expect("newer counters");
-        assert_eq!((line.count.hits, line.count.misses, line.count.lookups), (200, 10, 210));
+        assert_eq!((line.count.hits, line.count.misses, line.count.lookups), (Some(200), Some(10), Some(210)));
         assert!((line.seconds - 2.0).abs() < 1e-9);
-        assert_eq!(line.total.hits, 205);
+        assert_eq!(line.total.hits, Some(205));
         assert!(stat.line().is_none(), "no newer counters");
+    }
+
+    #[test]
+    fn what_no_probe_counts_is_no_nought() {
+        let mut stat = Stat::default();
+        let [missing, off] =
+            [("flow_hit", CapabilityState::Missing), ("flow_put", CapabilityState::Off)].map(|(name, state)| {
+                Capability { name: name.to_owned(), state, probe: String::new(), why: String::new(), cost: None }
+            });
+        stat.see(&[Event::host(0, Body::Probes { capabilities: vec![missing, off] })]);
+        stat.see(&[counters(1_000_000_000, 0, 5), counters(2_000_000_000, 0, 12)]);
+        let line = stat.line().expect("newer counters");
+        let Counts { lookups, hits, misses, puts, dels, .. } = line.count;
+        assert_eq!((lookups, hits, misses, puts, dels), (None, None, Some(7), None, Some(0)));
+        let line = line.to_string();
+        assert!(line.contains("         -         -         7 "), "{line}");
+        assert_eq!(line.chars().count(), HEADING.chars().count(), "\n{HEADING}\n{line}");
     }
 
     #[test]

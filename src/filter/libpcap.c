@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Stands in for libpcap where the program is linked: the real one is loaded when a filter is compiled. So the program
  * runs, without -f, on hosts that have no libpcap, and is built without its headers.
  *

@@ -51,14 +51,14 @@ pub struct Condition {
     pub state: State,
     /// The rates it is based on; none while waiting.
     pub rates: Option<Rates>,
-    /// Misses among lookups, 0 to 1; none without lookups.
+    /// Misses among lookups, 0 to 1; none without lookups, and where not all of them are counted.
     pub miss_share: Option<f64>,
 }
 
 impl Condition {
-    /// The state that rates mean by themselves, without regard to what was before.
-    pub fn of(rates: Option<Rates>) -> Self {
-        Levels::default().after(rates).condition(rates)
+    /// The state that rates mean by themselves, without regard to what was before. `lookups_counted`: all of them are.
+    pub fn of(rates: Option<Rates>, lookups_counted: bool) -> Self {
+        Levels::default().after(rates, lookups_counted).condition(rates, lookups_counted)
     }
 }
 
@@ -70,12 +70,13 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// The levels after a reading with these rates.
-    pub fn after(self, rates: Option<Rates>) -> Self {
+    /// The levels after a reading with these rates. Where not all lookups are counted, no share of them means anything.
+    pub fn after(self, rates: Option<Rates>, lookups_counted: bool) -> Self {
         let Some(r) = rates else { return Self::default() };
         let part = |has_begun: bool| if has_begun { OVER_BELOW } else { 1.0 };
         let (storm, busy) = (part(self.storm), part(self.busy));
-        let many_misses = r.misses > STORM_MISSES * storm && r.misses > r.lookups * STORM_MISS_SHARE * storm;
+        let many_misses =
+            lookups_counted && r.misses > STORM_MISSES * storm && r.misses > r.lookups * STORM_MISS_SHARE * storm;
         Self {
             storm: r.upcalls > STORM_UPCALLS * storm || many_misses,
             busy: r.lookups > BUSY_LOOKUPS * busy || r.upcalls > BUSY_UPCALLS * busy,
@@ -83,7 +84,7 @@ impl Levels {
     }
 
     /// The state that the levels and the rates of the last reading mean.
-    pub fn condition(self, rates: Option<Rates>) -> Condition {
+    pub fn condition(self, rates: Option<Rates>, lookups_counted: bool) -> Condition {
         let Some(r) = rates else { return Condition { state: State::Waiting, rates: None, miss_share: None } };
         let state = match self {
             _ if r.upcalls_lost > 0.0 => State::Losing,
@@ -91,7 +92,8 @@ impl Levels {
             Self { busy: true, .. } => State::Busy,
             _ => State::Quiet,
         };
-        Condition { state, rates, miss_share: (r.lookups > 0.0).then(|| r.misses / r.lookups) }
+        let known = lookups_counted && r.lookups > 0.0;
+        Condition { state, rates, miss_share: known.then(|| r.misses / r.lookups) }
     }
 }
 
@@ -108,16 +110,16 @@ mod tests {
     fn states(readings: &[Option<Rates>]) -> Vec<State> {
         let mut levels = Levels::default();
         let next = |rates: &Option<Rates>| {
-            levels = levels.after(*rates);
-            levels.condition(*rates).state
+            levels = levels.after(*rates, true);
+            levels.condition(*rates, true).state
         };
         readings.iter().map(next).collect()
     }
 
     #[test]
     fn thresholds_are_as_documented() {
-        let state = |lookups, misses, upcalls, lost| Condition::of(rates(lookups, misses, upcalls, lost)).state;
-        assert_eq!(Condition::of(None).state, State::Waiting);
+        let state = |lookups, misses, upcalls, lost| Condition::of(rates(lookups, misses, upcalls, lost), true).state;
+        assert_eq!(Condition::of(None, true).state, State::Waiting);
         assert_eq!(state(1000.0, 10.0, 50.0, 0.0), State::Quiet);
         assert_eq!(state(1001.0, 10.0, 10.0, 0.0), State::Busy);
         assert_eq!(state(100.0, 10.0, 51.0, 0.0), State::Busy);
@@ -125,6 +127,13 @@ mod tests {
         assert_eq!(state(402.0, 201.0, 201.0, 0.0), State::Busy);
         assert_eq!(state(1e6, 1001.0, 1001.0, 0.0), State::Storm);
         assert_eq!(state(0.0, 0.0, 0.0, 0.5), State::Losing);
+    }
+
+    #[test]
+    fn a_share_of_what_is_not_counted_is_none() {
+        let busy = Condition::of(rates(201.0, 201.0, 201.0, 0.0), false);
+        assert_eq!((busy.state, busy.miss_share), (State::Busy, None));
+        assert_eq!(Condition::of(rates(1001.0, 1001.0, 1001.0, 0.0), false).state, State::Storm);
     }
 
     #[test]

@@ -306,10 +306,11 @@ impl Model {
 
     /// How bad it is, after a reading of the counters.
     fn judge(&mut self, ts: Nanos) {
-        let before = self.levels.condition(self.judged).state;
+        let lookups_counted = self.uncounted(Metric::Lookups).is_none();
+        let before = self.levels.condition(self.judged, lookups_counted).state;
         self.judged = self.rates();
-        self.levels = self.levels.after(self.judged);
-        let after = self.levels.condition(self.judged).state;
+        self.levels = self.levels.after(self.judged, lookups_counted);
+        let after = self.levels.condition(self.judged, lookups_counted).state;
         if before != after && before != State::Waiting && after != State::Waiting {
             self.note(ts, AnomalyKind::Condition(before, after), 1);
         }

@@ -56,6 +56,8 @@ pub struct Overview {
     lost: Option<(Nanos, u64)>,
     marks: Vec<Bookmark>,
     incidents: Incidents,
+    /// The probes of hits or misses are known not to be there.
+    lookups_uncounted: bool,
     partial: bool,
 }
 
@@ -137,7 +139,10 @@ impl Overview {
             }
             Body::Mark(mark) => self.mark(mark.clone()),
             Body::Session(_) | Body::Datapaths { .. } | Body::Daemon(_) => self.incidents.see(event),
-            Body::Probes { .. } | Body::DaemonFigures(_) | Body::DaemonAnswer(_) | Body::DaemonTrace(_) => {}
+            Body::Probes { capabilities } => {
+                self.lookups_uncounted = Metric::Lookups.uncounted(capabilities).is_some();
+            }
+            Body::DaemonFigures(_) | Body::DaemonAnswer(_) | Body::DaemonTrace(_) => {}
             _ => self.reach(event.ts),
         }
     }
@@ -273,7 +278,7 @@ impl Overview {
             span,
             ..Rates::default()
         };
-        let worst = Condition::of(Some(rates)).state;
+        let worst = Condition::of(Some(rates), !self.lookups_uncounted).state;
         let (upcalls, upcalls_lost) = (more(Metric::Upcalls), more(Metric::UpcallsLost));
         self.spread(since, ts, |share| Column {
             upcalls: share(upcalls),

@@ -1,6 +1,6 @@
 //! Totals, rates and metrics: what the kernel side's exact counters sum up to.
 
-use crate::event::{Counters, DpIfindex, DpStats, ErrnoCounter, Nanos};
+use crate::event::{Capability, CapabilityState, Counters, DpIfindex, DpStats, ErrnoCounter, Nanos};
 
 /// What happened since the probes were attached, exactly: the kernel side's counters, summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +75,30 @@ pub enum Metric {
     Flows,
     /// Masks in all datapaths by the kernel's own count: at the second's end, not per second.
     Masks,
+}
+
+impl Metric {
+    /// The capabilities that count it: without one of them its figure is too low. None where the kernel itself tells.
+    pub fn counted_by(self) -> &'static [&'static str] {
+        match self {
+            Self::Lookups => &["flow_hit", "upcall_return"],
+            // What the kernel says of masks is taken with the table that hits were counted in.
+            Self::Hits | Self::MasksTried | Self::CacheHits => &["flow_hit"],
+            // A miss is counted with its upcall.
+            Self::Misses | Self::Upcalls | Self::UpcallsLost => &["upcall_return"],
+            Self::Puts | Self::PutsFailed => &["flow_put"],
+            Self::Execs | Self::ExecsFailed => &["flow_exec"],
+            Self::Dels => &["flow_del"],
+            Self::Received => &["upcall_recv"],
+            Self::Flows | Self::Masks => &[],
+        }
+    }
+
+    /// Which of these capabilities keeps it from being counted: the first that counts it and is missing or off.
+    pub(super) fn uncounted(self, capabilities: &[Capability]) -> Option<&Capability> {
+        let is_off = |c: &Capability| matches!(c.state, CapabilityState::Missing | CapabilityState::Off);
+        capabilities.iter().find(|c| is_off(c) && self.counted_by().contains(&c.name.as_str()))
+    }
 }
 
 /// One datapath's figures.

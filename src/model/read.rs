@@ -103,6 +103,11 @@ impl Model {
         &self.host.capabilities
     }
 
+    /// What keeps this from being counted: the first of its capabilities that is missing or off, as far as is known.
+    pub fn uncounted(&self, metric: Metric) -> Option<&Capability> {
+        metric.uncounted(self.capabilities())
+    }
+
     /// Whether the daemon answers; none where nobody has asked.
     pub fn daemon(&self) -> Option<&DaemonState> {
         self.host.daemon.as_ref()
@@ -391,7 +396,7 @@ impl Model {
 
     /// How bad it is: the state as of the last reading of the counters.
     pub fn condition(&self) -> Condition {
-        self.levels.condition(self.rates())
+        self.levels.condition(self.rates(), self.uncounted(Metric::Lookups).is_none())
     }
 }
 

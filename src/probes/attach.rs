@@ -46,7 +46,7 @@ pub fn load_and_attach(config: &Config) -> Result<Attached, Error> {
         }
         if let Some(programs) = &config.filter {
             filter::write(&upper.skel.maps, programs)
-                .map_err(|source| Error::Kernel { what: "writing the filter", source })?;
+                .map_err(|answer| Error::Kernel { what: "writing the filter", answer })?;
         }
         let mut attached = Attached { capabilities: Vec::new(), links: Vec::new(), upper, lower };
         if !attach(config, &mut ladder, &mut attached) {
@@ -77,7 +77,7 @@ fn load_upper(config: &Config, ladder: &mut Ladder) -> Result<Upper, Error> {
         }
         match refused.blame() {
             Some((plan, why)) if ladder.rung(plan) == Some(Rung::Fentry) => ladder.fall(plan, Rung::Fentry, why),
-            _ => return Err(Error::Kernel { what: "loading the probes", source: refused.error }),
+            _ => return Err(Error::Refused(refused.words())),
         }
     }
 }

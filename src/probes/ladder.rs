@@ -108,7 +108,10 @@ impl Ladder {
                 plan.state(CapabilityState::Degraded, Rung::Kprobe, format!("{better}; {worse}"))
             }
             None => {
-                let reasons: Vec<&str> = Rung::ALL.into_iter().filter_map(|rung| self.why_not(plan, rung)).collect();
+                let mut reasons: Vec<&str> =
+                    Rung::ALL.into_iter().filter_map(|rung| self.why_not(plan, rung)).collect();
+                // The same on both is said once.
+                reasons.dedup();
                 let why = format!("{}: {}", reasons.join("; "), plan.without);
                 plan.state(CapabilityState::Missing, Rung::Fentry, why)
             }
@@ -150,6 +153,11 @@ mod tests {
         let stands = ladder.capability(upcall_return());
         assert_eq!((ladder.rung(upcall_return()), stands.state), (None, CapabilityState::Missing));
         assert_eq!(stands.why, format!("no trampoline; no kprobes: {}", upcall_return().without));
+        let mut ladder = Ladder::new(Attach::Auto);
+        for rung in Rung::ALL {
+            ladder.fall(upcall_return(), rung, "no such helper".to_owned());
+        }
+        assert_eq!(ladder.capability(upcall_return()).why, format!("no such helper: {}", upcall_return().without));
     }
 
     #[test]

@@ -58,6 +58,17 @@ impl From<libbpf_rs::Error> for Refused {
 }
 
 impl Refused {
+    /// What happened, where it is no capability's program.
+    pub fn words(&self) -> String {
+        match first_refused(&self.said) {
+            Some(program) => format!(
+                "the kernel refused {program} ({}), which is needed to follow packets: --track off does without",
+                last_words(&self.said)
+            ),
+            None => self.error.to_string(),
+        }
+    }
+
     /// Whose program it is, and the reason.
     pub fn blame(&self) -> Option<(&'static Plan, String)> {
         let said = &self.said;
@@ -67,9 +78,19 @@ impl Refused {
     }
 }
 
+/// What libbpf says of a program that the kernel refused.
+const REFUSED: [&str; 2] = ["failed to load", "BPF program load failed"];
+
 fn refused(said: &str, program: &str) -> bool {
-    said.contains(&format!("prog '{program}': failed to load"))
-        || said.contains(&format!("prog '{program}': BPF program load failed"))
+    REFUSED.iter().any(|how| said.contains(&format!("prog '{program}': {how}")))
+}
+
+/// The first program that was refused.
+fn first_refused(said: &str) -> Option<&str> {
+    said.lines().find_map(|line| {
+        let (program, how) = line.strip_prefix("libbpf: prog '")?.split_once("': ")?;
+        REFUSED.iter().any(|refused| how.starts_with(refused)).then_some(program)
+    })
 }
 
 /// What libbpf says after the reason.
@@ -272,6 +293,7 @@ mod tests {
                     libbpf: prog 'upcall': failed to load: -13\n";
         assert_eq!(last_words(said), "R1 min value is outside of the allowed memory range");
         assert!(refused(said, "upcall") && !refused(said, "upcall_recv"));
+        assert_eq!(first_refused(said), Some("upcall"));
         let unknown = "libbpf: prog 'flow_hit': failed to find kernel BTF type ID of 'x': -3\n\
                        libbpf: prog 'flow_hit': failed to prepare load attributes: -3\n\
                        libbpf: prog 'flow_hit': failed to load: -3\nlibbpf: failed to load object 'ovscope'\n";

@@ -120,13 +120,16 @@ pub enum Error {
     #[error(transparent)]
     Privileges(#[from] privileges::Error),
     /// The kernel refused; the message says what it said.
-    #[error("{what}: {source}")]
+    #[error("{what}: {answer}")]
     Kernel {
         /// What was asked of it.
         what: &'static str,
-        /// Its answer.
-        source: libbpf_rs::Error,
+        /// Its answer. Not called the source: the message has it already.
+        answer: libbpf_rs::Error,
     },
+    /// The kernel refused a program that every capability needs.
+    #[error("loading the probes: {0}")]
+    Refused(String),
 }
 
 /// Where the events go: called in the probes' thread with each batch, in the order of their arrival (their times may
@@ -163,7 +166,7 @@ impl Prepared {
         let thread = thread::Builder::new()
             .name("ovscope-probes".to_owned())
             .spawn(work)
-            .map_err(|e| Error::Kernel { what: "starting the probes' thread", source: e.into() })?;
+            .map_err(|e| Error::Kernel { what: "starting the probes' thread", answer: e.into() })?;
         Ok(Self { orders, thread })
     }
 
@@ -178,7 +181,7 @@ impl Prepared {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Kernel {
                 what: "attaching the probes",
-                source: std::io::Error::other("their thread ended unexpectedly").into(),
+                answer: std::io::Error::other("their thread ended unexpectedly").into(),
             }),
         }
     }

@@ -1,10 +1,7 @@
 //! The rates: each with its number now and its curve over the last minutes.
 
 use super::{Screen, chart, format, pen::Pen, text};
-use crate::{
-    event::CapabilityState,
-    model::{Metric, Model, Rates},
-};
+use crate::model::{Metric, Model, Rates};
 
 /// One line of the table.
 struct Row {
@@ -12,32 +9,27 @@ struct Row {
     metric: Metric,
     /// The number now: a rate, or a level for flows and masks.
     now: fn(&Model, &Rates) -> Option<f64>,
-    /// The capabilities that count it.
-    from: &'static [&'static str],
     /// Whether anything above 0 is bad.
     bad: bool,
 }
 
-const LOOKUP: &[&str] = &["flow_lookup"];
-const UPCALL: &[&str] = &["upcall_return"];
-
 /// The most telling first; as many are shown as there is room for.
 #[rustfmt::skip]
 const ROWS: [Row; 14] = [
-    Row { name: "lookups", metric: Metric::Lookups, now: |_, r| Some(r.lookups), from: LOOKUP, bad: false },
-    Row { name: "hits", metric: Metric::Hits, now: |_, r| Some(r.hits), from: LOOKUP, bad: false },
-    Row { name: "misses", metric: Metric::Misses, now: |_, r| Some(r.misses), from: LOOKUP, bad: false },
-    Row { name: "upcalls", metric: Metric::Upcalls, now: |_, r| Some(r.upcalls), from: UPCALL, bad: false },
-    Row { name: "lost", metric: Metric::UpcallsLost, now: |_, r| Some(r.upcalls_lost), from: UPCALL, bad: true },
-    Row { name: "puts", metric: Metric::Puts, now: |_, r| Some(r.puts), from: &["flow_put"], bad: false },
-    Row { name: "flows, now", metric: Metric::Flows, now: |m, _| m.running(Metric::Flows).map(|n| n as f64), from: &[], bad: false },
-    Row { name: "masks, now", metric: Metric::Masks, now: |m, _| m.running(Metric::Masks).map(|n| n as f64), from: &[], bad: false },
-    Row { name: "puts failed", metric: Metric::PutsFailed, now: |_, r| Some(r.puts_failed), from: &["flow_put"], bad: true },
-    Row { name: "received", metric: Metric::Received, now: |_, r| Some(r.received), from: &["upcall_recv"], bad: false },
-    Row { name: "executes", metric: Metric::Execs, now: |_, r| Some(r.execs), from: &["flow_exec"], bad: false },
-    Row { name: "deletes", metric: Metric::Dels, now: |_, r| Some(r.dels), from: &["flow_del"], bad: false },
-    Row { name: "masks tried", metric: Metric::MasksTried, now: |_, r| Some(r.masks_tried), from: LOOKUP, bad: false },
-    Row { name: "cache hits", metric: Metric::CacheHits, now: |_, r| Some(r.cache_hits), from: LOOKUP, bad: false },
+    Row { name: "lookups", metric: Metric::Lookups, now: |_, r| Some(r.lookups), bad: false },
+    Row { name: "hits", metric: Metric::Hits, now: |_, r| Some(r.hits), bad: false },
+    Row { name: "misses", metric: Metric::Misses, now: |_, r| Some(r.misses), bad: false },
+    Row { name: "upcalls", metric: Metric::Upcalls, now: |_, r| Some(r.upcalls), bad: false },
+    Row { name: "lost", metric: Metric::UpcallsLost, now: |_, r| Some(r.upcalls_lost), bad: true },
+    Row { name: "puts", metric: Metric::Puts, now: |_, r| Some(r.puts), bad: false },
+    Row { name: "flows, now", metric: Metric::Flows, now: |m, _| m.running(Metric::Flows).map(|n| n as f64), bad: false },
+    Row { name: "masks, now", metric: Metric::Masks, now: |m, _| m.running(Metric::Masks).map(|n| n as f64), bad: false },
+    Row { name: "puts failed", metric: Metric::PutsFailed, now: |_, r| Some(r.puts_failed), bad: true },
+    Row { name: "received", metric: Metric::Received, now: |_, r| Some(r.received), bad: false },
+    Row { name: "executes", metric: Metric::Execs, now: |_, r| Some(r.execs), bad: false },
+    Row { name: "deletes", metric: Metric::Dels, now: |_, r| Some(r.dels), bad: false },
+    Row { name: "masks tried", metric: Metric::MasksTried, now: |_, r| Some(r.masks_tried), bad: false },
+    Row { name: "cache hits", metric: Metric::CacheHits, now: |_, r| Some(r.cache_hits), bad: false },
 ];
 
 /// Rows that the table can use, its heading not counted.
@@ -79,8 +71,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     let rates = model.rates();
     for (row, y) in rows.iter().zip(1..) {
         pen.put(1, y, row.name, theme.text);
-        if let Some(words) = missing(model, row) {
-            pen.put(number_end.saturating_sub(8), y, &words, theme.bad);
+        if let Some((words, as_asked)) = missing(model, row) {
+            pen.put(number_end.saturating_sub(8), y, &words, if as_asked { theme.quiet } else { theme.bad });
             continue;
         }
         let now = rates.and_then(|rates| (row.now)(model, &rates));
@@ -108,11 +100,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: &Screen<'_>) {
     }
 }
 
-/// What to say in place of a number that nothing counts.
-fn missing(model: &Model, row: &Row) -> Option<String> {
-    let absent = model
-        .capabilities()
-        .iter()
-        .find(|c| row.from.contains(&c.name.as_str()) && c.state == CapabilityState::Missing)?;
-    Some(format!("no probe {}", absent.name))
+/// What to say in place of a number that nothing counts, and whether that is as asked.
+fn missing(model: &Model, row: &Row) -> Option<(String, bool)> {
+    let absent = model.uncounted(row.metric)?;
+    let as_asked = !absent.is_missing();
+    Some((if as_asked { "not counted".to_owned() } else { format!("no probe {}", absent.name) }, as_asked))
 }

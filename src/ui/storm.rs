@@ -57,13 +57,19 @@ fn condition(pen: &mut Pen<'_>, screen: &Screen<'_>, high: u16) -> u16 {
         State::Storm => ("▲", "STORM", theme.bad),
         State::Losing => ("▲", "LOSING UPCALLS", theme.bad),
     };
+    // Where nothing counts upcalls, there is no saying that it is quiet.
+    let blind = model.uncounted(Metric::Upcalls).filter(|_| condition.rates.is_some());
+    let (mark, word, style) = if blind.is_some() { ("○", "NOT COUNTED", theme.bad) } else { (mark, word, style) };
     let x = pen.pieces(1, 0, &[(mark, style), (" ", style), (word, style)]) + 2;
     let Some(rates) = condition.rates else {
         pen.put(x, 0, "for the first counters", theme.text);
         return 3;
     };
     let per = |n: f64, what: &str| format!("{} {what}/s", format::rate(n));
+    let uncounted = model.uncounted(Metric::Lookups);
     let misses = match condition.miss_share {
+        _ if blind.is_some() => "7 Probes says why".to_owned(),
+        _ if uncounted.is_some() => "7 Probes says why lookups are not counted".to_owned(),
         None => "no packets".to_owned(),
         Some(share) if share <= 0.0 => format!("all {} hit a flow", per(rates.lookups, "lookups")),
         Some(share) => format!("{} of {} miss", format::share(share), per(rates.lookups, "lookups")),
@@ -72,7 +78,7 @@ fn condition(pen: &mut Pen<'_>, screen: &Screen<'_>, high: u16) -> u16 {
         State::Losing => {
             format!("{} lost of {}; {misses}", format::rate(rates.upcalls_lost), per(rates.upcalls, "upcalls"))
         }
-        _ if rates.upcalls > 0.0 => format!("{}; {misses}", per(rates.upcalls, "upcalls")),
+        _ if blind.is_none() && rates.upcalls > 0.0 => format!("{}; {misses}", per(rates.upcalls, "upcalls")),
         _ => misses,
     };
     let x = pen.put(x, 0, &words, if style == theme.bad { theme.strong } else { theme.text });

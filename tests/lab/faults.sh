@@ -1,5 +1,5 @@
-# ovscope killed whatever it does; then what may happen around a recording: more than its ring buffer holds; the daemon
-# killed and started anew 20 times, and stopped for a minute; ports and bridges that go; the clock set; the module.
+# ovscope killed whatever it does; then what may happen around a recording: more than its ring buffer holds; a disk that takes
+# nothing for a while; the daemon killed and started anew 20 times, and stopped for a minute; ports and bridges that go; the clock set; the module.
 set -euo pipefail
 . /lab/guest/lib.sh
 
@@ -72,16 +72,35 @@ end_record() {
 }
 pkill -x ping
 
-# A hundred times the smallest ring buffer, and nobody reads it.
+# More than a hundred times the smallest ring buffer, and nobody reads it.
 record ring --ring 256K --event-budget 100000000 --rpc-rate 0
 settle
 ovs-dpctl show >/out/ring-before
 kill -STOP "$recorder"
-flood_between 1 2 --sport 5001 --dport 4789 --count 20000 --size 128
+flood_between 1 2 --sport 5001 --dport 4789 --count 120000 --size 128
 kill -CONT "$recorder"
 settle
 ovs-dpctl show >/out/ring-after
 end_record
+
+# A file that takes nothing while the same comes: a pipe, which is read once all is over.
+mkfifo /tmp/slow
+ovscope record -o - --ring 64M --event-budget 100000000 --rpc-rate 0 2>/out/slow.err >/tmp/slow &
+recorder=$!
+exec {slow}</tmp/slow
+wait_for "grep -q '^recording' /out/slow.err" 120
+settle
+ovs-dpctl show >/out/slow-before
+flood_between 1 2 --sport 5001 --dport 4789 --count 120000 --size 128
+settle
+ovs-dpctl show >/out/slow-after
+sleep 1
+cat <&"$slow" >/out/slow.mcap &
+reader=$!
+kill -INT "$recorder"
+wait "$recorder"
+exec {slow}<&-
+wait "$reader"
 
 record faults
 ovs-dpctl show >/out/before

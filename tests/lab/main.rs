@@ -17,6 +17,7 @@ mod ping;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reasons;
+mod refused;
 mod ties;
 mod usdt;
 mod verdicts;

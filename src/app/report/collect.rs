@@ -221,7 +221,7 @@ impl Collector {
         }
         let [lookups, hits, misses, upcalls, upcalls_lost, ..] = values.map(|value| value as f64);
         let rates = Rates { lookups, hits, misses, upcalls, upcalls_lost, span: SECOND, ..Rates::default() };
-        let state = model::Condition::of(Some(rates)).state;
+        let state = model::Condition::of(Some(rates), self.model.uncounted(Metric::Lookups).is_none()).state;
         if let Some(at) = STATES.iter().position(|(known, _)| *known == state) {
             self.states[at] += 1;
         }
