@@ -163,6 +163,6 @@ fn of_a_storm_three_flows_are_traced_and_the_rule_stands_below_the_verdict() {
         let shown = text(&mut state, width, height);
         let rule = "   rule br0 table=0 priority=100 cookie=0x1f udp,in_port=1  uses udp_src";
         assert!(shown.contains(rule), "{shown}");
-        assert!(shown.contains("try let the rule behind it match less"), "{shown}");
+        assert!(shown.contains("try let that rule match less"), "{shown}");
     }
 }

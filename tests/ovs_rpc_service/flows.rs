@@ -124,7 +124,7 @@ async fn rules_that_are_not_there_yet_are_asked_for_until_they_are() {
     let texts = bench.texts();
     assert_eq!(texts.len(), 3, "the failure is told once: {texts:?}");
     let waiting = texts[1].1.as_ref().expect_err("not yet");
-    assert!(waiting.contains("a later revalidation fills them in; it is asked again"), "{waiting}");
+    assert!(waiting.contains("its next revalidation fills them in"), "{waiting}");
     assert_eq!(texts[2], (Query::Detrace, Ok(RULES.to_owned())));
     let times: Vec<Instant> =
         server.requests().into_iter().filter(|(_, line)| *line == detrace(1)).map(|(time, _)| time).collect();
