@@ -27,15 +27,23 @@ fn flows(dump: &str) -> HashMap<Ufid, String> {
     dump.lines().filter_map(flow).collect()
 }
 
-/// The passes of each packet through the datapath: the flow that it hit, and what was executed until the next.
+/// The passes of each packet through the datapath: the flow that it hit, and what was executed until the next. A flow is
+/// given as it was last: the daemon may change one (CFM's, when it finds its port) before the flows are printed.
 fn passes(events: &[Event]) -> Vec<(Ufid, Vec<&Action>)> {
+    let put = events.iter().filter_map(|event| match &event.body {
+        Body::FlowPut(put) if put.op.ret == 0 => Some((put.op.ufid?, event.ts)),
+        _ => None,
+    });
+    let last_put: HashMap<Ufid, u64> = put.collect();
+    let is_last = |ufid: &Ufid, ts: u64| last_put.get(ufid).is_none_or(|put| *put < ts);
     let mut done = Vec::new();
     let mut of_packet: BTreeMap<PacketId, (Option<Ufid>, Vec<&Action>)> = BTreeMap::new();
     for event in events {
         let Some(packet) = event.packet else { continue };
         match &event.body {
             Body::FlowLookup(lookup) => {
-                if let Some((Some(ufid), actions)) = of_packet.insert(packet, (lookup.ufid, Vec::new())) {
+                let hit = lookup.ufid.filter(|ufid| is_last(ufid, event.ts));
+                if let Some((Some(ufid), actions)) = of_packet.insert(packet, (hit, Vec::new())) {
                     done.push((ufid, actions));
                 }
             }

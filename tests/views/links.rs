@@ -154,12 +154,11 @@ fn every_culprit_of_every_recorded_cause_leads_to_what_it_is_and_back() {
                 Culprit::Port(..) => "ports  ",
                 Culprit::Talker(_) => "upcalls  ",
                 Culprit::Handler(_) => "handlers  ",
-                Culprit::Field(_) => "flow  ufid",
                 // One that was put by hand may have no UFID.
                 Culprit::Flow(_) if shown.contains("flow  known by its key alone") => {
                     "flow  known by its key alone, no ufid"
                 }
-                Culprit::Flow(_) => "flow  ufid",
+                Culprit::Field(_) | Culprit::Flow(_) => "flow  ufid",
             };
             assert!(shown.contains(there), "{cause}, {culprit:?}:\n{shown}");
             assert!(!shown.contains("no row has"), "{cause}, {culprit:?}:\n{shown}");
