@@ -185,6 +185,12 @@ impl Returns {
         self.0.push_back(Return { ts, flow: (put.op.dp, ufid), gone, because });
     }
 
+    /// What is said before a count of [`Returns::recent`]: more of them may have come than are kept.
+    pub fn at_least(&self, now: Nanos) -> &'static str {
+        let all_are_recent = self.0.front().is_some_and(|oldest| now.saturating_sub(oldest.ts) < 10 * SECOND);
+        if self.0.len() >= RETURNS && all_are_recent { "at least " } else { "" }
+    }
+
     /// Those of the ten seconds before `now`.
     pub fn recent(&self, now: Nanos) -> impl Iterator<Item = &Return> {
         self.0.iter().filter(move |back| back.ts <= now && now - back.ts < 10 * SECOND)
@@ -243,5 +249,20 @@ impl ToldFigures {
         let grown = of(figures).saturating_sub(of(before));
         let seconds = ts.saturating_sub(*since).max(1) as f64 / SECOND as f64;
         Some((grown, grown as f64 / seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_more_than_is_kept_says_at_least() {
+        let back = |ts| Return { ts, flow: (DpIfindex(1), Ufid([7; 4])), gone: 1, because: None };
+        let mut returns = Returns((1..=RETURNS as u64).map(back).collect());
+        assert_eq!((returns.at_least(SECOND), returns.recent(SECOND).count()), ("at least ", RETURNS));
+        assert_eq!(returns.at_least(20 * SECOND), "");
+        returns.0.pop_front();
+        assert_eq!(returns.at_least(SECOND), "");
     }
 }

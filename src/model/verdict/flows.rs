@@ -35,8 +35,11 @@ pub fn emergency_kill(e: &Evidence<'_>) -> Option<Finding> {
         finding = finding.figure("upcall_flow_limit_kill grew since the daemon was last asked".to_owned());
     }
     if back > 0 {
-        finding = finding
-            .figure(format!("{} flows came back in 10 s that were deleted for the flow limit", grouped(back as u64)));
+        finding = finding.figure(format!(
+            "{}{} flows came back in 10 s that were deleted for the flow limit",
+            e.model.returns.at_least(e.now()),
+            grouped(back as u64)
+        ));
     }
     Some(finding.culprit(e.top_port().map(|(culprit, ..)| culprit)))
 }
@@ -163,8 +166,12 @@ pub fn flapping(e: &Evidence<'_>) -> Option<Finding> {
     }
     let severity = if e.per_second(times) >= 20.0 { Severity::Warning } else { Severity::Note };
     let why = because.map_or(String::new(), |reason| format!(", deleted as {reason}"));
-    let headline =
-        format!("{} flows are deleted and put again{why}: {}", flows.len(), each(e.per_second(times), "returns"));
+    let at_least = e.model.returns.at_least(e.now());
+    let headline = format!(
+        "{at_least}{} flows are deleted and put again{why}: {at_least}{}",
+        flows.len(),
+        each(e.per_second(times), "returns")
+    );
     let finding = Finding::new(Cause::FlappingFlows, severity, headline).figure(format!(
         "the worst came back {count} times in 10 s, after {} on average",
         super::words::time(gone / count.max(1))
